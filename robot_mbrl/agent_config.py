@@ -1,0 +1,118 @@
+"""The agent's settings: one flat model per agent family, read from `presets/*.yaml`.
+
+Sources of the defaults: the CPU setting was found by ablation (docs/learning.md); the rest follows DreamerV3.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from robot_mbrl.specs import Frozen
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class AgentConfig(Frozen):
+    """Dreamer: a categorical RSSM with actor and critic trained in imagination."""
+
+    family: Literal["dreamer"] = "dreamer"
+    """Which agent this configures; more families stand beside it."""
+
+    # Network sizes
+    deter: Count = 64
+    """Recurrent units of the RSSM."""
+    hidden: Count = 64
+    """Width of the RSSM's prior and posterior layers."""
+    stoch: Count = 8
+    """Number of categorical latent variables."""
+    classes: Count = 8
+    """Classes of each latent variable."""
+    blocks: Count = 1
+    """Blocks of the block-diagonal GRU; must divide deter."""
+    units: Count = 64
+    """Width of encoder, decoder, heads, actor and critic."""
+    layers: Count = 2
+    """Depth of encoder, decoder, actor and critic."""
+    head_layers: Count = 2
+    """Depth of the reward and continue heads."""
+    cnn_depth: Count = 16
+    """Channels of the first convolution; doubles at each of the following."""
+    unimix: Fraction = 0.01
+    """Share of a uniform distribution mixed into the categoricals."""
+    bins: Annotated[int, Field(ge=3)] = 41
+    """Bins of the critic's two-hot distribution; odd, so that one is at zero."""
+    bin_limit: Positive = 5.0
+    """The bins span symexp(-limit) to symexp(limit)."""
+
+    # World model loss
+    vector_scale: NonNegative = 10.0
+    """Weight of half the squared error of the (scaled) vectors."""
+    image_scale: NonNegative = 1.0
+    """Weight of half the squared error of the pictures, pixels in [0, 1]."""
+    reward_scale: NonNegative = 10.0
+    """Weight of half the squared error of the reward."""
+    continue_scale: NonNegative = 1.0
+    """Weight of the continue head's binary cross-entropy."""
+    dynamics_scale: NonNegative = 1.0
+    """Weight of KL(sg(posterior) || prior)."""
+    representation_scale: NonNegative = 0.1
+    """Weight of KL(posterior || sg(prior))."""
+    free_nats: NonNegative = 1.0
+    """Nats below which either KL term gives no gradient."""
+
+    # Behaviour
+    imagination_starts: Count = 64
+    """Replayed states that imagination starts from at each update."""
+    horizon: Count = 15
+    """Imagined steps."""
+    discount: Fraction = 0.99
+    return_lambda: Fraction = 0.95
+    """Lambda of the lambda-return."""
+    actor_gradient: Literal["auto", "dynamics", "reinforce"] = "auto"
+    """How the actor learns: auto backpropagates through the dynamics for continuous actions, Reinforce otherwise."""
+    entropy: NonNegative = 3e-4
+    """Weight of the actor's entropy."""
+    min_std: Positive = 0.1
+    max_std: Positive = 1.0
+    """Range of the actor's standard deviation."""
+    action_unimix: Fraction = 0.01
+    """Share of a uniform distribution mixed into a discrete actor's choices."""
+    return_decay: Fraction = 0.99
+    """Decay of the running 5-95 percentile range of returns."""
+    return_floor: Positive = 1.0
+    """Smallest range that returns are divided by."""
+    slow_critic_rate: Fraction = 0.02
+    """Rate of the critic's moving average, which regularises the critic."""
+    slow_critic_scale: NonNegative = 1.0
+    """Weight of that regulariser."""
+
+    # Optimiser
+    model_rate: Positive = 1e-3
+    actor_rate: Positive = 3e-4
+    critic_rate: Positive = 3e-4
+    adam_epsilon: Positive = 1e-8
+    warmup_updates: Annotated[int, Field(ge=0)] = 200
+    clip: Positive = 100.0
+    """Largest norm of each network's gradient."""
+
+    # Data and schedule
+    batch_size: Count = 16
+    batch_length: Annotated[int, Field(ge=2)] = 16
+    replay_capacity: Count = 1_000_000
+    """Steps the replay ring may hold; it grows as needed."""
+    prefill_steps: Count = 1000
+    """Random steps before learning starts."""
+    train_ratio: Positive = 256.0
+    """Replayed steps per lived step."""
+    max_debt_updates: Count = 200
+    """Owed updates beyond this are forgiven, so that a slow machine does not lag ever further behind."""
+    export_period_s: Positive = 3.0
+    """How often the learner hands a new policy bundle over."""
+    checkpoint_period_s: Positive = 30.0
+    threads: Count = 1
+    """CPU threads the learner may use."""
+    device: str = "auto"
+    """auto, cpu or cuda[:n]."""

@@ -1,0 +1,83 @@
+"""The policy bundle: one ONNX file that is a whole agent, and describes itself in its metadata.
+
+The signature of every bundle, each tensor with a batch dimension of 1:
+inputs `observation.<name>`… (vectors in physical units, pictures as they are), `prev_action`, `is_first`, `explore`,
+`goal.<name>`…, `noise.<name>`…, `state.<name>`…; outputs `action`, `next_state.<name>`…. Inputs an agent has no use
+for are absent. `prev_action` is zeros and `is_first` 1.0 at the start of an episode; both are float32, shapes (1, A), (1,).
+`explore` = 0 gives the mode of the policy. Reading it needs ONNX Runtime only.
+"""
+
+from typing import Literal
+
+import numpy as np
+
+from robot_mbrl.specs import ActionSpec, Frozen, ObservationSpec, TensorSpec
+
+FORMAT = 1
+METADATA_KEY = "robot_mbrl"
+"""Key of the ONNX file's metadata entry that holds a `BundleMetadata` as JSON."""
+
+
+class NoiseSpec(Frozen):
+    """A random input that the caller draws anew for each step."""
+
+    shape: tuple[int, ...]
+    distribution: Literal["uniform", "normal"]
+    """Uniform in [0, 1), or standard normal; float32."""
+
+
+class Canary(Frozen):
+    """Inputs drawn once by the learner and the action its own model gave: what a sound copy must reproduce."""
+
+    seed: int
+    """Seeds `numpy.random.default_rng`, which draws the inputs; see `canary_inputs`."""
+    action: tuple[float, ...]
+    tolerance: float = 1e-3
+
+
+class BundleMetadata(Frozen):
+    """What a bundle says of itself."""
+
+    format: int = FORMAT
+    robot: str
+    task: str
+    agent: str
+    run_id: str
+    """Identity of the learning run; a running policy refuses bundles of another unless told."""
+    version: int
+    """Number of the export within its run, from 1."""
+    updates: int
+    """Learner updates behind these weights."""
+    control_rate_hz: float
+    observation: ObservationSpec
+    action: ActionSpec
+    state: dict[str, TensorSpec] = {}
+    noise: dict[str, NoiseSpec] = {}
+    canary: Canary | None = None
+
+
+def canary_inputs(metadata: BundleMetadata, seed: int) -> dict[str, np.ndarray]:
+    """The canary's inputs: random but plausible values for every input a bundle of this metadata may have.
+
+    Args:
+        metadata: names and shapes; its `canary` is not read.
+        seed: the canary's seed.
+
+    Returns:
+        Arrays by input name, each with a batch dimension of 1. Callers pass on those the graph has.
+    """
+    rng = np.random.default_rng(seed)
+    inputs: dict[str, np.ndarray] = {}
+    for name, vector in metadata.observation.vectors.items():
+        inputs[f"observation.{name}"] = (rng.uniform(-1, 1, (1, vector.size)) * vector.scales).astype(np.float32)
+    for name, image in metadata.observation.images.items():
+        inputs[f"observation.{name}"] = rng.integers(0, 256, (1, *image.shape)).astype(image.dtype)
+    inputs["prev_action"] = rng.uniform(-1, 1, (1, metadata.action.size)).astype(np.float32)
+    inputs["is_first"] = np.zeros(1, np.float32)
+    inputs["explore"] = np.zeros(1, np.float32)
+    for name, noise in metadata.noise.items():
+        draw = rng.random if noise.distribution == "uniform" else rng.standard_normal
+        inputs[f"noise.{name}"] = draw((1, *noise.shape)).astype(np.float32)
+    for name, tensor in metadata.state.items():
+        inputs[f"state.{name}"] = np.zeros((1, *tensor.shape), tensor.dtype)
+    return inputs

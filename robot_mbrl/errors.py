@@ -1,0 +1,25 @@
+"""The exceptions a user may meet: each message names the thing that is wrong and its remedy."""
+
+
+class RobotMbrlError(Exception):
+    """Base of every error that is the user's to mend; the command line prints it without a stack trace."""
+
+
+class ConfigError(RobotMbrlError):
+    """A YAML file or an option is missing, malformed or contradicts another."""
+
+
+class MessageError(RobotMbrlError):
+    """A message lacks a field or carries one that cannot be used."""
+
+
+class BundleError(RobotMbrlError):
+    """A policy bundle is corrupted, foreign, does not fit the robot or misbehaves."""
+
+
+class ExperienceError(RobotMbrlError):
+    """Recorded experience is damaged or does not fit the task."""
+
+
+class CheckpointError(RobotMbrlError):
+    """A checkpoint is damaged or was written by another run or preset."""

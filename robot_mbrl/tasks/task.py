@@ -1,0 +1,27 @@
+"""What a task is: it judges each arrival, and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A task's verdict on one observation."""
+
+    reward: float
+    """Earned on arriving here."""
+    is_terminal: bool = False
+    """The task cannot go on from here; the value of this state is zero beyond."""
+    success: bool = False
+    """The task's goal holds here; an episode counts as solved if it holds for all of its last half."""
+
+
+class Task(Protocol):
+    """Rewards and ends of episodes, from the values the robot measures (all of them, also those the agent lacks)."""
+
+    def reset(self) -> None:
+        """Forget whatever was remembered of the previous episode."""
+
+    def judge(self, values: Mapping[str, float]) -> Judgement:
+        """Judge the arrival at these values, physical units by name."""

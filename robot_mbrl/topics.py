@@ -1,0 +1,55 @@
+"""Names the ROS graph agrees on: topics in the robot's namespace and the reserved elements of their messages."""
+
+OBSERVATION = "observation"
+ACTION = "action"
+APPLIED_ACTION = "applied_action"
+POLICY = "policy"
+BUNDLE = "bundle"
+ENABLE = "enable"
+EMERGENCY_STOP = "emergency_stop"
+FEEDBACK = "feedback"
+GOAL = "goal"
+TELEOP = "teleop"
+METRICS = "metrics"
+PREDICTION = "prediction"
+GUARD = "guard"
+DIAGNOSTICS = "/diagnostics"
+STEP_ALLOWANCE = "step_allowance"
+"""std_msgs/Int64, from the learner: robot steps that lockstep simulation may have taken."""
+
+
+def image(camera: str) -> str:
+    """Topic of the pictures that the policy sees from one camera."""
+    return f"{OBSERVATION}/{camera}"
+
+
+# Reserved names among an observation's elements.
+REWARD = "reward"
+IS_FIRST = "is_first"
+IS_LAST = "is_last"
+IS_TERMINAL = "is_terminal"
+MODE = "mode"
+SUCCESS = "success"
+AGE_SUFFIX = "_age_s"
+
+# Reserved names among the elements of `action` and `applied_action`.
+SOURCE = "source"
+POLICY_VERSION = "policy_version"
+
+TYPES = {
+    OBSERVATION: "sensor_msgs/msg/JointState",
+    ACTION: "sensor_msgs/msg/JointState",
+    APPLIED_ACTION: "sensor_msgs/msg/JointState",
+    POLICY: "std_msgs/msg/UInt8MultiArray",
+    BUNDLE: "std_msgs/msg/String",
+    ENABLE: "std_msgs/msg/Bool",
+    EMERGENCY_STOP: "std_msgs/msg/Bool",
+    FEEDBACK: "sensor_msgs/msg/JointState",
+    GOAL: "sensor_msgs/msg/JointState",
+    TELEOP: "sensor_msgs/msg/JointState",
+    METRICS: "sensor_msgs/msg/JointState",
+    PREDICTION: "sensor_msgs/msg/Image",
+    GUARD: "diagnostic_msgs/msg/DiagnosticArray",
+    DIAGNOSTICS: "diagnostic_msgs/msg/DiagnosticArray",
+    STEP_ALLOWANCE: "std_msgs/msg/Int64",
+}

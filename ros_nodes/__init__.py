@@ -1,0 +1,1 @@
+"""ROS 2 nodes: thin shells that declare parameters, convert messages and call one class of `robot_mbrl`."""

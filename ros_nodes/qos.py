@@ -1,0 +1,49 @@
+"""Quality of service of every topic of the graph, as its writer offers it and as its readers ask for it.
+
+The depths are the writers' histories: a learner or recorder that restarts is sent what it missed, up to that many
+messages. They stay small because a late joiner of a deep history blocks the writer's process (docs/design.md).
+"""
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+OBSERVATION_DEPTH = 1000
+IMAGE_DEPTH = 200
+
+
+def _profile(depth: int, *, durable: bool, reliable: bool = True) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if durable else DurabilityPolicy.VOLATILE,
+    )
+
+
+STEPS = _profile(OBSERVATION_DEPTH, durable=True)
+"""Writers of `observation` and `applied_action`, and the readers that must not miss a step (learner, recorder)."""
+
+IMAGES = _profile(IMAGE_DEPTH, durable=True)
+"""Writers of `observation/<camera>`, and the readers that must not miss one."""
+
+LIVE = _profile(5, durable=False)
+"""Readers of steps and images that live in the present: policy, guard, displays. Volatile joins cost the writer nothing."""
+
+ACTION = _profile(1, durable=False)
+"""`action`: only the newest wish counts."""
+
+LATCHED = _profile(1, durable=True)
+"""`policy`, `bundle`, `step_allowance`: late joiners get the newest."""
+
+EVENTS = _profile(10, durable=False)
+"""`enable`, `emergency_stop`, `feedback`, `goal`, `teleop`, `metrics`, `guard`, `/diagnostics`."""
+
+COMMANDS = _profile(1, durable=False)
+"""Command topics of the robot's driver."""
+
+CLOCK = _profile(1, durable=False, reliable=False)
+"""`/clock`, as rclpy's own time source reads it."""
+
+
+def sensor(*, reliable: bool) -> QoSProfile:
+    """Reader of a driver's sensor topic: the newest message only."""
+    return _profile(1, durable=False, reliable=reliable)

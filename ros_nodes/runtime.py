@@ -1,0 +1,113 @@
+"""Running one node per process: signals, executor, deadlines on steady time and real-time priority.
+
+rclpy's own signal handlers invalidate the context before the last safe stop could be published, so nodes run with
+handlers that only set a flag, and close themselves while the context is still valid.
+"""
+
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import rclpy
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from robot_mbrl.errors import RobotMbrlError
+
+IDLE_SPIN_S = 0.05
+"""Longest wait for an event, which bounds how late a signal is noticed."""
+
+
+class ManagedNode(Protocol):
+    """What `run` needs of a node object."""
+
+    node: Node
+    margin_s: float
+    """How long before a deadline ROS is no longer spun, so that no callback can delay it."""
+
+    def next_deadline_s(self) -> float | None:
+        """When `on_deadline` wants to be called next, on `time.monotonic`; None for never."""
+
+    def on_deadline(self, now_s: float) -> None:
+        """Called once `next_deadline_s` has passed."""
+
+    def close(self) -> None:
+        """Leave the robot and the disk in a safe state; the context is still valid."""
+
+
+def make_executor() -> Executor:
+    """The fastest executor this distribution has; EventsExecutor works when driven by `spin_once`."""
+    try:
+        from rclpy.experimental.events_executor import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor()
+    executor: Executor = EventsExecutor()
+    return executor
+
+
+def run(build: Callable[[], ManagedNode], args: Sequence[str] | None = None, *, priority: int = 0) -> int:
+    """Run the node that `build` makes until SIGINT or SIGTERM; returns the process's exit code.
+
+    Args:
+        build: makes the node object; called after `rclpy.init`.
+        args: command line with `--ros-args`; None for the process's own.
+        priority: SCHED_FIFO priority to ask for; 0 leaves the scheduler alone.
+    """
+    stop = False
+
+    def request_stop(signum: int, frame: object) -> None:
+        nonlocal stop
+        stop = True
+
+    signal.signal(signal.SIGINT, request_stop)
+    signal.signal(signal.SIGTERM, request_stop)
+    rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
+    managed: ManagedNode | None = None
+    try:
+        managed = build()
+        if priority:
+            _ask_for_fifo(managed.node, priority)
+        executor = make_executor()
+        executor.add_node(managed.node)
+        gc.collect()
+        gc.freeze()
+        while not stop and rclpy.ok():
+            spin_until_deadline(executor, managed)
+    except RobotMbrlError as error:
+        print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
+        return 2
+    finally:
+        if managed is not None:
+            managed.close()
+            managed.node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def spin_until_deadline(executor: Executor, managed: ManagedNode) -> None:
+    """Handle ROS events in the slack before the next deadline, or the deadline itself."""
+    deadline_s = managed.next_deadline_s()
+    if deadline_s is None:
+        executor.spin_once(IDLE_SPIN_S)
+        return
+    slack_s = deadline_s - time.monotonic()
+    if slack_s <= 0:
+        managed.on_deadline(time.monotonic())
+    elif slack_s > managed.margin_s:
+        executor.spin_once(min(slack_s - managed.margin_s, IDLE_SPIN_S))
+    else:
+        time.sleep(slack_s)
+
+
+def _ask_for_fifo(node: Node, priority: int) -> None:
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except (PermissionError, OSError, AttributeError) as error:
+        node.get_logger().warning(
+            f"no real-time priority ({error}): under load, steps may be late; allow it with rtprio in limits.conf"
+        )

@@ -1,0 +1,13 @@
+"""Tasks by name: how arrivals are judged. Their settings stand beside them as YAML."""
+
+from collections.abc import Callable
+
+from robot_mbrl.tasks.cartpole_swingup import CartpoleSwingup
+from robot_mbrl.tasks.task import Judgement, Task
+
+TASKS: dict[str, Callable[[], Task]] = {
+    "cartpole_swingup": CartpoleSwingup,
+}
+"""What makes each task, by the name that a task's YAML gives as `task`."""
+
+__all__ = ["TASKS", "Judgement", "Task"]

@@ -1,0 +1,10 @@
+"""Smooth factors that rewards are made of."""
+
+import math
+
+VALUE_AT_MARGIN = 0.1
+
+
+def closeness(value: float, margin: float) -> float:
+    """How close a value is to zero: a Gaussian that is 1 at zero and 0.1 at `margin` (dm_control's tolerance)."""
+    return math.exp(math.log(VALUE_AT_MARGIN) * (value / margin) ** 2)

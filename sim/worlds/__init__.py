@@ -1,0 +1,31 @@
+"""Simulated worlds by name."""
+
+from sim.errors import WorldError
+from sim.worlds.bullet import BulletWorld, Scene
+from sim.worlds.cartpole import CARTPOLE
+from sim.worlds.world import World
+
+WORLDS: dict[str, Scene] = {
+    "cartpole": CARTPOLE,
+}
+"""What there is to simulate, by the name that a task's YAML gives as `world`."""
+
+
+def make_world(name: str | None, *, view: bool = False) -> World:
+    """Build a world.
+
+    Args:
+        name: key of `WORLDS`, as a task's `world` gives it.
+        view: whether to open a window on it.
+
+    Raises:
+        WorldError: if there is no such world, or no display for the window.
+    """
+    if name is None:
+        raise WorldError("this task names no world: it exists in hardware only and cannot be simulated")
+    if name not in WORLDS:
+        raise WorldError(f"there is no world named {name!r}; there are {', '.join(sorted(WORLDS))}")
+    return BulletWorld(WORLDS[name], view=view)
+
+
+__all__ = ["WORLDS", "World", "make_world"]

@@ -1,0 +1,85 @@
+"""What a simulated world offers, whatever engine is behind it, and the readings its sensors give."""
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+
+@dataclass(slots=True)
+class Stamp:
+    """Fields of a `builtin_interfaces/Time`."""
+
+    sec: int = 0
+    nanosec: int = 0
+
+
+@dataclass(slots=True)
+class Header:
+    """Fields of a `std_msgs/Header`."""
+
+    stamp: Stamp = field(default_factory=Stamp)
+    frame_id: str = ""
+
+
+@dataclass(slots=True)
+class JointReading:
+    """What an encoder says, with the fields of a `sensor_msgs/JointState`: rad or m, rad/s or m/s, N m or N."""
+
+    name: list[str]
+    position: list[float]
+    velocity: list[float]
+    effort: list[float]
+    header: Header = field(default_factory=Header)
+
+
+@dataclass(slots=True)
+class ImageReading:
+    """What a camera sees, with the fields of a `sensor_msgs/Image`."""
+
+    height: int
+    width: int
+    encoding: str
+    step: int
+    data: "array[int]"
+    is_bigendian: int = 0
+    header: Header = field(default_factory=Header)
+
+
+Reading = JointReading | ImageReading
+
+
+class World(Protocol):
+    """A robot and its surroundings, advanced by whole physics steps; the same calls give the same bits.
+
+    Sources and joints have the names that the robot's YAML gives them. Commands are in physical units.
+    """
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Put everything at a start drawn from `rng`, at rest and with the drives idle."""
+
+    def apply(self, commands: Mapping[str, float]) -> None:
+        """Command joints by name, in the units of their drives, until the next command or `brake`."""
+
+    def brake(self) -> None:
+        """What the drives do by themselves when commands cease: come to rest and stay there."""
+
+    def advance(self, duration_s: float) -> None:
+        """Let time pass; durations that are no whole number of physics steps average out."""
+
+    def read(self, source: str) -> Reading:
+        """The present reading of one source, not stamped."""
+
+    def render(self, camera: str, height: int = 64, width: int = 64) -> np.ndarray:
+        """A camera's picture, uint8, shape (height, width, 3)."""
+
+    def snapshot(self) -> Any:
+        """The state of everything, commands included."""
+
+    def restore(self, snapshot: Any) -> None:
+        """Go back to a snapshot of this world; what follows repeats bit for bit."""
+
+    def close(self) -> None:
+        """Release the engine; the world cannot be used afterwards."""

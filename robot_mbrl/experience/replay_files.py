@@ -1,0 +1,186 @@
+"""The replay on disk: what makes a resumed learner go on bit for bit, at a cost that does not grow with the pictures.
+
+Rows never change once appended, so each full segment of `SEGMENT` rows is written once, as `rows-<number>.npy` beside
+the saved file. The file itself (`.npz`) holds the rest: the newest rows, which do not fill a segment yet, the
+latent states, which every update changes, and the counters. Both are written under another name, synced and renamed,
+segments first: a crash leaves the file of the save before, and the segments it needs, as they were.
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from robot_mbrl.errors import ExperienceError
+
+SEGMENT = 2048
+"""Rows per segment."""
+_FORMAT = 1
+
+
+@dataclass
+class Content:
+    """What a replay is made of; row r lies in slot r % capacity."""
+
+    rows: np.ndarray
+    """Records, shape (slots,)."""
+    state: dict[str, np.ndarray]
+    """Latent states by name, shape (slots, ...)."""
+    state_row: np.ndarray
+    """Number of the row each slot's latent state belongs to, int64, shape (slots,)."""
+    capacity: int
+    total: int
+    sessions: list[str]
+    newest_ns: dict[str, int]
+
+    @property
+    def oldest(self) -> int:
+        """Number of the oldest row."""
+        return max(0, self.total - self.capacity)
+
+
+class Archive:
+    """Saves one replay again and again, and remembers which segments are on disk already."""
+
+    def __init__(self) -> None:
+        """Know of no segment yet."""
+        self._written: set[Path] = set()
+        self._needed: set[Path] = set()
+
+    def save(self, path: Path, content: Content) -> None:
+        """Write a replay to `path` and the segments beside it.
+
+        The segments of this save and of the one before stay; those that only older files need are removed.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        segments = range(content.oldest // SEGMENT, content.total // SEGMENT)
+        needed = {_segment_path(path.parent, number) for number in segments}
+        for number in segments:
+            segment_path = _segment_path(path.parent, number)
+            if segment_path not in self._written:
+                _write_segment(segment_path, content, number)
+                self._written.add(segment_path)
+        _write_rest(path, content)
+        for stale in self._written - needed - self._needed:
+            stale.unlink(missing_ok=True)
+            self._written.discard(stale)
+        self._needed = needed
+
+    def load(self, path: Path, row_type: np.dtype[np.void], state: Mapping[str, np.ndarray], capacity: int) -> Content:
+        """Read a replay.
+
+        Args:
+            path: a file that `save` wrote, with its segments beside it.
+            row_type: the records' type.
+            state: empty arrays of the latent states, for their names, shapes and types.
+            capacity: the capacity of the replay to be.
+
+        Raises:
+            ExperienceError: if a file is missing, damaged or of another kind of replay.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+            header = json.loads(arrays["header"].tobytes())
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise ExperienceError(f"{path}: not a saved replay, or damaged: {error}") from error
+        if header["format"] != _FORMAT or header["row_type"] != str(row_type) or header["capacity"] != capacity:
+            raise ExperienceError(f"{path}: saved by a run with other observations, actions or replay capacity")
+        content = Content(
+            rows=np.zeros(header["slots"], row_type),
+            state={},
+            state_row=np.full(header["slots"], -1, np.int64),
+            capacity=capacity,
+            total=header["total"],
+            sessions=header["sessions"],
+            newest_ns=header["newest_ns"],
+        )
+        self._read_rows(path, arrays["tail"], content)
+        live = np.arange(content.oldest, content.total) % capacity
+        content.state_row[live] = arrays["state_row"]
+        for name, empty in state.items():
+            saved = arrays.get(f"state.{name}")
+            if saved is None or saved.dtype != empty.dtype or saved.shape[1:] != empty.shape[1:]:
+                raise ExperienceError(f"{path}: latent state {name!r} is missing or of another shape")
+            content.state[name] = np.zeros((header["slots"], *empty.shape[1:]), empty.dtype)
+            content.state[name][live] = saved
+        return content
+
+    def _read_rows(self, path: Path, tail: np.ndarray, content: Content) -> None:
+        segments = range(content.oldest // SEGMENT, content.total // SEGMENT)
+        for number in segments:
+            segment_path = _segment_path(path.parent, number)
+            try:
+                rows = np.load(segment_path, allow_pickle=False)
+            except (OSError, ValueError, EOFError) as error:
+                raise ExperienceError(f"{segment_path}: a segment of {path.name} cannot be read: {error}") from error
+            if rows.dtype != content.rows.dtype or rows.shape != (SEGMENT,):
+                raise ExperienceError(f"{segment_path}: not a segment of {path.name}")
+            _place(content, number * SEGMENT, rows)
+            self._written.add(segment_path)
+            self._needed.add(segment_path)
+        _place(content, max(segments.stop * SEGMENT, content.oldest), tail.view(content.rows.dtype))
+
+
+def _place(content: Content, first: int, rows: np.ndarray) -> None:
+    """Put consecutive rows, from number `first`, into their slots; leave out those the ring has overwritten."""
+    numbers = np.arange(first, first + len(rows))
+    live = numbers >= content.oldest
+    content.rows[numbers[live] % content.capacity] = rows[live]
+
+
+def _pick(content: Content, first: int, stop: int) -> np.ndarray:
+    return content.rows[np.arange(first, stop) % content.capacity]
+
+
+def _segment_path(folder: Path, number: int) -> Path:
+    return folder / f"rows-{number:06d}.npy"
+
+
+def _write_segment(path: Path, content: Content, number: int) -> None:
+    # Rows before the oldest are gone from the ring; their place holds whatever lies in their slots now.
+    rows = _pick(content, number * SEGMENT, (number + 1) * SEGMENT)
+    with _written_atomically(path) as file:
+        np.save(file, rows, allow_pickle=False)
+
+
+def _write_rest(path: Path, content: Content) -> None:
+    live = np.arange(content.oldest, content.total) % content.capacity
+    tail_start = max(content.total // SEGMENT * SEGMENT, content.oldest)
+    header = {
+        "format": _FORMAT,
+        "row_type": str(content.rows.dtype),
+        "capacity": content.capacity,
+        "slots": len(content.rows),
+        "total": content.total,
+        "sessions": content.sessions,
+        "newest_ns": content.newest_ns,
+    }
+    arrays = {f"state.{name}": stored[live] for name, stored in content.state.items()}
+    arrays["state_row"] = content.state_row[live]
+    arrays["tail"] = np.frombuffer(_pick(content, tail_start, content.total).tobytes(), np.uint8)
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    with _written_atomically(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+@contextmanager
+def _written_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file to write; it appears under its name, complete and on the disk, when the block ends without an error."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

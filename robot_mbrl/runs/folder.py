@@ -1,0 +1,161 @@
+"""The folder of one run: where everything it leaves behind lies."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from robot_mbrl.config import RunConfig, load_run, save_run
+from robot_mbrl.errors import ConfigError
+
+RUNS = Path("runs")
+"""Where runs go that were given no folder, relative to the working directory."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths in a run's folder; made by `create`, reopened by `open`."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, config: RunConfig, path: Path | None = None) -> Self:
+        """Make the folder of a new run and write its resolved configuration there.
+
+        Args:
+            config: what the run is defined by.
+            path: the folder; None for `runs/<task>-<date>-seed<seed>`.
+
+        Raises:
+            ConfigError: if the folder already holds a run.
+        """
+        if path is None:
+            path = RUNS / f"{config.task.name}-{datetime.now():%Y%m%d-%H%M%S}-seed{config.seed}"
+        # Nodes run with this path as a parameter, and a relative one would depend on where they were started.
+        folder = cls(path.absolute())
+        if folder.config.exists():
+            raise ConfigError(
+                f"{path} already holds a run; continue it with --resume or name another folder with --run"
+            )
+        for directory in (folder.path, folder.bags, folder.checkpoints, folder.logs):
+            directory.mkdir(parents=True, exist_ok=True)
+        save_run(config, folder.config)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The folder of an existing run.
+
+        Raises:
+            ConfigError: if there is no run in it.
+        """
+        folder = cls(path.absolute())
+        if not folder.config.is_file():
+            raise ConfigError(f"{path} is not a run folder: it has no config.yaml")
+        return folder
+
+    @classmethod
+    def newest(cls, task: str | None = None, root: Path = RUNS) -> Self:
+        """The run under `root` that was started last, of one task or of any.
+
+        Raises:
+            ConfigError: if there is none.
+        """
+        configs = root.glob("*/config.yaml")
+        for config in sorted(configs, key=lambda path: path.stat().st_mtime, reverse=True):
+            if task is None or load_run(config).task.name == task:
+                return cls.open(config.parent)
+        raise ConfigError(f"no run{f' of {task}' if task else ''} under {root}{os.sep}; name its folder with --run")
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def processes(self) -> Path:
+        """Process id of every running node, by name."""
+        return self.path / "processes.json"
+
+    @property
+    def environment(self) -> Path:
+        """The ROS variables the nodes run with, which another terminal needs to join them."""
+        return self.path / "environment.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON line per episode, learner report and guard report."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def evaluation(self) -> Path:
+        """The same lines from the evaluation of the finished policy."""
+        return self.path / "evaluation.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        """The run in a few figures."""
+        return self.path / "summary.json"
+
+    @property
+    def bags(self) -> Path:
+        """What the robot lived through, one MCAP file per session."""
+        return self.path / "bags"
+
+    @property
+    def bundles(self) -> Path:
+        """The robot's store of verified policy bundles, in simulation."""
+        return self.path / "bundles"
+
+    @property
+    def checkpoints(self) -> Path:
+        """What the learner resumes from."""
+        return self.path / "checkpoints"
+
+    @property
+    def policy(self) -> Path:
+        """The newest policy bundle."""
+        return self.path / "policy.onnx"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files of the metrics."""
+        return self.path / "tensorboard"
+
+    @property
+    def curve(self) -> Path:
+        """Picture of the returns over time."""
+        return self.path / "curve.png"
+
+    @property
+    def video(self) -> Path:
+        """Video of the robot, where one was asked for."""
+        return self.path / "video.mp4"
+
+    @property
+    def logs(self) -> Path:
+        """What each node printed."""
+        return self.path / "logs"
+
+    def read_summary(self) -> dict[str, Any]:
+        """The summary's figures; empty before there are any."""
+        return read_json(self.summary)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; empty where the file is missing or not (yet) complete."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Replace a file by a JSON object, atomically: a reader sees the old one or the new one."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(value, indent=2) + "\n")
+    partial.replace(path)

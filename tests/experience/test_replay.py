@@ -1,0 +1,300 @@
+"""The replay against a list that remembers everything, and the properties that learning relies on."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from robot_mbrl.errors import ExperienceError
+from robot_mbrl.experience import replay_files
+from robot_mbrl.experience.replay import Replay
+from robot_mbrl.steps import Step
+from tests.experience.lived import ACTION, OBSERVATION, SEEING, STATE, STEP_NS, make_step
+
+
+def make_replay(capacity: int = 1000) -> Replay:
+    return Replay(OBSERVATION, ACTION, capacity, STATE, step_ns=STEP_NS)
+
+
+def live(replay: Replay, count: int, start: int = 0, session: str = "a") -> None:
+    for index in range(start, start + count):
+        assert replay.append(make_step(index, session, first=index == 0))
+
+
+lives = st.lists(
+    st.tuples(
+        st.sampled_from([1, 1, 1, 1, 1, 0, -1, 2, 7]),  # how far the stamp moves on, in steps
+        st.sampled_from("aaaaab"),  # the session
+        st.booleans() | st.just(False),  # is_first
+        st.sampled_from([False, False, False, True]),  # is_last
+    ),
+    max_size=60,
+)
+
+
+def remember(life: list[tuple[int, str, bool, bool]]) -> tuple[list[Step], list[dict[str, object]]]:
+    """Every step offered, and the rows that a replay should have made of them."""
+    offered, rows = [], []
+    stamp, newest = 0, {"a": -1, "b": -1}
+    for number, (advance, session, first, last) in enumerate(life):
+        stamp = max(0, stamp + advance)
+        step = make_step(stamp, session, first=first, last=last, value=float(number))
+        offered.append(step)
+        if stamp <= newest[session]:
+            continue
+        newest[session] = stamp
+        before = rows[-1] if rows else None
+        joined = before is not None and before["session"] == session and not before["last"]
+        joined = joined and before["stamp"] == stamp - 1 and not first
+        previous = before["action"] if joined else np.zeros(2)
+        rows.append(
+            {"session": session, "stamp": stamp, "last": last, "first": not joined}
+            | {"value": number, "action": step.action.values, "prev_action": previous}
+        )
+    return offered, rows
+
+
+@settings(max_examples=150, deadline=None)
+@given(life=lives, capacity=st.integers(1, 20), length=st.integers(1, 8), seed=st.integers(0, 9))
+def test_every_sample_is_a_run_of_what_a_list_remembers(life, capacity, length, seed):
+    replay = make_replay(capacity)
+    offered, rows = remember(life)
+    assert sum(replay.append(step) for step in offered) == len(rows)
+    assert (replay.total, len(replay)) == (len(rows), min(len(rows), capacity))
+    if len(replay) < length:
+        with pytest.raises(ExperienceError, match="too few"):
+            replay.sample(np.random.default_rng(seed), 4, length)
+        return
+    batch = replay.sample(np.random.default_rng(seed), 4, length)
+    for sequence in range(4):
+        for time in range(length):
+            number = int(batch["row"][sequence, time])
+            assert number == batch["row"][sequence, 0] + time
+            assert len(rows) - capacity <= number < len(rows)
+            expected, row = rows[number], {name: array[sequence, time] for name, array in batch.items()}
+            assert replay.sessions[row["session"]] == expected["session"]
+            assert row["stamp_ns"] == (expected["stamp"] + 1) * STEP_NS
+            assert row["observation.pose"].tolist() == [expected["value"], -expected["value"]]
+            assert row["observation.speed"].tolist() == [2 * expected["value"]]
+            assert row["reward"] == np.float32(expected["value"] / 10)
+            assert bool(row["is_first"]) == expected["first"]
+            assert bool(row["is_last"]) == bool(row["is_terminal"]) == expected["last"]
+            assert row["action"].tolist() == expected["action"].tolist()
+            assert row["prev_action"].tolist() == expected["prev_action"].tolist()
+            assert (row["source"], row["mode"]) == (2, expected["stamp"] % 2)
+
+
+def test_fields_have_the_documented_types():
+    replay = Replay(SEEING, ACTION, 100, step_ns=STEP_NS)
+    for index in range(5):
+        replay.append(make_step(index, images=True))
+    batch = replay.sample(np.random.default_rng(0), 2, 3)
+    floats = ["observation.pose", "observation.speed", "action", "prev_action"]
+    floats += ["reward", "is_first", "is_last", "is_terminal"]
+    assert {name: array.dtype for name, array in batch.items()} == {
+        **dict.fromkeys(floats, np.float32),
+        **{"stamp_ns": np.int64, "session": np.int32, "row": np.int64},
+        **dict.fromkeys(["source", "mode", "observation.camera"], np.uint8),
+    }
+    assert batch["observation.camera"].shape == (2, 3, 8, 8, 3)
+    assert (batch["observation.camera"][..., 0, 0, 0] == batch["row"]).all()
+    assert all(array.flags.c_contiguous for array in batch.values())
+
+
+def test_a_repeat_and_an_older_step_are_refused_and_counted():
+    replay = make_replay()
+    assert replay.append(make_step(4))
+    assert replay.append(make_step(6))
+    assert not replay.append(make_step(6))
+    assert not replay.append(make_step(5))
+    assert replay.append(make_step(5, "b"))
+    assert replay.refused == {"repeat": 1, "late": 1}
+    assert replay.newest_ns("a") == 7 * STEP_NS
+    assert replay.newest_ns("c") is None
+
+
+def test_a_step_that_is_not_finite_is_refused_and_leaves_a_cut():
+    replay = make_replay()
+    live(replay, 3)
+    assert not replay.append(make_step(3, value=float("nan")))
+    assert replay.append(make_step(4))
+    batch = replay.sample(np.random.default_rng(0), 1, 4)
+    assert batch["is_first"][0].tolist() == [1, 0, 0, 1]
+    assert replay.refused == {"not_finite": 1}
+
+
+def test_a_step_without_an_observed_value_names_it():
+    step = make_step(0)
+    observation = dataclasses.replace(step.observation, values={"x": 0.0, "v": 0.0})
+    with pytest.raises(ExperienceError, match="'y'"):
+        make_replay().append(dataclasses.replace(step, observation=observation))
+
+
+def test_a_jittering_stamp_is_no_gap():
+    replay = make_replay()
+    live(replay, 1)
+    step = make_step(1)
+    late = dataclasses.replace(step.observation.key, stamp_ns=int(2.4 * STEP_NS))
+    replay.append(dataclasses.replace(step, observation=dataclasses.replace(step.observation, key=late)))
+    assert replay.sample(np.random.default_rng(0), 1, 2)["is_first"][0].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("appended", [40, 130], ids=["growing", "ring gone round"])
+def test_start_rows_are_drawn_uniformly(appended):
+    replay = make_replay(capacity=50)
+    live(replay, appended)
+    starts = replay.sample(np.random.default_rng(7), 20_000, 8)["row"][:, 0]
+    values, counts = np.unique(starts, return_counts=True)
+    assert values.tolist() == list(range(replay.oldest, appended - 8 + 1))
+    assert stats.chisquare(counts).pvalue > 0.01
+
+
+def test_memory_grows_with_use():
+    replay = make_replay(capacity=10_000_000)
+    live(replay, 5000)
+    assert (replay.sample(np.random.default_rng(0), 64, 50)["observation.pose"][..., 0] < 5000).all()
+
+
+class TestLatentStates:
+    def values(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        return {
+            "deter": np.repeat(rows[..., None], 3, -1).astype(np.float32),
+            "stoch": np.repeat(rows[..., None] % 256, 2, -1).astype(np.uint8),
+        }
+
+    def test_a_written_state_is_read_back_for_the_sequence_that_continues_it(self):
+        replay = make_replay()
+        live(replay, 20)
+        rows = np.arange(4, 12).reshape(2, 4)
+        replay.write_state(rows, self.values(rows))
+        states, known = replay.read_state(np.array([3, 4, 11, 12]))
+        assert known.tolist() == [False, True, True, False]
+        assert states["deter"].tolist() == [[0] * 3, [4] * 3, [11] * 3, [0] * 3]
+        assert states["stoch"].tolist() == [[0] * 2, [4] * 2, [11] * 2, [0] * 2]
+
+    def test_nothing_continues_across_a_cut_or_before_the_first_row(self):
+        replay = make_replay()
+        live(replay, 5)
+        live(replay, 5, start=8)
+        rows = np.arange(10)
+        replay.write_state(rows, self.values(rows))
+        _, known = replay.read_state(np.array([-1, 3, 4, 5]))
+        assert known.tolist() == [False, True, False, True]
+
+    def test_a_state_for_an_overwritten_row_is_neither_written_nor_read(self):
+        replay = make_replay(capacity=8)
+        live(replay, 8)
+        rows = np.arange(8)
+        replay.write_state(rows, self.values(rows))
+        live(replay, 3, start=8)  # rows 0, 1, 2 are gone, their slots hold rows 8, 9, 10
+        replay.write_state(rows, self.values(rows + 100))
+        states, known = replay.read_state(np.array([2, 3, 7, 8, 9]))
+        assert known.tolist() == [False, True, True, False, False]
+        assert states["deter"][:, 0].tolist() == [0, 103, 107, 0, 0]
+
+    def test_of_a_row_written_twice_at_once_the_last_counts(self):
+        replay = make_replay()
+        live(replay, 6)
+        rows = np.array([[1, 2], [2, 3]])
+        values = self.values(rows)
+        values["deter"][1, 0] = 50
+        replay.write_state(rows, values)
+        assert replay.read_state(np.array([2]))[0]["deter"].tolist() == [[50] * 3]
+
+
+class TestSaving:
+    def load(self, path: Path, capacity: int = 1000) -> Replay:
+        return Replay.load(path, OBSERVATION, ACTION, capacity, STATE, step_ns=STEP_NS)
+
+    def go_on(self, replay: Replay, seed: int) -> list[np.ndarray]:
+        """Everything a learner sees of a replay while it samples, writes states and appends."""
+        rng, seen = np.random.default_rng(seed), []
+        for index in range(replay.total, replay.total + 30):
+            replay.append(make_step(index))
+            batch = replay.sample(rng, 3, 5)
+            states, known = replay.read_state(batch["row"][:, 0] - 1)
+            seen += [*batch.values(), *states.values(), known]
+            deter = batch["observation.pose"].sum(-1, keepdims=True) + rng.normal(size=(3, 5, 3)).astype(np.float32)
+            replay.write_state(batch["row"], {"deter": deter, "stoch": (deter[..., :2] * 10).astype(np.uint8)})
+        return seen
+
+    @pytest.fixture(autouse=True)
+    def small_segments(self, monkeypatch):
+        monkeypatch.setattr(replay_files, "SEGMENT", 16)
+
+    @pytest.mark.parametrize("lived", [5, 16, 150, 1017])
+    @pytest.mark.parametrize("capacity", [12, 100, 1000])
+    def test_a_loaded_replay_goes_on_bit_for_bit(self, tmp_path, lived, capacity):
+        replay = make_replay(capacity)
+        live(replay, lived)
+        self.go_on(replay, seed=1)
+        replay.save(tmp_path / "replay.npz")
+        loaded = self.load(tmp_path / "replay.npz", capacity)
+        for ours, theirs in zip(self.go_on(replay, seed=2), self.go_on(loaded, seed=2), strict=True):
+            assert ours.dtype == theirs.dtype
+            assert ours.tobytes() == theirs.tobytes()
+        assert not loaded.append(make_step(0))
+
+    def test_an_empty_replay_is_saved_and_loaded(self, tmp_path):
+        make_replay().save(tmp_path / "replay.npz")
+        assert len(self.load(tmp_path / "replay.npz")) == 0
+
+    def test_each_full_segment_is_written_once(self, tmp_path):
+        replay = make_replay()
+        live(replay, 40)
+        replay.save(tmp_path / "replay.npz")
+        written = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("rows-*")}
+        assert sorted(written) == ["rows-000000.npy", "rows-000001.npy"]
+        live(replay, 10, start=40)
+        replay.save(tmp_path / "replay.npz")
+        assert len(list(tmp_path.glob("rows-*"))) == 3
+        assert all((tmp_path / name).stat().st_mtime_ns == time for name, time in written.items())
+
+    def test_an_older_file_stays_loadable_until_the_save_after_next(self, tmp_path):
+        replay = make_replay(capacity=32)
+        live(replay, 32)
+        replay.save(tmp_path / "1.npz")
+        live(replay, 32, start=32)
+        replay.save(tmp_path / "2.npz")
+        assert self.load(tmp_path / "1.npz", 32).total == 32
+        live(replay, 32, start=64)
+        replay.save(tmp_path / "3.npz")
+        assert self.load(tmp_path / "2.npz", 32).total == 64
+        with pytest.raises(ExperienceError, match="rows-000000"):
+            self.load(tmp_path / "1.npz", 32)
+
+    def test_segments_of_an_abandoned_future_are_rewritten(self, tmp_path):
+        replay = make_replay()
+        live(replay, 10)
+        replay.save(tmp_path / "1.npz")
+        live(replay, 30, start=10)
+        replay.save(tmp_path / "2.npz")  # as a learner killed before it had saved the weights that go with it
+        resumed = self.load(tmp_path / "1.npz")
+        live(resumed, 30, session="b")
+        resumed.save(tmp_path / "2.npz")
+        loaded = self.load(tmp_path / "2.npz").sample(np.random.default_rng(0), 8, 30)
+        assert (loaded["session"] == resumed.sample(np.random.default_rng(0), 8, 30)["session"]).all()
+
+    def test_damage_is_named(self, tmp_path):
+        replay = make_replay()
+        live(replay, 10)
+        path = tmp_path / "replay.npz"
+        with pytest.raises(ExperienceError, match=r"replay\.npz"):
+            self.load(path)
+        replay.save(path)
+        path.write_bytes(path.read_bytes()[:-200])
+        with pytest.raises(ExperienceError, match="damaged"):
+            self.load(path)
+
+    def test_another_kind_of_replay_is_refused(self, tmp_path):
+        replay = make_replay()
+        live(replay, 10)
+        replay.save(tmp_path / "replay.npz")
+        with pytest.raises(ExperienceError, match="other observations"):
+            Replay.load(tmp_path / "replay.npz", SEEING, ACTION, 1000, STATE, step_ns=STEP_NS)
+        with pytest.raises(ExperienceError, match="capacity"):
+            self.load(tmp_path / "replay.npz", capacity=999)

@@ -1,0 +1,180 @@
+"""Episodes: when one begins and ends, what each arrival is worth, and the observations that tell of it."""
+
+from collections.abc import Mapping
+from enum import Enum
+
+from robot_mbrl.config import TaskConfig
+from robot_mbrl.control.observing import Sensed
+from robot_mbrl.errors import MessageError
+from robot_mbrl.specs import Mode, Source
+from robot_mbrl.steps import Action, Observation, StepKey
+from robot_mbrl.tasks.task import Judgement, Task
+
+FEEDBACK_REWARD = "reward"
+FEEDBACK_SUCCESS = "success"
+FEEDBACK_FAILURE = "failure"
+
+
+class Phase(Enum):
+    """Where in its life an episode is."""
+
+    RESETTING = "resetting"
+    """Between two episodes: the robot is being brought to a start, and nothing is observed."""
+    READY = "ready"
+    """The reset is over; the next readings that are newer begin the episode."""
+    RUNNING = "running"
+
+
+class Episodes:
+    """Turns what is sensed at the ticks of the control rate into judged observations.
+
+    Call order: while `phase` is RESETTING, carry out the task's reset, then call `reset_done`. At every tick call
+    `advance` with what was sensed, in every phase, and publish the observation if it returns one. Between ticks, in any
+    order: `applied` for each applied action, `feedback` for each human label.
+
+    An episode is `task.episode_steps` actions long, and so has one observation more. Its first observation carries no
+    reward, since nothing was done yet; the reward of any other was earned on arriving at it.
+    """
+
+    def __init__(self, config: TaskConfig, task: Task, session: str, *, evaluate: bool = False) -> None:
+        """Begin before the first episode, which a reset precedes unless the task has none.
+
+        Args:
+            config: the task's settings.
+            task: what judges.
+            session: the session that the observations belong to.
+            evaluate: whether every episode is lived in evaluate mode; may be set later, for episodes to come.
+        """
+        self.evaluate = evaluate
+        self.phase = Phase.READY if config.reset == "none" else Phase.RESETTING
+        self.started = 0
+        """Episodes begun so far."""
+        self.mode = Mode.EXPLORE
+        """Mode of the present episode."""
+        self._config = config
+        self._task = task
+        self._session = session
+        self._ready_since_s = float("-inf")
+        self._stamp_ns = 0
+        self._first_stamp_ns = 0
+        self._last_stamp_ns = -1
+        self._actions = 0
+        self._ticks = 0
+        self._reward = 0.0
+        self._label_success = False
+        self._label_failure = False
+        self._stopped = True
+        self._stop_ends_episode = False
+
+    def reset_done(self, time_s: float) -> None:
+        """Note that the robot is at a start; the episode begins with readings that are all newer than `time_s`."""
+        if self.phase is Phase.RESETTING:
+            self.phase = Phase.READY
+            self._ready_since_s = time_s
+
+    def applied(self, action: Action) -> None:
+        """Note what was applied: a robot that the guard has stopped ends its episode at the next observation.
+
+        Only the beginning of a stop does; while it lasts, the episode goes on with stopped steps, since a reset for
+        each of them would help nobody.
+        """
+        key = action.key
+        if key.session != self._session or key.stamp_ns == self._last_stamp_ns:
+            return
+        stopped = action.source is Source.STOP
+        if stopped and not self._stopped and self.phase is Phase.RUNNING and key.stamp_ns >= self._first_stamp_ns:
+            self._stop_ends_episode = True
+        self._stopped = stopped
+
+    def feedback(self, labels: Mapping[str, float]) -> None:
+        """Merge a person's labels into the next step.
+
+        Args:
+            labels: `reward`, added to the task's own; `success`, above zero the goal holds here; `failure`, above zero
+                the episode ends here as terminal. Others are refused.
+
+        Raises:
+            MessageError: if a label is unknown or not finite.
+        """
+        known = {FEEDBACK_REWARD, FEEDBACK_SUCCESS, FEEDBACK_FAILURE}
+        if unknown := labels.keys() - known:
+            raise MessageError(f"feedback: unknown labels {sorted(unknown)}; known are {sorted(known)}")
+        reward = labels.get(FEEDBACK_REWARD, 0.0)
+        if not abs(reward) < float("inf"):
+            raise MessageError(f"feedback: a reward of {reward} is not finite")
+        if self.phase is not Phase.RUNNING:
+            return
+        self._reward += reward
+        self._label_success |= labels.get(FEEDBACK_SUCCESS, 0.0) > 0
+        self._label_failure |= labels.get(FEEDBACK_FAILURE, 0.0) > 0
+
+    def advance(self, stamp_ns: int, sensed: Sensed) -> Observation | None:
+        """Live through one tick of the control rate.
+
+        Args:
+            stamp_ns: the tick's stamp, larger than that of any tick before.
+            sensed: what was measured by then.
+
+        Returns:
+            The observation to publish; None while resetting, before readings newer than the reset have come, and at
+            ticks that an action is repeated over.
+        """
+        if stamp_ns <= self._stamp_ns:
+            raise ValueError(f"stamp {stamp_ns} does not come after {self._stamp_ns}")
+        self._stamp_ns = stamp_ns
+        if self.phase is Phase.RESETTING:
+            return None
+        if self.phase is Phase.READY:
+            return self._begin(sensed) if sensed.oldest_s > self._ready_since_s else None
+        return self._go_on(sensed)
+
+    def _begin(self, sensed: Sensed) -> Observation:
+        self.phase = Phase.RUNNING
+        self.started += 1
+        every = self._config.evaluate_every
+        due = every > 0 and self.started % every == 0
+        self.mode = Mode.EVALUATE if self.evaluate or due else Mode.EXPLORE
+        self._first_stamp_ns = self._stamp_ns
+        self._actions = 0
+        self._stop_ends_episode = False
+        self._forget_labels()
+        self._task.reset()
+        judgement = self._task.judge(sensed.values)
+        return self._observation(sensed, judgement, is_first=True, is_last=judgement.is_terminal)
+
+    def _go_on(self, sensed: Sensed) -> Observation | None:
+        judgement = self._task.judge(sensed.values)
+        self._reward += judgement.reward
+        self._ticks += 1
+        ends = judgement.is_terminal or self._label_failure or self._stop_ends_episode
+        if self._ticks < self._config.action_repeat and not ends:
+            return None
+        self._actions += 1
+        ends = ends or self._actions >= self._config.episode_steps
+        return self._observation(sensed, judgement, is_first=False, is_last=ends)
+
+    def _observation(self, sensed: Sensed, judgement: Judgement, *, is_first: bool, is_last: bool) -> Observation:
+        observation = Observation(
+            key=StepKey(self._session, self._stamp_ns),
+            values=sensed.values,
+            images=sensed.images,
+            reward=self._reward,
+            is_first=is_first,
+            is_last=is_last,
+            is_terminal=judgement.is_terminal or self._label_failure,
+            mode=self.mode,
+            success=judgement.success or self._label_success,
+            ages_s=sensed.ages_s,
+        )
+        self._forget_labels()
+        if is_last:
+            self._last_stamp_ns = self._stamp_ns
+            self.phase = Phase.READY if self._config.reset == "none" else Phase.RESETTING
+            self._ready_since_s = float("-inf")
+        return observation
+
+    def _forget_labels(self) -> None:
+        self._ticks = 0
+        self._reward = 0.0
+        self._label_success = False
+        self._label_failure = False

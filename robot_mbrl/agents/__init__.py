@@ -1,0 +1,1 @@
+"""Agents: behaviour learned with a world model, each exported as a policy bundle."""

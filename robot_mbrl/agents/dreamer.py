@@ -1,0 +1,256 @@
+"""Dreamer: a world model learned from experience, and an actor and a critic learned in its imagination.
+
+DreamerV3 (Hafner et al. 2023) with the actor gradient of DayDreamer (Wu et al. 2022): for continuous actions the return
+is differentiated through the learned dynamics, for discrete ones Reinforce is used. One update is `Dreamer.update`;
+read it from there. Shapes: B batch, T time, N imagination starts, H horizon, A action; see docs/tensor_shapes.md.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from robot_mbrl.agent_config import AgentConfig
+from robot_mbrl.nets.heads import StateHead
+from robot_mbrl.nets.policies import BoundedNormal, Categorical
+from robot_mbrl.nets.twohot import TwoHot
+from robot_mbrl.specs import ActionSpec, ObservationSpec
+from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.world_model import Batch, WorldModel
+
+
+class Dream(NamedTuple):
+    """Imagined trajectories: states 0…H and the actions between them."""
+
+    states: State
+    """(N, H + 1, ...)."""
+    actor_out: Tensor
+    """(N, H, outputs) what the actor said at states 0…H-1."""
+    actions: Tensor
+    """(N, H, A)."""
+
+
+class Dreamer(nn.Module):
+    """The agent's networks and one step of their training."""
+
+    return_range: Tensor
+
+    def __init__(self, observation: ObservationSpec, action: ActionSpec, config: AgentConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.world_model = WorldModel(observation, action.size, config)
+        self.distribution: BoundedNormal | Categorical
+        if action.discrete:
+            self.distribution = Categorical(action.size, config.action_unimix)
+        else:
+            self.distribution = BoundedNormal(action.size, config.min_std, config.max_std)
+        self.noise_size = 1 if action.discrete else action.size
+        state = (config.deter, config.stoch, config.classes)
+        outputs = self.distribution.outputs
+        self.actor = StateHead(
+            *state, units=config.units, layers=config.layers, outputs=outputs, output_scale=0.01
+        )
+        self.twohot = TwoHot(config.bins, config.bin_limit)
+        self.critic = StateHead(*state, units=config.units, layers=config.layers, outputs=config.bins, output_scale=0.0)
+        self.slow_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        # Running 5th and 95th percentile of imagined returns.
+        self.register_buffer("return_range", torch.zeros(2))
+        through_dynamics = config.actor_gradient == "dynamics"
+        self.through_dynamics = through_dynamics or (config.actor_gradient == "auto" and not action.discrete)
+
+    def update(
+        self, batch: Batch, initial: State, optimizer: "DreamerOptimizer", generator: torch.Generator
+    ) -> tuple[State, dict[str, Tensor]]:
+        """Train every network once.
+
+        Args:
+            batch: replayed sequences (B, T, ...).
+            initial: model states before them, (B, ...); ignored where the batch says `is_first`.
+            optimizer: the agent's optimiser.
+            generator: source of all randomness of this update.
+
+        Returns:
+            The sequences' posterior states (B, T, ...), detached, and metrics as tensors: nothing here waits for the
+            device, so that a GPU is never idle.
+        """
+        config = self.config
+        uniform = torch.rand(
+            *batch.is_first.shape, config.stoch, generator=generator, device=batch.is_first.device
+        )
+        model_loss, posterior, metrics = self.world_model.loss(batch, initial, uniform)
+        model_loss.backward()  # type: ignore[no-untyped-call]
+        posterior = posterior.detach()
+
+        starts, weight = self._starts(posterior, batch.is_terminal, generator)
+        with frozen(self.world_model), torch.set_grad_enabled(self.through_dynamics):
+            dream = self.imagine(starts, generator)
+        metrics |= self._learn_behaviour(dream, weight)
+
+        metrics |= optimizer.step()
+        metrics["model_loss"] = model_loss.detach()
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                list(self.slow_critic.parameters()), list(self.critic.parameters()), config.slow_critic_rate
+            )
+        return posterior, metrics
+
+    def _starts(self, posterior: State, is_terminal: Tensor, generator: torch.Generator) -> tuple[State, Tensor]:
+        """Replayed states (N, ...) to imagine from, and their weights (N,): nothing follows a terminal state."""
+        batch_time = is_terminal.numel()
+        count = min(self.config.imagination_starts, batch_time)
+        chosen = torch.randperm(batch_time, generator=generator, device=is_terminal.device)[:count]
+        starts = State(posterior.deter.flatten(0, 1)[chosen], posterior.index.flatten(0, 1)[chosen])
+        return starts, 1.0 - is_terminal.flatten()[chosen]
+
+    def imagine(self, start: State, generator: torch.Generator) -> Dream:
+        """Follow the actor through the learned dynamics for `horizon` steps from states (N, ...)."""
+        config, device = self.config, start.deter.device
+        count, horizon = start.deter.shape[0], config.horizon
+        uniform = torch.rand(horizon, count, config.stoch, generator=generator, device=device)
+        noise_shape = (horizon, count, self.noise_size)
+        draw = torch.randn if self.distribution.noise == "normal" else torch.rand
+        noise = draw(*noise_shape, generator=generator, device=device)
+        states, outs, actions = [start], [], []
+        for step in range(horizon):
+            # The actor sees the state without gradient: it learns from where its actions lead, not from what it saw.
+            out = self.actor(*states[-1].detach())
+            action = self.distribution.sample(out, noise[step])
+            states.append(self.world_model.rssm.imagine(states[-1], action, uniform[step]))
+            outs.append(out)
+            actions.append(action)
+        # The start's one-hot stands in for its probabilities, which are only a way for gradients to pass.
+        first = nn.functional.one_hot(start.index, config.classes).float()
+        probs = torch.stack([first if s.probs is None else s.probs for s in states], 1)
+        trajectory = State(
+            torch.stack([s.deter for s in states], 1), torch.stack([s.index for s in states], 1), probs
+        )
+        return Dream(trajectory, torch.stack(outs, 1), torch.stack(actions, 1))
+
+    def _learn_behaviour(self, dream: Dream, weight: Tensor) -> dict[str, Tensor]:
+        """Gradients of actor and critic from imagined trajectories and the weights (N,) of their starts."""
+        config = self.config
+        with frozen(self.world_model), torch.set_grad_enabled(self.through_dynamics):
+            arrived = State(*(None if x is None else x[:, 1:] for x in dream.states))  # type: ignore[arg-type]
+            reward = self.world_model.reward(*arrived).squeeze(-1)  # (N, H), earned on arriving at states 1…H
+            discount = config.discount * torch.sigmoid(self.world_model.continues(*arrived).squeeze(-1))
+        states = dream.states if self.through_dynamics else dream.states.detach()
+        logits = self.critic(*states)  # (N, H + 1, bins)
+        value = self.twohot.mean(logits)
+        if not self.through_dynamics:
+            value = value.detach()
+        returns = lambda_return(reward, discount, value, config.return_lambda)  # (N, H)
+        with torch.no_grad():
+            # How likely imagination is to have come this far: (N, H), 1 at the start.
+            reached = torch.cat([weight.unsqueeze(1), discount[:, :-1]], 1).cumprod(1)
+            scale = self._return_scale(returns)
+
+        out = dream.actor_out
+        if self.through_dynamics:
+            objective = returns / scale
+        else:
+            out = self.actor(*(s[:, :-1] for s in dream.states.detach()[:2]))
+            advantage = (returns - value[:, :-1]) / scale
+            objective = self.distribution.log_prob(out, dream.actions.detach()) * advantage.detach()
+        entropy = self.distribution.entropy(out)
+        actor_loss = -(reached * (objective + config.entropy * entropy)).mean()
+        _accumulate(actor_loss, self.actor)
+
+        target = returns.detach()
+        with torch.no_grad():
+            slow = self.twohot.mean(self.slow_critic(*(s[:, :-1] for s in dream.states[:2])))
+        error = self.twohot.loss(logits[:, :-1], target)
+        error = error + config.slow_critic_scale * self.twohot.loss(logits[:, :-1], slow)
+        _accumulate((reached * error).mean(), self.critic)
+        return {
+            "actor_loss": actor_loss.detach(),
+            "critic_loss": error.mean().detach(),
+            "imagined_return": target.mean(),
+            "imagined_reward": reward.detach().mean(),
+            "entropy": entropy.mean().detach(),
+            "return_scale": scale,
+        }
+
+    def _return_scale(self, returns: Tensor) -> Tensor:
+        """What returns are divided by: the running 5-95 percentile range, at least the floor."""
+        levels = torch.tensor([0.05, 0.95], device=returns.device)
+        self.return_range.lerp_(torch.quantile(returns.flatten(), levels), 1.0 - self.config.return_decay)
+        return (self.return_range[1] - self.return_range[0]).clamp(min=self.config.return_floor)
+
+
+def lambda_return(reward: Tensor, discount: Tensor, value: Tensor, return_lambda: float) -> Tensor:
+    """Lambda-returns, from the last step backwards (DreamerV3, equation 7).
+
+    Args:
+        reward: (N, H), earned on arriving at states 1…H.
+        discount: (N, H), discount times the probability that the episode goes on from there.
+        value: (N, H + 1), of states 0…H.
+        return_lambda: 0 trusts the next value, 1 the imagined rewards.
+
+    Returns:
+        (N, H), of states 0…H-1.
+    """
+    bootstrapped = reward + discount * value[:, 1:] * (1.0 - return_lambda)
+    decay = discount * return_lambda
+    result = value[:, -1]
+    returns = []
+    for step in reversed(range(reward.shape[1])):
+        result = bootstrapped[:, step] + decay[:, step] * result
+        returns.append(result)
+    return torch.stack(returns[::-1], 1)
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Gradients pass through the module but none is computed for its weights."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def _accumulate(loss: Tensor, module: nn.Module) -> None:
+    """Leave the loss's gradient in the module's parameters, and in nothing else."""
+    parameters = list(module.parameters())
+    for parameter, grad in zip(parameters, torch.autograd.grad(loss, parameters, retain_graph=True), strict=True):
+        parameter.grad = grad
+
+
+class DreamerOptimizer:
+    """One Adam over three groups, each with its own rate and gradient clipping, and a shared linear warm-up."""
+
+    def __init__(self, agent: Dreamer) -> None:
+        config = agent.config
+        self.warmup = config.warmup_updates
+        self.clip = config.clip
+        groups = {
+            "model": (agent.world_model, config.model_rate),
+            "actor": (agent.actor, config.actor_rate),
+            "critic": (agent.critic, config.critic_rate),
+        }
+        self.names = tuple(groups)
+        self.rates = tuple(rate for _, rate in groups.values())
+        self.updates = 0
+        self.adam = torch.optim.Adam(
+            [{"params": list(module.parameters()), "lr": rate} for module, rate in groups.values()],
+            eps=config.adam_epsilon,
+            fused=True,
+        )
+
+    def step(self) -> dict[str, Tensor]:
+        """Apply the accumulated gradients and clear them; returns each group's gradient norm before clipping."""
+        self.updates += 1
+        share = min(1.0, self.updates / max(1, self.warmup))
+        norms = {}
+        for name, rate, group in zip(self.names, self.rates, self.adam.param_groups, strict=True):
+            group["lr"] = rate * share
+            norms[f"{name}_grad_norm"] = nn.utils.clip_grad_norm_(group["params"], self.clip, foreach=True)
+        self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
+        return norms

@@ -1,0 +1,1 @@
+"""Small networks and distributions that world models and agents are composed of."""

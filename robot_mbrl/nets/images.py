@@ -1,0 +1,78 @@
+"""Convolutions between square pictures and features: strides of 2 down to 4x4, channels doubling on the way."""
+
+import torch
+from torch import Tensor, nn
+
+from robot_mbrl.nets.layers import NORM_EPSILON, linear
+from robot_mbrl.specs import ImageSpec
+
+SMALLEST = 4
+"""Side of the innermost feature map, pixels."""
+
+
+def _stages(spec: ImageSpec) -> int:
+    stages = (spec.height // SMALLEST).bit_length() - 1
+    if spec.height != spec.width or spec.height != SMALLEST * 2**stages or stages < 1:
+        raise ValueError(f"pictures must be square with a side of 8, 16, 32, 64, ...; got {spec.height}x{spec.width}")
+    return stages
+
+
+def normalise_pixels(picture: Tensor) -> Tensor:
+    """Pictures (..., height, width, channels) of uint8 colours or uint16 millimetres as float in about [-0.5, 0.5]."""
+    full_scale = 255.0 if picture.dtype == torch.uint8 else 5000.0
+    return picture.float().div(full_scale).clamp(max=1.0) - 0.5
+
+
+class _ChannelNorm(nn.Module):
+    """Layer normalisation over the channels of (batch, channels, height, width), then SiLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels, eps=NORM_EPSILON)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.silu(self.norm(x))
+
+
+class ImageEncoder(nn.Module):
+    """Normalised pictures (batch, height, width, channels) to features (batch, size)."""
+
+    def __init__(self, spec: ImageSpec, depth: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = spec.shape[2]
+        for stage in range(_stages(spec)):
+            outputs = depth * 2**stage
+            layers += [nn.Conv2d(channels, outputs, 4, 2, 1), _ChannelNorm(outputs)]
+            channels = outputs
+        self.layers = nn.Sequential(*layers)
+        self.size = channels * SMALLEST**2
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Features of normalised pictures."""
+        features: Tensor = self.layers(picture.permute(0, 3, 1, 2))
+        return features.flatten(1)
+
+
+class ImageDecoder(nn.Module):
+    """Features (batch, inputs) to normalised pictures (batch, height, width, channels)."""
+
+    def __init__(self, spec: ImageSpec, depth: int, inputs: int) -> None:
+        super().__init__()
+        stages = _stages(spec)
+        self.channels = depth * 2 ** (stages - 1)
+        self.inputs = linear(inputs, self.channels * SMALLEST**2)
+        layers: list[nn.Module] = [_ChannelNorm(self.channels)]
+        channels = self.channels
+        for stage in reversed(range(stages - 1)):
+            outputs = depth * 2**stage
+            layers += [nn.ConvTranspose2d(channels, outputs, 4, 2, 1), _ChannelNorm(outputs)]
+            channels = outputs
+        layers.append(nn.ConvTranspose2d(channels, spec.shape[2], 4, 2, 1))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Reconstruction of the normalised pictures."""
+        maps = self.inputs(features).view(-1, self.channels, SMALLEST, SMALLEST)
+        picture: Tensor = self.layers(maps)
+        return picture.permute(0, 2, 3, 1)

@@ -1,0 +1,117 @@
+"""Categorical latents carried as indices: sampling, straight-through gradients, KL divergence, first layers.
+
+A latent of `stoch` variables with `classes` each is an integer vector, never a one-hot: its linear image is a sum of
+rows, several times cheaper than the matrix product on a CPU. Gradients flow as if the one-hot had been
+`onehot + probs - stop_gradient(probs)` (DreamerV2, section 2, straight-through).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def unimix_probs(logits: Tensor, unimix: float) -> Tensor:
+    """Softmax of the logits mixed with a uniform distribution (DreamerV3: 1%), over the last dimension."""
+    return torch.softmax(logits, -1) * (1.0 - unimix) + unimix / logits.shape[-1]
+
+
+def sample_index(probs: Tensor, uniform: Tensor) -> Tensor:
+    """Draw classes by inverting the cumulative distribution.
+
+    Args:
+        probs: (..., stoch, classes).
+        uniform: (..., stoch), in [0, 1).
+
+    Returns:
+        Indices (..., stoch), int64, without gradient.
+    """
+    cumulative = probs.detach().cumsum(-1)[..., :-1]
+    return (uniform.unsqueeze(-1) >= cumulative).sum(-1)
+
+
+def categorical_kl(left: Tensor, right: Tensor) -> Tensor:
+    """KL(left || right) of factorised categoricals, nats.
+
+    Args:
+        left: probabilities (..., stoch, classes), all positive.
+        right: likewise.
+
+    Returns:
+        Sum over the variables, shape (...).
+    """
+    return (left * (left.log() - right.log())).sum((-2, -1))
+
+
+class _OneHotLinear(torch.autograd.Function):
+    """onehot(index) @ weight with the straight-through gradient towards the probabilities."""
+
+    @staticmethod
+    def forward(ctx: Any, probs: Tensor, rows: Tensor, weight: Tensor) -> Tensor:  # noqa: ANN401 torch's own type
+        ctx.save_for_backward(rows, weight)
+        ctx.probs_shape = probs.shape
+        return F.embedding_bag(rows, weight, mode="sum")
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, Tensor | None]:  # noqa: ANN401
+        rows, weight = ctx.saved_tensors
+        (grad,) = grads
+        grad_probs = (grad @ weight.T).view(ctx.probs_shape) if ctx.needs_input_grad[0] else None
+        grad_weight = None
+        if ctx.needs_input_grad[2]:
+            onehot = torch.zeros(rows.shape[0], weight.shape[0], dtype=grad.dtype, device=grad.device)
+            grad_weight = onehot.scatter_(1, rows, 1.0).T @ grad
+        return grad_probs, None, grad_weight
+
+
+class OneHotLinear(nn.Module):
+    """Linear image, without bias, of a categorical latent given as indices."""
+
+    offsets: Tensor
+
+    def __init__(self, stoch: int, classes: int, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(stoch * classes, size))
+        # Each variable contributes one row, so the image's variance is that of `stoch` rows.
+        nn.init.trunc_normal_(self.weight, std=stoch**-0.5)
+        self.register_buffer("offsets", torch.arange(stoch) * classes, persistent=False)
+
+    def forward(self, index: Tensor, probs: Tensor | None = None) -> Tensor:
+        """Image of the latent.
+
+        Args:
+            index: (..., stoch) classes.
+            probs: (..., stoch, classes) that the classes were drawn from, to pass gradients to; None for none.
+
+        Returns:
+            (..., size).
+        """
+        rows = index + self.offsets
+        if torch.compiler.is_exporting():  # ONNX has Gather, but no embedding bag
+            return F.embedding(rows, self.weight).sum(-2)
+        flat = rows.view(-1, rows.shape[-1])
+        if probs is None:
+            image = F.embedding_bag(flat, self.weight, mode="sum")
+        else:
+            image = _OneHotLinear.apply(probs, flat, self.weight)  # type: ignore[no-untyped-call]
+        return image.view(*index.shape[:-1], -1)
+
+
+class StateLinear(nn.Module):
+    """First layer of whatever reads the model state: a linear image of (deter, stoch)."""
+
+    def __init__(self, deter: int, stoch: int, classes: int, size: int) -> None:
+        super().__init__()
+        self.deter = nn.Linear(deter, size)
+        self.stoch = OneHotLinear(stoch, classes, size)
+        # Both halves add up, so each brings half of the variance.
+        nn.init.trunc_normal_(self.deter.weight, std=(2 * deter) ** -0.5)
+        nn.init.zeros_(self.deter.bias)
+        with torch.no_grad():
+            self.stoch.weight.mul_(2**-0.5)
+
+    def forward(self, deter: Tensor, index: Tensor, probs: Tensor | None = None) -> Tensor:
+        """Image (..., size) of deter (..., deter) and classes (..., stoch), drawn from probs (..., stoch, classes)."""
+        image: Tensor = self.deter(deter) + self.stoch(index, probs)
+        return image

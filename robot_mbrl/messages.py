@@ -4,6 +4,7 @@ Nothing here imports ROS. A function that writes takes the empty message it fill
 anything with the message's fields. A stamped vector with named elements is a `sensor_msgs/JointState`.
 """
 
+import hashlib
 import math
 from array import array
 from collections.abc import Mapping, Sequence
@@ -96,7 +97,13 @@ def read_observation(message: Any, images: Mapping[str, np.ndarray] | None = Non
     except (KeyError, ValueError, OverflowError) as error:
         raise MessageError(f"observation: element {error} is missing or not valid") from error
     return Observation(
-        key=read_key(message), values=values, images=dict(images or {}), reward=reward, mode=mode, ages_s=ages_s, **flags
+        key=read_key(message),
+        values=values,
+        images=dict(images or {}),
+        reward=reward,
+        mode=mode,
+        ages_s=ages_s,
+        **flags,
     )
 
 
@@ -127,6 +134,33 @@ def read_action(message: Any, spec: ActionSpec) -> Action:
     if not np.isfinite(vector).all():
         raise MessageError("action: a value is not finite")
     return Action(read_key(message), vector, source, version)
+
+
+_HASH_LABEL = "sha256:"
+
+
+def write_bundle(message: Any, dimension: Any, data: bytes) -> None:
+    """Fill a UInt8MultiArray with a policy bundle and, in an empty MultiArrayDimension, its hash."""
+    dimension.label = _HASH_LABEL + hashlib.sha256(data).hexdigest()
+    dimension.size = dimension.stride = len(data)
+    message.layout.dim = [dimension]
+    message.data = array("B", data)
+
+
+def read_bundle(message: Any) -> bytes:
+    """The policy bundle in a UInt8MultiArray.
+
+    Raises:
+        MessageError: if its writer gave a hash and the data have another.
+    """
+    data = bytes(message.data)
+    labels = [dimension.label for dimension in message.layout.dim]
+    given = [label.removeprefix(_HASH_LABEL) for label in labels if label.startswith(_HASH_LABEL)]
+    if given and given[0] != hashlib.sha256(data).hexdigest():
+        raise MessageError(
+            f"policy bundle of {len(data)} bytes was damaged on its way (its hash differs): send it again"
+        )
+    return data
 
 
 def read_field(message: Any, path: str) -> Any:

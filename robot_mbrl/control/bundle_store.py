@@ -21,12 +21,19 @@ _PARTIAL_SUFFIX = ".partial"
 
 
 class StoredBundle(Frozen):
-    """A verified bundle on the robot's disk; as JSON, the content of the topic `bundle`."""
+    """A verified bundle on the robot's disk."""
 
     path: str
     sha256: str
     run_id: str
     version: int
+
+
+class Announcement(StoredBundle):
+    """What the topic `bundle` carries, as JSON."""
+
+    cached: bool = False
+    """Whether it was found on the disk at start, rather than received from a learner since."""
 
 
 class BundleStore:

@@ -1,0 +1,199 @@
+"""Drives the robot: a wish for every observation, from the newest verified bundle or what stands in before one."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from pydantic import ValidationError
+from rclpy.node import Node
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import String
+
+from robot_mbrl import messages, topics
+from robot_mbrl.config import RunConfig, load_run
+from robot_mbrl.control.bundle_file import load_bundle
+from robot_mbrl.control.bundle_loader import BundleLoader
+from robot_mbrl.control.bundle_store import Announcement
+from robot_mbrl.control.pairing import ObservationPairing
+from robot_mbrl.control.pilot import Pilot
+from robot_mbrl.control.policy_runner import PolicyRunner
+from robot_mbrl.control.start_policies import HoldPolicy, Policy, RandomPolicy
+from robot_mbrl.errors import BundleError, ConfigError, RobotMbrlError
+from robot_mbrl.steps import Observation
+from ros_nodes import diagnostics, qos
+from ros_nodes.parameters import declare
+from ros_nodes.runtime import run
+
+PRIORITY = 10
+"""Real-time priority; the guard has a higher one."""
+LOCKSTEP_GRACE_S = 10.0
+"""In lockstep nothing is late: the simulator waits."""
+START_POLICIES = "cached, file, hold or random"
+WARN_EVERY_S = 5.0
+
+
+class PolicyNode:
+    """Shell around `Pilot` and `BundleLoader`."""
+
+    margin_s = 0.0005
+
+    def __init__(self) -> None:
+        """Put the start policy at the controls and listen."""
+        self.node = node = Node("policy")
+        config = load_run(declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml"))
+        grace_s = declare(
+            node, "applied_grace_s", 0.005, "how long a step waits for the action applied before it", low=0.0, high=1.0
+        )
+        speed = declare(node, "speed", 1.0, "simulated seconds per second; 1 on a robot", low=0.01, high=1000.0)
+        if declare(node, "lockstep", False, "whether the simulator waits for every action"):
+            grace_s, speed = LOCKSTEP_GRACE_S, 1.0
+        self._start = declare(
+            node, "start_policy", "hold", f"what drives before a bundle has arrived: {START_POLICIES}"
+        )
+        self._spec = config.action_spec()
+        self._pilot = Pilot(config, self._start_policy(config), grace_s=grace_s / speed)
+        self._loader = BundleLoader(config)
+        self._pairing = ObservationPairing(config.observation_spec().images)
+        self._refused, self._last_refusal, self._failed = 0, "", 0
+        self._wish = JointState()
+        self._wishes = node.create_publisher(JointState, topics.ACTION, qos.ACTION)
+        self._subscribe(config)
+        diagnostics.publish_regularly(node, self._health)
+
+    def next_deadline_s(self) -> float | None:
+        """When the step at hand stops waiting for the action applied before it."""
+        return self._pilot.deadline_s
+
+    def on_deadline(self, now_s: float) -> None:
+        """Act without knowing what was applied."""
+        self._act()
+
+    def close(self) -> None:
+        """Let the loader finish; the guard stops the robot."""
+        self._loader.close()
+
+    def _start_policy(self, config: RunConfig) -> Policy:
+        file = declare(self.node, "policy_file", "", "bundle that start_policy `file` drives with")
+        slack = declare(
+            self.node,
+            "random_slack_steps",
+            2000,
+            "steps beyond the prefill after which random driving ends, to give the learner time for its first bundle",
+            low=0,
+            high=1_000_000,
+        )
+        if self._start == "random":
+            return RandomPolicy.for_run(config, config.agent.prefill_steps + slack)
+        if self._start == "file":
+            return PolicyRunner(load_bundle(Path(file), config), config.seed)
+        if self._start in ("cached", "hold"):
+            return HoldPolicy()
+        raise ConfigError(f"parameter start_policy: {self._start!r} is none of {START_POLICIES}")
+
+    def _subscribe(self, config: RunConfig) -> None:
+        node = self.node
+        node.create_subscription(JointState, topics.OBSERVATION, self._on_observation, qos.LIVE)
+        for name in config.observation_spec().images:
+            node.create_subscription(
+                Image, topics.image(name), lambda message, name=name: self._on_image(name, message), qos.LIVE
+            )
+        node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied, qos.LIVE)
+        node.create_subscription(String, topics.BUNDLE, self._on_bundle, qos.LATCHED)
+
+    def _on_observation(self, message: Any) -> None:
+        try:
+            self._step(self._pairing.add_observation(messages.read_observation(message)))
+        except RobotMbrlError as error:
+            self._warn(error)
+
+    def _on_image(self, name: str, message: Any) -> None:
+        try:
+            picture = messages.read_image(message)
+            self._step(self._pairing.add_image(name, messages.read_key(message), picture))
+        except RobotMbrlError as error:
+            self._warn(error)
+
+    def _on_applied(self, message: Any) -> None:
+        try:
+            self._pilot.applied(messages.read_action(message, self._spec))
+        except RobotMbrlError as error:
+            self._warn(error)
+        self._act()
+
+    def _on_bundle(self, message: Any) -> None:
+        try:
+            announced = Announcement.model_validate_json(message.data)
+        except ValidationError as error:
+            self._refuse(BundleError(f"announcement of a bundle cannot be read: {error.errors()[0]['msg']}"))
+            return
+        if announced.cached and self._start not in ("cached", "random"):
+            return
+        if self._pilot.bundle is None or self._pilot.bundle.sha256 != announced.sha256:
+            self._loader.request(announced)
+
+    def _step(self, observation: Observation | None) -> None:
+        if observation is not None:
+            self._pilot.observed(observation, time.monotonic())
+            self._act()
+
+    def _act(self) -> None:
+        try:
+            wish = self._pilot.wish(time.monotonic())
+        except RobotMbrlError as error:
+            self._failed += 1
+            self._warn(error)
+            return
+        if wish is not None:
+            messages.write_action(self._wish, wish, self._spec)
+            self._wishes.publish(self._wish)
+        if self._pilot.deadline_s is None:
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """Between two steps, after the wish is out: whatever this takes delays no step."""
+        try:
+            bundle = self._loader.take()
+        except BundleError as error:
+            self._refuse(error)
+            return
+        if bundle is not None:
+            carried = self._pilot.take_over(bundle)
+            self._last_refusal = ""
+            of = f"version {bundle.metadata.version} of run {bundle.metadata.run_id}"
+            self.node.get_logger().info(f"{of} drives, its state {'carried over' if carried else 'fresh'}")
+
+    def _refuse(self, error: BundleError) -> None:
+        self._refused += 1
+        self._last_refusal = str(error)
+        self.node.get_logger().error(f"refused: {error}")
+
+    def _warn(self, error: RobotMbrlError) -> None:
+        self.node.get_logger().warning(str(error), throttle_duration_sec=WARN_EVERY_S)
+
+    def _health(self) -> DiagnosticArray:
+        bundle = self._pilot.bundle
+        values: dict[str, object] = {
+            "wishes": self._pilot.wishes,
+            "cuts": self._pilot.cuts,
+            "failed": self._failed,
+            "half_pairs": self._pairing.half_pairs,
+            "refused": self._refused,
+            "last_refusal": self._last_refusal,
+        }
+        if bundle is None:
+            return diagnostics.report(self.node, diagnostics.WARN, f"no bundle yet, start policy {self._start}", values)
+        of = bundle.metadata
+        values |= {"run_id": of.run_id, "version": of.version, "sha256": bundle.sha256, "agent": of.agent}
+        level = diagnostics.WARN if self._last_refusal else diagnostics.OK
+        return diagnostics.report(self.node, level, f"version {of.version} of run {of.run_id}", values)
+
+
+def main() -> int:
+    """Run the node."""
+    return run(PolicyNode, priority=PRIORITY)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

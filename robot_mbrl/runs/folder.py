@@ -38,7 +38,7 @@ class RunFolder:
         folder = cls(path.absolute())
         if folder.config.exists():
             raise ConfigError(
-                f"{path} already holds a run; continue it with --resume or name another folder with --run"
+                f"{path} already holds a run: continue it with --resume, or name another folder with --run"
             )
         for directory in (folder.path, folder.bags, folder.checkpoints, folder.logs):
             directory.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,43 @@
+"""Picture of a run's returns over the time it took."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+COLOURS = {"explore": "#7a8fa6", "evaluate": "#c8501e"}
+LABELS = {"explore": "exploring", "evaluate": "evaluated (mode of the policy)"}
+SIZE_INCHES = (7.0, 4.0)
+DOTS_PER_INCH = 120
+
+
+def save_curve(
+    episodes: Sequence[Mapping[str, Any]], path: Path, title: str, step_s: float, expert_return: float | None = None
+) -> None:
+    """Draw returns by kind of episode, with the expert's as a line.
+
+    Args:
+        episodes: lines of metrics, each with `robot_steps`, `return` and `mode`.
+        path: the PNG file to write.
+        title: title of the picture.
+        step_s: duration of one robot step.
+        expert_return: mean return of the scripted expert; None where there is none.
+    """
+    # Not at the top: drawing is the workstation's, and the robot's side imports this package too.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.add_subplot()
+    for mode, colour in COLOURS.items():
+        chosen = [(e["robot_steps"] * step_s / 60.0, e["return"]) for e in episodes if e["mode"] == mode]
+        if chosen:
+            line = "-o" if mode == "evaluate" else "."
+            axes.plot(*zip(*chosen, strict=True), line, color=colour, label=LABELS[mode], markersize=4)
+    if expert_return is not None:
+        axes.axhline(expert_return, color="black", linestyle="--", linewidth=1, label="scripted expert")
+    axes.set(xlabel="minutes the robot has lived", ylabel="return of the episode", title=title)
+    axes.grid(alpha=0.3)
+    if axes.lines:
+        axes.legend(loc="best", frameon=False)
+    FigureCanvasAgg(figure)
+    figure.savefig(path)

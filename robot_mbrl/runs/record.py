@@ -1,0 +1,103 @@
+"""What a run's metrics add up to: the figures its display shows and its summary keeps."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+LAST_EPISODES = 5
+"""Episodes that `mean_return_last5` is taken over."""
+
+
+@dataclass
+class RunRecord:
+    """Digests the lines of a metrics file in order."""
+
+    episodes: list[dict[str, Any]] = field(default_factory=list)
+    """Lines of finished episodes, those left out that began while the robot was stopped."""
+    learner: dict[str, Any] = field(default_factory=dict)
+    """The learner's newest values."""
+    guard: dict[str, Any] = field(default_factory=dict)
+    """The guard's newest report."""
+    policy_version: int = 0
+    """Version of the bundle on the robot."""
+    robot_steps: int = 0
+    """Steps lived in this run."""
+    _missed_before: int = 0
+    """Missed steps of guards that have since been restarted."""
+
+    def take(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Digest further lines."""
+        for line in lines:
+            self.robot_steps = max(self.robot_steps, int(line.get("robot_steps") or 0))
+            match line["kind"]:
+                case "episode" if not line.get("began_stopped"):
+                    self.episodes.append(dict(line))
+                case "learner":
+                    self.learner.update(line)
+                case "bundle":
+                    self.policy_version = int(line.get("version") or 0)
+                case "guard":
+                    self._take_guard(line)
+
+    @property
+    def missed_steps(self) -> int:
+        """Steps at which no timely action came, over every guard that has run."""
+        return self._missed_before + _missed(self.guard)
+
+    @property
+    def latency_ms(self) -> dict[str, float | None]:
+        """Observation stamp to published command, as the newest guard measured it."""
+        return {name: self.guard.get(f"latency_{name}_ms") for name in ("p50", "p99", "max")}
+
+    @property
+    def interventions(self) -> dict[str, int]:
+        """How often the guard had to act, by reason."""
+        prefix = "intervention."
+        return {
+            name.removeprefix(prefix): int(value)
+            for name, value in self.guard.items()
+            if name.startswith(prefix) and value
+        }
+
+    @property
+    def train_ratio(self) -> float | None:
+        """Replayed steps per lived step, as the learner achieves it."""
+        return self.learner.get("train_ratio")
+
+    def returns(self) -> list[float]:
+        """Return of every episode."""
+        return [float(episode["return"]) for episode in self.episodes]
+
+    def summary(self) -> dict[str, Any]:
+        """The figures of `summary.json` that the metrics hold."""
+        return {
+            "robot_steps": self.robot_steps,
+            "updates": int(self.learner.get("updates") or 0),
+            "episodes": len(self.episodes),
+            "mean_return_last5": mean(self.returns()[-LAST_EPISODES:]),
+            "latency_ms": self.latency_ms,
+            "missed_steps": self.missed_steps,
+        }
+
+    def _take_guard(self, line: Mapping[str, Any]) -> None:
+        if (line.get("steps") or 0) < (self.guard.get("steps") or 0):
+            self._missed_before += _missed(self.guard)
+        self.guard = dict(line)
+
+
+def evaluation(episodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Verdict on a number of evaluate episodes."""
+    return {
+        "episodes": len(episodes),
+        "solved": sum(bool(episode["solved"]) for episode in episodes),
+        "mean_return": mean([float(episode["return"]) for episode in episodes]),
+    }
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Arithmetic mean; None of nothing, which JSON can say and NaN cannot."""
+    return sum(values) / len(values) if values else None
+
+
+def _missed(guard: Mapping[str, Any]) -> int:
+    return int(guard.get("late") or 0) + int(guard.get("stops") or 0)

@@ -1,0 +1,201 @@
+"""The one table of nodes: which processes make a scenario, where they run and with which parameters.
+
+The command line's supervisor and the launch files both read it.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from robot_mbrl.config import RunConfig
+from robot_mbrl.runs.folder import RunFolder
+
+Parameter = bool | int | float | str
+
+LEARNER_NICENESS = 10
+"""The learner takes what the control processes leave."""
+LEARNER_STOP_S = 30.0
+"""The learner finishes an update and writes a checkpoint before it goes."""
+RECORDER_STOP_S = 10.0
+STOP_S = 5.0
+
+
+class Side(StrEnum):
+    """The computer a node runs on."""
+
+    SIM = "sim"
+    ROBOT = "robot"
+    WORKSTATION = "workstation"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person chooses at each start; not part of the run's definition."""
+
+    speed: float = 1.0
+    """Simulated seconds per wall second."""
+    view: bool = False
+    """Show the simulated robot in a window."""
+    video: bool = False
+    """Film the simulated robot into the run's folder."""
+    seed: int = 0
+    """Seed of the simulated starts."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that a node's parameters are made from."""
+
+    config: RunConfig
+    folder: RunFolder
+    options: Options
+    simulated: bool
+    evaluate: bool
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    """A row of the table: one node."""
+
+    name: str
+    module: str
+    side: Side
+    parameters: Callable[[Situation], dict[str, Parameter]]
+    niceness: int = 0
+    stop_s: float = STOP_S
+    """How long it may take to close itself before it is killed."""
+
+    @property
+    def executable(self) -> str:
+        """Name of its console script, for `ros2 run` and launch files."""
+        return self.module.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class NodeProcess:
+    """A node of a scenario, ready to be started."""
+
+    name: str
+    module: str
+    executable: str
+    side: Side
+    namespace: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    niceness: int = 0
+    stop_s: float = STOP_S
+
+    def command(self) -> list[str]:
+        """The command line that runs it with this Python."""
+        arguments = ["--ros-args", "-r", f"__ns:={self.namespace}"]
+        for name, value in self.parameters.items():
+            arguments += ["-p", f"{name}:={_yaml(value)}"]
+        return [sys.executable, "-m", self.module, *arguments]
+
+
+def _simulator(s: Situation) -> dict[str, Parameter]:
+    parameters: dict[str, Parameter] = {"speed": s.options.speed, "view": s.options.view, "seed": s.options.seed}
+    if s.options.video:
+        parameters["video"] = str(s.folder.video)
+    return parameters
+
+
+def _sensor(s: Situation) -> dict[str, Parameter]:
+    return {"mode": "evaluate" if s.evaluate else "train"}
+
+
+def _actuator(s: Situation) -> dict[str, Parameter]:
+    # A simulator hurts nobody; a real robot moves only when a person has enabled it.
+    return {"speed": s.options.speed, "enable_on_start": s.simulated}
+
+
+def _policy(s: Situation) -> dict[str, Parameter]:
+    parameters: dict[str, Parameter] = {"speed": s.options.speed, "start_policy": _start_policy(s)}
+    if s.evaluate:
+        parameters["policy_file"] = str(s.folder.policy)
+    return parameters
+
+
+def _start_policy(s: Situation) -> str:
+    if s.evaluate:
+        return "file"
+    if any(s.folder.bundles.glob("*.onnx")):
+        return "cached"
+    return "random" if s.simulated else "hold"
+
+
+def _run_dir(s: Situation) -> dict[str, Parameter]:
+    return {"run_dir": str(s.folder.path)}
+
+
+def _bundle(s: Situation) -> dict[str, Parameter]:
+    return {"store": str(s.folder.bundles)}
+
+
+def _monitor(s: Situation) -> dict[str, Parameter]:
+    return {"run_dir": str(s.folder.path), "evaluation": s.evaluate}
+
+
+NODES = (
+    NodeRow("simulator", "sim.sim_node", Side.SIM, _simulator),
+    NodeRow("sensor", "ros_nodes.sensor_node", Side.ROBOT, _sensor),
+    NodeRow("actuator", "ros_nodes.actuator_node", Side.ROBOT, _actuator),
+    NodeRow("policy", "ros_nodes.policy_node", Side.ROBOT, _policy),
+    NodeRow("bundle", "ros_nodes.bundle_node", Side.ROBOT, _bundle),
+    NodeRow("recorder", "ros_nodes.recorder_node", Side.ROBOT, _run_dir, stop_s=RECORDER_STOP_S),
+    NodeRow("learner", "ros_nodes.learner_node", Side.WORKSTATION, _run_dir, LEARNER_NICENESS, LEARNER_STOP_S),
+    NodeRow("monitor", "ros_nodes.monitor_node", Side.WORKSTATION, _monitor),
+)
+
+SCENARIOS: dict[str, tuple[str, ...]] = {
+    "demo": ("simulator", "sensor", "actuator", "policy", "bundle", "recorder", "learner", "monitor"),
+    "evaluate": ("simulator", "sensor", "actuator", "policy", "monitor"),
+    "sim": ("simulator",),
+    "robot": ("sensor", "actuator", "policy", "bundle", "recorder"),
+    "workstation": ("learner", "monitor"),
+}
+"""Nodes of each scenario. `evaluate` judges the exported policy, frozen: nothing learns or receives bundles."""
+
+
+def namespace(config: RunConfig) -> str:
+    """The namespace of a run's robot."""
+    return "/" + config.robot.name.replace("-", "_")
+
+
+def scenario(
+    name: str, config: RunConfig, folder: Path, options: Options | None = None, *, simulated: bool = True
+) -> tuple[NodeProcess, ...]:
+    """The processes of a scenario.
+
+    Args:
+        name: a key of `SCENARIOS`.
+        config: the run.
+        folder: its folder, which holds its `config.yaml`.
+        options: what was chosen at this start.
+        simulated: whether the robot is a simulated one, which owns the clock and enables itself.
+    """
+    situation = Situation(config, RunFolder(folder), options or Options(), simulated, evaluate=name == "evaluate")
+    rows = {row.name: row for row in NODES}
+    return tuple(_process(rows[node], situation) for node in SCENARIOS[name])
+
+
+def _process(row: NodeRow, situation: Situation) -> NodeProcess:
+    common: dict[str, Parameter] = {"config": str(situation.folder.config), "use_sim_time": situation.simulated}
+    return NodeProcess(
+        name=row.name,
+        module=row.module,
+        executable=row.executable,
+        side=row.side,
+        namespace=namespace(situation.config),
+        parameters={**common, **row.parameters(situation)},
+        niceness=row.niceness,
+        stop_s=row.stop_s,
+    )
+
+
+def _yaml(value: Parameter) -> str:
+    """A parameter as ROS's command line reads it: YAML, in which 1 is no floating-point number and 1 no string."""
+    # JSON is YAML; repr keeps the point of a float.
+    return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)

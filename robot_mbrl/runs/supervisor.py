@@ -1,0 +1,230 @@
+"""Starts a scenario's nodes as processes, restarts one that dies, and leaves none behind."""
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Self
+
+from robot_mbrl.errors import RobotMbrlError
+from robot_mbrl.runs.environment import JOINING
+from robot_mbrl.runs.folder import RunFolder, write_json
+from robot_mbrl.runs.scenario import NodeProcess
+
+BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 5.0)
+"""Waits before each restart in a row; a first death is answered at once."""
+STEADY_S = 20.0
+"""A node that lived this long is well: its earlier deaths no longer count."""
+TERM_S = 2.0
+"""Between SIGTERM and SIGKILL for a node that did not close itself in its time."""
+USER_ERROR = 2
+"""Exit code of a node that was told something wrong: starting it again would not help."""
+LOG_TAIL = 3
+"""Lines of a node's log that are quoted when it fails for good."""
+
+PR_SET_PDEATHSIG = 1
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class NodeFailedError(RobotMbrlError):
+    """A node cannot be kept running; the message quotes what it said last."""
+
+
+class StopRequest:
+    """Notes SIGINT, SIGTERM and SIGHUP instead of dying of them, while used as a context manager."""
+
+    def __init__(self) -> None:
+        """Nothing is requested yet."""
+        self.requested = False
+        self._previous: dict[signal.Signals, signal._HANDLER] = {}
+
+    def __enter__(self) -> Self:
+        for number in STOP_SIGNALS:
+            self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+
+
+@dataclass
+class _Child:
+    """A node and what became of its processes."""
+
+    spec: NodeProcess
+    process: subprocess.Popen[bytes] | None = None
+    pidfd: int = -1
+    started_s: float = 0.0
+    restart_s: float = 0.0
+    deaths_in_a_row: int = 0
+    restarts: int = 0
+
+
+class Supervisor:
+    """Keeps the nodes of a scenario running; a context manager that stops them on leaving.
+
+    If this process itself is killed, the kernel asks every node to stop.
+    """
+
+    def __init__(self, nodes: Sequence[NodeProcess], folder: RunFolder, environment: Mapping[str, str]) -> None:
+        """Prepare, but start nothing.
+
+        Args:
+            nodes: what to run.
+            folder: where the logs, `processes.json` and `environment.json` are written.
+            environment: the nodes' variables.
+        """
+        self._children = {node.name: _Child(node) for node in nodes}
+        self._folder = folder
+        self._environment = dict(environment)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    @property
+    def restarts(self) -> dict[str, int]:
+        """How often each node has been restarted."""
+        return {name: child.restarts for name, child in self._children.items()}
+
+    @property
+    def running(self) -> dict[str, int]:
+        """Process id of every node that runs, by name."""
+        return {name: child.process.pid for name, child in self._children.items() if child.process is not None}
+
+    def start(self) -> None:
+        """Start every node."""
+        self._folder.logs.mkdir(parents=True, exist_ok=True)
+        write_json(self._folder.environment, {name: self._environment.get(name, "") for name in JOINING})
+        try:
+            for child in self._children.values():
+                self._launch(child)
+        except BaseException:
+            self.stop()
+            raise
+        self._write_processes()
+
+    def watch(self, timeout_s: float) -> None:
+        """Wait, and restart nodes that die meanwhile; returns at the latest after `timeout_s`, or when one died.
+
+        Raises:
+            NodeFailedError: if a node was told something wrong or keeps dying.
+        """
+        due_s = [child.restart_s for child in self._children.values() if child.process is None]
+        wait_s = max(0.0, min([timeout_s, *(due - time.monotonic() for due in due_s)]))
+        pidfds = [child.pidfd for child in self._children.values() if child.process is not None]
+        select.select(pidfds, [], [], wait_s)
+        changed = False
+        for child in self._children.values():
+            if child.process is not None and child.process.poll() is not None:
+                self._bury(child)
+                changed = True
+            if child.process is None and time.monotonic() >= child.restart_s:
+                self._launch(child)
+                child.restarts += 1
+                changed = True
+        if changed:
+            self._write_processes()
+
+    def stop(self) -> None:
+        """Ask every node to close itself, wait its time, and end those that did not."""
+        deadlines_s = {name: time.monotonic() + child.spec.stop_s for name, child in self._children.items()}
+        self._signal(signal.SIGINT, list(self._children))
+        late = self._await(deadlines_s)
+        self._signal(signal.SIGTERM, late)
+        late = self._await(dict.fromkeys(late, time.monotonic() + TERM_S))
+        self._signal(signal.SIGKILL, late)
+        for child in self._children.values():
+            if child.process is not None:
+                child.process.wait()
+                self._forget(child)
+        self._write_processes()
+
+    def _launch(self, child: _Child) -> None:
+        spec = child.spec
+        with (self._folder.logs / f"{spec.name}.log").open("ab") as log:
+            child.process = subprocess.Popen(
+                spec.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                # Out of the terminal's process group: Ctrl-C reaches the supervisor, which stops the nodes in order.
+                start_new_session=True,
+                preexec_fn=_child_setup(spec.niceness),
+            )
+        child.pidfd = os.pidfd_open(child.process.pid)
+        child.started_s = time.monotonic()
+
+    def _bury(self, child: _Child) -> None:
+        """Note a death and when to restart, or give the node up."""
+        assert child.process is not None
+        code = child.process.returncode
+        self._forget(child)
+        now_s = time.monotonic()
+        if now_s - child.started_s > STEADY_S:
+            child.deaths_in_a_row = 0
+        if code == USER_ERROR or child.deaths_in_a_row >= len(BACKOFF_S):
+            raise NodeFailedError(self._obituary(child, code))
+        child.restart_s = now_s + BACKOFF_S[child.deaths_in_a_row]
+        child.deaths_in_a_row += 1
+
+    def _obituary(self, child: _Child, code: int) -> str:
+        log = self._folder.logs / f"{child.spec.name}.log"
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        return f"{child.spec.name} node ended with code {code}: {' | '.join(lines[-LOG_TAIL:])} (its log: {log})"
+
+    def _forget(self, child: _Child) -> None:
+        os.close(child.pidfd)
+        child.process, child.pidfd = None, -1
+
+    def _signal(self, number: signal.Signals, names: Sequence[str]) -> None:
+        for name in names:
+            process = self._children[name].process
+            if process is not None:
+                process.send_signal(number)
+
+    def _await(self, deadlines_s: Mapping[str, float]) -> list[str]:
+        """Wait for nodes to end, each up to its own deadline; returns those that did not."""
+        late = []
+        for name, deadline_s in deadlines_s.items():
+            process = self._children[name].process
+            if process is None:
+                continue
+            try:
+                process.wait(max(0.0, deadline_s - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                late.append(name)
+        return late
+
+    def _write_processes(self) -> None:
+        write_json(self._folder.processes, self.running)
+
+
+def _child_setup(niceness: int) -> Callable[[], None]:
+    """What a child does between fork and exec: it ties its life to its parent's, and steps back in priority."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    parent = os.getpid()
+
+    def setup() -> None:
+        # SIGTERM and not SIGKILL: the guard still stops its robot, the recorder still closes its file.
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+        with contextlib.suppress(OSError):
+            os.nice(niceness)
+
+    return setup

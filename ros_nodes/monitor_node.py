@@ -1,0 +1,124 @@
+"""Writes a run's metrics: the only writer of `metrics.jsonl` and of TensorBoard's events while a graph runs."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+
+from robot_mbrl import messages, topics
+from robot_mbrl.config import load_run
+from robot_mbrl.errors import ConfigError, MessageError
+from robot_mbrl.runs.episodes import EpisodeTally
+from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.metrics import MetricsLog, read_metrics
+from ros_nodes import qos
+from ros_nodes.parameters import declare
+from ros_nodes.runtime import run
+
+GUARD_PERIOD_S = 5.0
+"""How often a guard's report is written down; it comes every second."""
+
+
+class MonitorNode:
+    """Follows the topics of a run and writes a line per episode, learner report, guard report and new bundle."""
+
+    margin_s = 0.0
+
+    def __init__(self) -> None:
+        """Go on after the last line of the run's metrics."""
+        self.node = node = Node("monitor")
+        config = load_run(declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml"))
+        run_dir = declare(node, "run_dir", "", "folder of the run; metrics.jsonl and tensorboard/ are written there")
+        evaluation = declare(node, "evaluation", False, "whether a finished policy is judged: writes evaluation.jsonl")
+        if not run_dir:
+            raise ConfigError("parameter run_dir: name the folder of the run")
+        folder = RunFolder(Path(run_dir))
+        path = folder.evaluation if evaluation else folder.metrics
+        lines = read_metrics(path)
+        self._robot_steps = max((int(line.get("robot_steps") or 0) for line in lines), default=0)
+        self._log = MetricsLog(path, None if evaluation else folder.tensorboard)
+        self._tally = EpisodeTally(config.task.episode_steps)
+        self._spec = config.action_spec()
+        self._guard: dict[str, float | str] = {}
+        self._guard_due_s = 0.0
+        node.create_subscription(JointState, topics.OBSERVATION, self._on_observation, qos.LIVE)
+        node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied_action, qos.LIVE)
+        node.create_subscription(JointState, topics.METRICS, self._on_metrics, qos.EVENTS)
+        node.create_subscription(DiagnosticArray, topics.GUARD, self._on_guard, qos.EVENTS)
+        node.create_subscription(String, topics.BUNDLE, self._on_bundle, qos.LATCHED)
+
+    def next_deadline_s(self) -> None:
+        """Nothing here is due at a time."""
+
+    def on_deadline(self, now_s: float) -> None:
+        """Nothing here is due at a time."""
+
+    def close(self) -> None:
+        """Write the guard's last report and close the files."""
+        self._write_guard()
+        self._log.close()
+
+    def _on_observation(self, message: Any) -> None:
+        try:
+            observation = messages.read_observation(message)
+        except MessageError as error:
+            self.node.get_logger().warning(str(error), throttle_duration_sec=5.0)
+            return
+        self._robot_steps += 1
+        result = self._tally.observe(observation)
+        if result is not None:
+            self._append("episode", {**result.as_metrics(), "robot_steps": self._robot_steps})
+
+    def _on_applied_action(self, message: Any) -> None:
+        try:
+            self._tally.act(messages.read_action(message, self._spec))
+        except MessageError as error:
+            self.node.get_logger().warning(str(error), throttle_duration_sec=5.0)
+
+    def _on_metrics(self, message: Any) -> None:
+        try:
+            self._append("learner", messages.read_named(message))
+        except MessageError as error:
+            self.node.get_logger().warning(str(error), throttle_duration_sec=5.0)
+
+    def _on_guard(self, message: Any) -> None:
+        if message.status:
+            self._guard = {pair.key: _number(pair.value) for pair in message.status[0].values}
+        if time.monotonic() >= self._guard_due_s:
+            self._guard_due_s = time.monotonic() + GUARD_PERIOD_S
+            self._write_guard()
+
+    def _write_guard(self) -> None:
+        if self._guard:
+            self._append("guard", {**self._guard, "robot_steps": self._robot_steps})
+            self._guard = {}
+
+    def _on_bundle(self, message: Any) -> None:
+        announced = json.loads(message.data)
+        self._append("bundle", {name: announced[name] for name in ("version", "run_id", "sha256")})
+
+    def _append(self, kind: Any, values: dict[str, Any]) -> None:
+        self._log.append(kind, values, self._robot_steps)
+
+
+def _number(text: str) -> float | str:
+    """A figure of a diagnostic report, whose values are all text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def main() -> int:
+    """Run the node."""
+    return run(MonitorNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

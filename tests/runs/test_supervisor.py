@@ -1,0 +1,161 @@
+"""The supervisor keeps nodes alive, and leaves none behind, however it ends itself."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from robot_mbrl.runs import supervisor as supervision
+from robot_mbrl.runs.folder import RunFolder, read_json
+from robot_mbrl.runs.scenario import NodeProcess, Side
+from robot_mbrl.runs.supervisor import NodeFailedError, StopRequest, Supervisor
+
+NODES = Path(__file__).parent / "nodes"
+PATIENCE_S = 20.0
+
+
+def node(folder: Path, name: str = "policy", behaviour: str = "obey", **kwargs: object) -> NodeProcess:
+    parameters = {"behaviour": behaviour, "alive": str(folder / f"{name}.alive")}
+    return NodeProcess(name, "stand_in", "stand_in", Side.ROBOT, "/robot", parameters, **kwargs)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(NODES), "ROS_DOMAIN_ID": "7"}
+
+
+def eventually(condition: Callable[[], bool], supervisor: Supervisor | None = None) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        if supervisor is None:
+            time.sleep(0.02)
+        else:
+            supervisor.watch(0.02)
+
+
+def alive_pid(folder: Path, name: str = "policy") -> int:
+    """The process id that the stand-in wrote once it was ready."""
+    file = folder / f"{name}.alive"
+    eventually(lambda: file.exists() and file.read_text() != "")
+    return int(file.read_text())
+
+
+def exists(pid: int) -> bool:
+    """Whether the process runs; one that has died but was not yet reaped by whoever adopted it does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def test_running_nodes_are_listed_by_name_and_no_longer_after_the_end(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    folder = RunFolder(tmp_path)
+    with Supervisor([node(tmp_path, "policy"), node(tmp_path, "sensor")], folder, environment):
+        pids = {name: alive_pid(tmp_path, name) for name in ("policy", "sensor")}
+        assert read_json(folder.processes) == pids
+        assert read_json(folder.environment)["ROS_DOMAIN_ID"] == "7"
+    assert read_json(folder.processes) == {}
+    assert not any(exists(pid) for pid in pids.values())
+
+
+def test_nodes_are_asked_by_sigint_and_what_they_print_is_kept(tmp_path: Path, environment: dict[str, str]) -> None:
+    with Supervisor([node(tmp_path, niceness=7)], RunFolder(tmp_path), environment):
+        alive_pid(tmp_path)
+    nice = os.nice(0) + 7
+    assert f"closed by SIGINT, nice {min(nice, 19)}" in (tmp_path / "logs" / "policy.log").read_text()
+
+
+def test_a_killed_node_is_restarted_and_counted(tmp_path: Path, environment: dict[str, str]) -> None:
+    folder = RunFolder(tmp_path)
+    with Supervisor([node(tmp_path)], folder, environment) as supervisor:
+        first = alive_pid(tmp_path)
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: alive_pid(tmp_path) != first, supervisor)
+        assert supervisor.restarts == {"policy": 1}
+        assert read_json(folder.processes) == {"policy": alive_pid(tmp_path)}
+
+
+def test_a_node_that_was_told_something_wrong_is_not_restarted(tmp_path: Path, environment: dict[str, str]) -> None:
+    with (
+        pytest.raises(NodeFailedError, match=r"policy node ended with code 2: stand_in: the field is wrong"),
+        Supervisor([node(tmp_path, behaviour="user_error")], RunFolder(tmp_path), environment) as supervisor,
+    ):
+        eventually(lambda: False, supervisor)
+
+
+def test_a_node_that_keeps_crashing_is_given_up_with_its_last_words(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "BACKOFF_S", (0.0, 0.05))
+    with (
+        pytest.raises(NodeFailedError, match="RuntimeError: this node is broken"),
+        Supervisor([node(tmp_path, behaviour="crash")], RunFolder(tmp_path), environment) as supervisor,
+    ):
+        eventually(lambda: False, supervisor)
+    assert supervisor.restarts == {"policy": 2}
+
+
+def test_a_node_that_does_not_listen_is_killed(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "TERM_S", 0.2)
+    with Supervisor([node(tmp_path, behaviour="deaf", stop_s=0.2)], RunFolder(tmp_path), environment):
+        pid = alive_pid(tmp_path)
+    assert not exists(pid)
+
+
+SUPERVISED = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_supervisor import RunFolder, StopRequest, Supervisor, node
+folder = Path({folder!r})
+environment = {{**os.environ, "PYTHONPATH": {nodes!r}}}
+with StopRequest() as stop, Supervisor([node(folder)], RunFolder(folder), environment) as supervisor:
+    while not stop.requested:
+        supervisor.watch(0.1)
+"""
+
+
+@pytest.fixture
+def supervised(tmp_path: Path) -> subprocess.Popen[bytes]:
+    """A process with a supervisor in it, as the command line has one."""
+    code = SUPERVISED.format(tests=str(Path(__file__).parent), nodes=str(NODES), folder=str(tmp_path))
+    return subprocess.Popen([sys.executable, "-c", code])
+
+
+def test_no_node_survives_the_sudden_death_of_its_supervisor(
+    tmp_path: Path, supervised: subprocess.Popen[bytes]
+) -> None:
+    pid = alive_pid(tmp_path)
+    supervised.kill()
+    supervised.wait(PATIENCE_S)
+    eventually(lambda: not exists(pid))
+    assert "closed by SIGTERM" in (tmp_path / "logs" / "policy.log").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_supervisor_that_is_asked_to_stop_closes_its_nodes(
+    tmp_path: Path, supervised: subprocess.Popen[bytes], number: signal.Signals
+) -> None:
+    pid = alive_pid(tmp_path)
+    supervised.send_signal(number)
+    assert supervised.wait(PATIENCE_S) == 0
+    assert not exists(pid)
+
+
+def test_a_stop_request_hands_the_signals_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        eventually(lambda: stop.requested)
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -60,8 +60,8 @@ class Replay:
         """Session names by index."""
         self.refused: Counter[str] = Counter()
         """Steps that `append` did not take, by reason: `repeat`, `late` or `not_finite`."""
-        self._observation = observation
-        self._action = action
+        self.observation = observation
+        self.action = action
         self._step_ns = step_ns
         self._newest_ns: dict[str, int] = {}
         slots = min(capacity, _FIRST_SLOTS)
@@ -209,24 +209,24 @@ class Replay:
         seen, action = step.observation, step.action
         row["stamp_ns"] = seen.key.stamp_ns
         try:
-            for name, vector in self._observation.vectors.items():
+            for name, vector in self.observation.vectors.items():
                 row[f"observation.{name}"] = [seen.values[element] for element in vector.names]
-            for name, image in self._observation.images.items():
+            for name, image in self.observation.images.items():
                 picture = seen.images[name]
                 if picture.shape != image.shape or picture.dtype != image.dtype:
                     raise ExperienceError(f"picture {name!r} is {picture.dtype}{picture.shape}, not {image.shape}")
                 row[f"observation.{name}"] = picture
         except KeyError as error:
             raise ExperienceError(f"step {seen.key} has no {error}, which the task observes") from None
-        if action.values.shape != (self._action.size,):
-            raise ExperienceError(f"step {seen.key}: action of shape {action.values.shape}, not ({self._action.size},)")
+        if action.values.shape != (self.action.size,):
+            raise ExperienceError(f"step {seen.key}: action of shape {action.values.shape}, not ({self.action.size},)")
         row["action"] = action.values
         row["reward"] = seen.reward
         row["is_first"], row["is_last"], row["is_terminal"] = seen.is_first, seen.is_last, seen.is_terminal
         row["source"], row["mode"] = action.source, seen.mode
 
     def _finite(self, row: np.ndarray) -> bool:
-        names = ("action", "reward", *(f"observation.{name}" for name in self._observation.vectors))
+        names = ("action", "reward", *(f"observation.{name}" for name in self.observation.vectors))
         return all(bool(np.isfinite(row[name]).all()) for name in names)
 
     def _session_index(self, session: str) -> int:

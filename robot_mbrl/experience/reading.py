@@ -1,0 +1,219 @@
+"""Reading experience back: MCAP files of this project's sessions, or any with the same topics and message types.
+
+Files may be finished, being written, or torn; chunked and compressed ones, as other recorders write them, are read as
+well. Topics are recognised by how they end, so that the robot's namespace does not matter.
+"""
+
+import io
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mcap.data_stream import ReadDataStream
+from mcap.exceptions import McapError
+from mcap.opcode import Opcode
+from mcap.records import Channel, Chunk, Message, Schema
+from mcap.stream_reader import breakup_chunk
+from mcap_ros2.decoder import DecoderFactory
+
+from robot_mbrl import topics
+from robot_mbrl.errors import ExperienceError, MessageError
+from robot_mbrl.experience.cdr import read_key
+from robot_mbrl.experience.joining import StepJoiner
+from robot_mbrl.experience.records import Record, read_content, whole_records
+from robot_mbrl.experience.replay import Replay
+from robot_mbrl.messages import read_action, read_image, read_observation
+from robot_mbrl.specs import ActionSpec
+from robot_mbrl.steps import Step, StepKey
+
+Known = Callable[[StepKey], bool]
+"""Tells which steps need not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMessage:
+    """A message in a file, not decoded yet."""
+
+    topic: str
+    type_name: str
+    data: bytes
+    log_time_ns: int
+    decode: Callable[[], Any]
+    """Gives an object with the message's fields.
+
+    Raises:
+        MessageError: if the bytes are no such message.
+    """
+
+
+def read_messages(path: Path) -> Iterator[RecordedMessage]:
+    """Messages of one file in the order they were written, up to the last whole one.
+
+    Raises:
+        ExperienceError: if the file is not MCAP, or a chunk in it is damaged.
+    """
+    decoders = DecoderFactory()
+    schemas: dict[int, Schema] = {}
+    channels: dict[int, Channel] = {}
+    with path.open("rb") as file:
+        for entry in _entries(file, path):
+            match entry:
+                case Schema():
+                    schemas[entry.id] = entry
+                case Channel():
+                    channels[entry.id] = entry
+                case Message():
+                    channel = channels[entry.channel_id]
+                    schema = schemas.get(channel.schema_id)
+                    decode = _decoder(decoders, channel, schema, entry.data)
+                    name = schema.name if schema is not None else ""
+                    yield RecordedMessage(channel.topic, name, entry.data, entry.log_time, decode)
+
+
+class StepReader:
+    """Reads the steps of sessions, and counts what could not become one."""
+
+    def __init__(self, action: ActionSpec, cameras: Sequence[str] = (), known: Known | None = None) -> None:
+        """Prepare to read.
+
+        Args:
+            action: specification of the recorded actions.
+            cameras: names of the pictures that belong to a step.
+            known: tells the steps to pass over.
+        """
+        self._action = action
+        self._cameras = {f"/{topics.image(camera)}": camera for camera in cameras}
+        self._known = known
+        self._joiner = StepJoiner(cameras)
+        self.malformed: Counter[str] = Counter()
+        """Messages that could not be read, by reason."""
+
+    @property
+    def dropped(self) -> int:
+        """Steps of which only a part was recorded."""
+        return self._joiner.dropped
+
+    def read(self, paths: Sequence[Path]) -> Iterator[Step]:
+        """Steps of files in the order given; a step may begin in one and be completed in the next.
+
+        Raises:
+            ExperienceError: if a file is not MCAP or is damaged.
+        """
+        for path in paths:
+            for message in read_messages(path):
+                try:
+                    step = self._take(message)
+                except MessageError as error:
+                    self.malformed[f"{message.topic}: {error}"] += 1
+                    continue
+                if step is not None:
+                    yield step
+
+    def _take(self, message: RecordedMessage) -> Step | None:
+        topic = "/" + message.topic.lstrip("/")
+        observation, applied = topic.endswith(f"/{topics.OBSERVATION}"), topic.endswith(f"/{topics.APPLIED_ACTION}")
+        camera = next((name for ending, name in self._cameras.items() if topic.endswith(ending)), None)
+        if not observation and not applied and camera is None:
+            return None
+        key = read_key(message.data)
+        if self._known is not None and self._known(key):
+            return None
+        if observation:
+            return self._joiner.add_observation(read_observation(message.decode()))
+        if applied:
+            return self._joiner.add_action(read_action(message.decode(), self._action))
+        return self._joiner.add_image(str(camera), key, read_image(message.decode()))
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What came of reading a folder."""
+
+    files: int
+    steps: int
+    """Steps that were new."""
+    dropped: int
+    """Steps of which only a part was recorded."""
+    malformed: dict[str, int]
+    """Messages that could not be read, by reason."""
+
+
+def fill_replay(replay: Replay, folder: Path, receive: Callable[[Step], bool] | None = None) -> Filling:
+    """Append the steps of every session in a folder that a replay lacks, oldest file first.
+
+    Args:
+        replay: what is filled; steps not newer than its newest of their session are passed over undecoded.
+        folder: where the sessions lie; it need not exist.
+        receive: takes each step and tells whether it was new; `replay.append` if not given.
+
+    Raises:
+        ExperienceError: if a file is not MCAP, is damaged or lacks what the replay's task observes.
+    """
+    take = receive or replay.append
+    reader = StepReader(replay.action, tuple(replay.observation.images), lambda key: _has(replay, key))
+    paths = sorted(folder.glob("*.mcap"))
+    steps = sum(take(step) for step in reader.read(paths))
+    return Filling(len(paths), steps, reader.dropped, dict(reader.malformed))
+
+
+def newest_stamps(folder: Path, keyed: Callable[[str], bool], enough: int) -> dict[tuple[str, str], int]:
+    """Newest stamp of each (topic, session) in the newest files of a folder, nanoseconds.
+
+    Args:
+        folder: where the sessions lie.
+        keyed: tells the topics whose messages have a key.
+        enough: messages of every topic found after which older files are not looked into.
+    """
+    newest: dict[tuple[str, str], int] = {}
+    counts: Counter[str] = Counter()
+    for path in sorted(folder.glob("*.mcap"), reverse=True):
+        for message in read_messages(path):
+            if keyed(message.topic):
+                key = read_key(message.data)
+                place = (message.topic, key.session)
+                newest[place] = max(key.stamp_ns, newest.get(place, key.stamp_ns))
+                counts[message.topic] += 1
+        if counts and min(counts.values()) >= enough:
+            break
+    return newest
+
+
+def _has(replay: Replay, key: StepKey) -> bool:
+    newest_ns = replay.newest_ns(key.session)
+    return newest_ns is not None and key.stamp_ns <= newest_ns
+
+
+def _entries(file: BinaryIO, path: Path) -> Iterator[Any]:
+    for record in whole_records(file):
+        match record.opcode:
+            case Opcode.SCHEMA:
+                yield Schema.read(_stream(file, record))
+            case Opcode.CHANNEL:
+                yield Channel.read(_stream(file, record))
+            case Opcode.MESSAGE:
+                yield Message.read(_stream(file, record), record.length)
+            case Opcode.CHUNK:
+                try:
+                    yield from breakup_chunk(Chunk.read(_stream(file, record)), validate_crc=True)
+                except (McapError, ValueError) as error:
+                    raise ExperienceError(f"{path}: a chunk is damaged: {error}") from error
+
+
+def _stream(file: BinaryIO, record: Record) -> ReadDataStream:
+    return ReadDataStream(io.BytesIO(read_content(file, record)))
+
+
+def _decoder(decoders: DecoderFactory, channel: Channel, schema: Schema | None, data: bytes) -> Callable[[], Any]:
+    def decode() -> Any:
+        decoder = decoders.decoder_for(channel.message_encoding, schema)
+        if decoder is None:
+            raise MessageError(f"{channel.message_encoding or 'unknown'} messages cannot be decoded")
+        try:
+            return decoder(data)
+        except (ValueError, IndexError, RuntimeError, struct.error) as error:
+            raise MessageError(f"cannot be decoded: {error}") from error
+
+    return decode

@@ -1,0 +1,164 @@
+"""Repair of sessions whose writer was killed: cut after the last whole record, and closed as the format demands."""
+
+import fcntl
+import os
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from mcap.data_stream import ReadDataStream, RecordBuilder
+from mcap.opcode import Opcode
+from mcap.records import Channel, DataEnd, Footer, Schema, Statistics
+
+from robot_mbrl.experience.records import (
+    MAGIC,
+    Record,
+    is_closed,
+    read_content,
+    read_message_head,
+    whole_records,
+)
+
+_HEAD_BYTES = 22
+"""Enough of a message's record for its channel and times."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What was done to one file."""
+
+    path: Path
+    messages: int
+    """Messages in the file."""
+    lost_bytes: int
+    """Bytes of the torn record at its end that were cut off."""
+
+
+def repair_folder(folder: Path) -> list[Repair]:
+    """Repair every unfinished session in a folder; leave finished files, and those being written, as they are."""
+    repairs = (repair(path) for path in sorted(folder.glob("*.mcap")))
+    return [done for done in repairs if done is not None]
+
+
+def repair(path: Path) -> Repair | None:
+    """Close one MCAP file if its writer could not; a crash meanwhile leaves a file that can be repaired again.
+
+    Returns:
+        What was done; None if the file is finished, is being written by a living process, or has lost even its first
+        bytes, in which case it held nothing and is removed.
+
+    Raises:
+        ExperienceError: if the file is not an MCAP file.
+    """
+    with path.open("r+b") as file:
+        if not lock(file) or is_closed(file):
+            return None
+        file.seek(0)
+        beginning = file.read(len(MAGIC))
+        if len(beginning) < len(MAGIC) and MAGIC.startswith(beginning):
+            path.unlink()
+            return None
+        size = file.seek(0, os.SEEK_END)
+        survey = _Survey(file)
+        file.truncate(survey.end)
+        file.seek(survey.end)
+        file.write(survey.closing())
+        file.flush()
+        os.fsync(file.fileno())
+        return Repair(path, survey.message_count, size - survey.end)
+
+
+def lock(file: BinaryIO) -> bool:
+    """Mark a session as being written by this process, until it is closed or dies; False if another one writes it."""
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class _Survey:
+    """What lies in an unfinished file, and the records that close it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.end = len(MAGIC)
+        self._schemas: dict[int, Schema] = {}
+        self._channels: dict[int, Channel] = {}
+        self._counts: Counter[int] = Counter()
+        self._times_ns: tuple[int, int] | None = None
+        self._other: Counter[int] = Counter()
+        for record in whole_records(file):
+            self._note(file, record)
+            self.end = record.end
+
+    @property
+    def message_count(self) -> int:
+        return sum(self._counts.values())
+
+    def closing(self) -> bytes:
+        """Everything from the end of the data section to the end of the file."""
+        builder = RecordBuilder()
+        DataEnd(data_section_crc=0).write(builder)
+        data_end = _take(builder)
+        # A file by another writer may hold chunks, attachments or metadata that a summary must index. Without a
+        # summary, which is optional, readers go through the file instead.
+        summary = b"" if self._other else self._summary()
+        start = self.end + len(data_end) if summary else 0
+        Footer(summary_start=start, summary_offset_start=0, summary_crc=0).write(builder)
+        footer = _take(builder)
+        if summary:
+            # The checksum covers the footer up to the checksum itself, its last four bytes.
+            crc = zlib.crc32(footer[:-4], zlib.crc32(summary))
+            Footer(summary_start=start, summary_offset_start=0, summary_crc=crc).write(builder)
+            footer = _take(builder)
+        return data_end + summary + footer + MAGIC
+
+    def _note(self, file: BinaryIO, record: Record) -> None:
+        match record.opcode:
+            case Opcode.MESSAGE:
+                head = read_message_head(read_content(file, record, _HEAD_BYTES))
+                self._counts[head.channel] += 1
+                low, high = self._times_ns or (head.log_time_ns, head.log_time_ns)
+                self._times_ns = (min(low, head.log_time_ns), max(high, head.log_time_ns))
+            case Opcode.SCHEMA:
+                schema = Schema.read(_content_stream(file, record))
+                self._schemas[schema.id] = schema
+            case Opcode.CHANNEL:
+                channel = Channel.read(_content_stream(file, record))
+                self._channels[channel.id] = channel
+            case Opcode.HEADER:
+                pass
+            case _:
+                self._other[record.opcode] += 1
+
+    def _summary(self) -> bytes:
+        builder = RecordBuilder()
+        for schema in self._schemas.values():
+            schema.write(builder)
+        for channel in self._channels.values():
+            channel.write(builder)
+        low, high = self._times_ns or (0, 0)
+        Statistics(
+            attachment_count=0,
+            channel_count=len(self._channels),
+            channel_message_counts=dict(self._counts),
+            chunk_count=0,
+            message_count=self.message_count,
+            message_start_time=low,
+            message_end_time=high,
+            metadata_count=0,
+            schema_count=len(self._schemas),
+        ).write(builder)
+        return _take(builder)
+
+
+def _content_stream(file: BinaryIO, record: Record) -> ReadDataStream:
+    file.seek(record.offset)
+    return ReadDataStream(file)
+
+
+def _take(builder: RecordBuilder) -> bytes:
+    built: bytes = builder.end()  # type: ignore[no-untyped-call]
+    return built

@@ -1,0 +1,165 @@
+"""Sessions on disk: MCAP files that lose at most the record being written when their process is killed.
+
+Files are unchunked and flushed at every message, so that what was written is the operating system's when `write`
+returns; a thread syncs them to the disk each second, so that neither the writer nor its caller ever waits for it.
+"""
+
+import os
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from mcap.well_known import MessageEncoding, Profile, SchemaEncoding
+from mcap.writer import Writer
+
+from robot_mbrl import topics
+from robot_mbrl.errors import ExperienceError
+from robot_mbrl.experience.cdr import Image, JointState
+from robot_mbrl.experience.definitions import DEFINITIONS
+from robot_mbrl.experience.repair import lock
+from robot_mbrl.messages import write_action, write_image, write_observation
+from robot_mbrl.specs import ActionSpec
+from robot_mbrl.steps import Step
+
+SYNC_PERIOD_S = 1.0
+JOINT_STATE = "sensor_msgs/msg/JointState"
+IMAGE = "sensor_msgs/msg/Image"
+
+
+class SessionWriter:
+    """One MCAP file being written; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the file.
+
+        Raises:
+            ExperienceError: if it exists already.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._file = path.open("xb")
+        except FileExistsError:
+            raise ExperienceError(f"{path} exists already; sessions are never overwritten") from None
+        lock(self._file)
+        self.path = path
+        self._writer = Writer(self._file, use_chunking=False)
+        self._writer.start(profile=Profile.ROS2, library="robot-mbrl")
+        self._schemas: dict[str, int] = {}
+        self._channels: dict[str, int] = {}
+        self._closing = threading.Event()
+        self._syncing = threading.Thread(target=self._sync_each_second, name="session-sync", daemon=True)
+        self._syncing.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._file.tell()
+
+    def write(self, topic: str, type_name: str, data: bytes, log_time_ns: int, publish_time_ns: int) -> None:
+        """Write one serialised message; once this returns, the process may be killed without losing it.
+
+        Args:
+            topic: its topic.
+            type_name: its type, a key of `DEFINITIONS`.
+            data: the message as CDR, with its encapsulation header.
+            log_time_ns: when it was received, nanoseconds since the epoch.
+            publish_time_ns: when it was published.
+
+        Raises:
+            ExperienceError: if the type is not known, or the disk takes no more.
+        """
+        channel = self._channels.get(topic) or self._register(topic, type_name)
+        try:
+            self._writer.add_message(channel, log_time=log_time_ns, data=data, publish_time=publish_time_ns)
+            self._file.flush()
+        except OSError as error:
+            raise ExperienceError(f"{self.path} cannot be written: {error}; make room on its disk") from error
+
+    def close(self) -> None:
+        """Finish the file, so that every MCAP reader opens it, and put it on the disk.
+
+        Raises:
+            ExperienceError: if the disk takes no more.
+        """
+        if self._file.closed:
+            return
+        self._closing.set()
+        self._syncing.join()
+        try:
+            self._writer.finish()  # type: ignore[no-untyped-call]
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        except OSError as error:
+            raise ExperienceError(
+                f"{self.path} cannot be finished: {error}; it is repaired at the next start"
+            ) from error
+
+    def _register(self, topic: str, type_name: str) -> int:
+        if type_name not in DEFINITIONS:
+            raise ExperienceError(f"topic {topic}: type {type_name} cannot be recorded; known are {list(DEFINITIONS)}")
+        if type_name not in self._schemas:
+            definition = DEFINITIONS[type_name].encode()
+            self._schemas[type_name] = self._writer.register_schema(type_name, SchemaEncoding.ROS2, definition)
+        channel: int = self._writer.register_channel(topic, MessageEncoding.CDR, self._schemas[type_name])
+        self._channels[topic] = channel
+        return channel
+
+    def _sync_each_second(self) -> None:
+        while not self._closing.wait(SYNC_PERIOD_S):
+            os.fsync(self._file.fileno())
+
+
+class StepWriter:
+    """Writes steps as the messages that the ROS graph would have carried them in; a context manager."""
+
+    def __init__(self, folder: Path, action: ActionSpec, namespace: str) -> None:
+        """Create a session in the folder.
+
+        Args:
+            folder: where sessions lie.
+            action: the actions' specification.
+            namespace: the robot's namespace, such as `/cartpole`.
+        """
+        self._session = SessionWriter(new_path(folder))
+        self._action = action
+        self._namespace = namespace.rstrip("/")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def write(self, step: Step) -> None:
+        """Write the messages of one step, all logged at its stamp."""
+        observation = step.observation
+        for camera, picture in observation.images.items():
+            image = Image()
+            write_image(image, observation.key, picture)
+            self._write(topics.image(camera), IMAGE, image.serialise(), step)
+        message = JointState()
+        write_observation(message, observation)
+        self._write(topics.OBSERVATION, JOINT_STATE, message.serialise(), step)
+        write_action(message, step.action, self._action)
+        self._write(topics.APPLIED_ACTION, JOINT_STATE, message.serialise(), step)
+
+    def close(self) -> None:
+        """Finish the session."""
+        self._session.close()
+
+    def _write(self, topic: str, type_name: str, data: bytes, step: Step) -> None:
+        stamp_ns = step.observation.key.stamp_ns
+        self._session.write(f"{self._namespace}/{topic}", type_name, data, stamp_ns, stamp_ns)
+
+
+def new_path(folder: Path) -> Path:
+    """Path of a session that starts now; names sort by the time of their start."""
+    return folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.mcap"

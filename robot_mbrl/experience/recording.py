@@ -46,14 +46,13 @@ class Recording:
         """The file being written; None before the first message."""
         return self._writer.path if self._writer is not None else None
 
-    def add(self, topic: str, type_name: str, data: bytes, publish_time_ns: int) -> bool:
+    def add(self, topic: str, type_name: str, data: bytes) -> bool:
         """Write one message, received now, unless it is there already.
 
         Args:
             topic: its topic, with namespace.
             type_name: its type.
             data: the message as CDR.
-            publish_time_ns: when it was published, nanoseconds since the epoch.
 
         Returns:
             Whether it was new.
@@ -69,7 +68,7 @@ class Recording:
                 self.repeated += 1
                 return False
             self._newest_ns[place] = key.stamp_ns
-        self._file().write(topic, type_name, data, time.time_ns(), publish_time_ns)
+        self._file().write(topic, type_name, data, time.time_ns())
         self.written += 1
         return True
 

@@ -56,10 +56,11 @@ def whole_records(file: BinaryIO) -> Iterator[Record]:
     The reader may move the file's position as it likes.
 
     Raises:
-        ExperienceError: if the file does not begin as MCAP files do.
+        ExperienceError: if the file does not begin as MCAP files do, as far as it goes.
     """
     file.seek(0)
-    if file.read(len(MAGIC)) != MAGIC:
+    beginning = file.read(len(MAGIC))
+    if not MAGIC.startswith(beginning):
         raise ExperienceError(f"{getattr(file, 'name', 'file')} is not an MCAP file")
     size = os.fstat(file.fileno()).st_size
     position = len(MAGIC)

@@ -62,22 +62,21 @@ class SessionWriter:
         """Bytes written so far."""
         return self._file.tell()
 
-    def write(self, topic: str, type_name: str, data: bytes, log_time_ns: int, publish_time_ns: int) -> None:
+    def write(self, topic: str, type_name: str, data: bytes, time_ns: int) -> None:
         """Write one serialised message; once this returns, the process may be killed without losing it.
 
         Args:
             topic: its topic.
             type_name: its type, a key of `DEFINITIONS`.
             data: the message as CDR, with its encapsulation header.
-            log_time_ns: when it was received, nanoseconds since the epoch.
-            publish_time_ns: when it was published.
+            time_ns: when it was received, nanoseconds since the epoch; also written as its publish time.
 
         Raises:
             ExperienceError: if the type is not known, or the disk takes no more.
         """
         channel = self._channels.get(topic) or self._register(topic, type_name)
         try:
-            self._writer.add_message(channel, log_time=log_time_ns, data=data, publish_time=publish_time_ns)
+            self._writer.add_message(channel, log_time=time_ns, data=data, publish_time=time_ns)
             self._file.flush()
         except OSError as error:
             raise ExperienceError(f"{self.path} cannot be written: {error}; make room on its disk") from error
@@ -156,8 +155,7 @@ class StepWriter:
         self._session.close()
 
     def _write(self, topic: str, type_name: str, data: bytes, step: Step) -> None:
-        stamp_ns = step.observation.key.stamp_ns
-        self._session.write(f"{self._namespace}/{topic}", type_name, data, stamp_ns, stamp_ns)
+        self._session.write(f"{self._namespace}/{topic}", type_name, data, step.observation.key.stamp_ns)
 
 
 def new_path(folder: Path) -> Path:

@@ -87,7 +87,7 @@ class TestWriting:
         writer = SessionWriter(tmp_path / "a.mcap")
         message = JointState(name=["x"], position=array("d", [1.0]))
         for count in range(1, 4):
-            writer.write("/topic", "sensor_msgs/msg/JointState", message.serialise(), count, count)
+            writer.write("/topic", "sensor_msgs/msg/JointState", message.serialise(), count)
             assert len(list(read_messages(writer.path))) == count
         writer.close()
 
@@ -98,7 +98,7 @@ class TestWriting:
 
     def test_an_unknown_type_is_named(self, tmp_path):
         with SessionWriter(tmp_path / "a.mcap") as writer, pytest.raises(ExperienceError, match="std_msgs/msg/Empty"):
-            writer.write("/topic", "std_msgs/msg/Empty", b"", 0, 0)
+            writer.write("/topic", "std_msgs/msg/Empty", b"", 0)
 
 
 class TestRepair:
@@ -162,6 +162,7 @@ class TestRepair:
         path = tmp_path / "a.mcap"
         for beginning in (b"", b"\x89MCAP"):
             path.write_bytes(beginning)
+            assert list(read_messages(path)) == []
             assert repair_folder(tmp_path) == []
             assert not path.exists()
 
@@ -221,7 +222,7 @@ class TestReading:
         for number, part in enumerate([messages[:3], messages[3:]]):
             with SessionWriter(tmp_path / f"{number}.mcap") as writer:
                 for message in part:
-                    writer.write(message.topic, message.type_name, message.data, 0, 0)
+                    writer.write(message.topic, message.type_name, message.data, 0)
         replay = self.replay()
         assert fill_replay(replay, tmp_path).steps == 3
 
@@ -241,7 +242,7 @@ class TestReading:
         with SessionWriter(tmp_path / "a.mcap") as writer:
             for number, message in enumerate(messages):
                 data = message.data[:40] if number == 2 else message.data
-                writer.write(message.topic, message.type_name, data, 0, 0)
+                writer.write(message.topic, message.type_name, data, 0)
         filling = fill_replay(self.replay(), tmp_path)
         assert (filling.steps, filling.dropped, sum(filling.malformed.values())) == (2, 1, 1)
 
@@ -263,7 +264,7 @@ class TestRecording:
             header = Header(Time(*divmod(key.stamp_ns, 10**9)), key.session)
             for topic in ("/robot/observation", "/robot/applied_action"):
                 data = JointState(header, ["x"], array("d", [0.0])).serialise()
-                new += recording.add(topic, "sensor_msgs/msg/JointState", data, key.stamp_ns)
+                new += recording.add(topic, "sensor_msgs/msg/JointState", data)
         return new
 
     def keys(self, folder: Path) -> list[tuple[str, StepKey]]:
@@ -290,7 +291,7 @@ class TestRecording:
     def test_a_message_without_a_key_is_always_new(self, tmp_path):
         recording = Recording(tmp_path, KEYED, 10**9, history=1000)
         data = JointState().serialise()
-        assert all(recording.add("/robot/feedback", "sensor_msgs/msg/JointState", data, 0) for _ in range(3))
+        assert all(recording.add("/robot/feedback", "sensor_msgs/msg/JointState", data) for _ in range(3))
         recording.close()
 
     def test_a_file_that_has_grown_to_its_limit_is_finished_and_another_begun(self, tmp_path):

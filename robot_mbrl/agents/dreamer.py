@@ -27,10 +27,18 @@ class Dream(NamedTuple):
 
     states: State
     """(N, H + 1, ...)."""
-    actor_out: Tensor
-    """(N, H, outputs) what the actor said at states 0…H-1."""
+    actor_out: tuple[Tensor, ...]
+    """H x (N, outputs), what the actor said at states 0…H-1: where gradients through the dynamics end."""
     actions: Tensor
     """(N, H, A)."""
+
+    def departed(self) -> State:
+        """States 0…H-1, without gradients."""
+        return State(self.states.deter[:, :-1].detach(), self.states.index[:, :-1])
+
+    def arrived(self) -> State:
+        """States 1…H."""
+        return State(*(x[:, 1:] for x in self.states))
 
 
 class Dreamer(nn.Module):
@@ -116,7 +124,10 @@ class Dreamer(nn.Module):
         states, outs, actions = [start], [], []
         for step in range(horizon):
             # The actor sees the state without gradient: it learns from where its actions lead, not from what it saw.
-            out = self.actor(*states[-1].detach())
+            # So its outputs can be leaves here, and its weights get their gradients for all steps at once later.
+            with torch.no_grad():
+                out = self.actor(states[-1].deter, states[-1].index)
+            out.requires_grad_(self.through_dynamics)
             action = self.distribution.sample(out, noise[step])
             states.append(self.world_model.rssm.imagine(states[-1], action, uniform[step]))
             outs.append(out)
@@ -127,45 +138,44 @@ class Dreamer(nn.Module):
         trajectory = State(
             torch.stack([s.deter for s in states], 1), torch.stack([s.index for s in states], 1), probs
         )
-        return Dream(trajectory, torch.stack(outs, 1), torch.stack(actions, 1))
+        return Dream(trajectory, tuple(outs), torch.stack(actions, 1))
 
     def _learn_behaviour(self, dream: Dream, weight: Tensor) -> dict[str, Tensor]:
         """Gradients of actor and critic from imagined trajectories and the weights (N,) of their starts."""
         config = self.config
+        arrived, departed = dream.arrived(), dream.departed()
         with frozen(self.world_model), torch.set_grad_enabled(self.through_dynamics):
-            arrived = State(*(None if x is None else x[:, 1:] for x in dream.states))  # type: ignore[arg-type]
             reward = self.world_model.reward(*arrived).squeeze(-1)  # (N, H), earned on arriving at states 1…H
             discount = config.discount * torch.sigmoid(self.world_model.continues(*arrived).squeeze(-1))
-        states = dream.states if self.through_dynamics else dream.states.detach()
-        logits = self.critic(*states)  # (N, H + 1, bins)
+        logits = self.critic(*(dream.states if self.through_dynamics else dream.states.detach()))  # (N, H + 1, bins)
         value = self.twohot.mean(logits)
-        if not self.through_dynamics:
-            value = value.detach()
         returns = lambda_return(reward, discount, value, config.return_lambda)  # (N, H)
         with torch.no_grad():
             # How likely imagination is to have come this far: (N, H), 1 at the start.
             reached = torch.cat([weight.unsqueeze(1), discount[:, :-1]], 1).cumprod(1)
             scale = self._return_scale(returns)
 
-        out = dream.actor_out
-        if self.through_dynamics:
-            objective = returns / scale
-        else:
-            out = self.actor(*(s[:, :-1] for s in dream.states.detach()[:2]))
-            advantage = (returns - value[:, :-1]) / scale
-            objective = self.distribution.log_prob(out, dream.actions.detach()) * advantage.detach()
+        out = self.actor(*departed)
         entropy = self.distribution.entropy(out)
-        actor_loss = -(reached * (objective + config.entropy * entropy)).mean()
+        if self.through_dynamics:
+            objective = -(reached * returns / scale).mean()
+            through = torch.stack(torch.autograd.grad(objective, dream.actor_out, retain_graph=True), 1)
+            # A loss whose gradient towards the outputs is the one that came through the dynamics.
+            actor_loss = (out * through).sum() - config.entropy * (reached * entropy).mean()
+        else:
+            advantage = ((returns - value[:, :-1]) / scale).detach()
+            objective = -(reached * self.distribution.log_prob(out, dream.actions) * advantage).mean()
+            actor_loss = objective - config.entropy * (reached * entropy).mean()
         _accumulate(actor_loss, self.actor)
 
         target = returns.detach()
         with torch.no_grad():
-            slow = self.twohot.mean(self.slow_critic(*(s[:, :-1] for s in dream.states[:2])))
+            slow = self.twohot.mean(self.slow_critic(*departed))
         error = self.twohot.loss(logits[:, :-1], target)
         error = error + config.slow_critic_scale * self.twohot.loss(logits[:, :-1], slow)
         _accumulate((reached * error).mean(), self.critic)
         return {
-            "actor_loss": actor_loss.detach(),
+            "actor_loss": objective.detach(),
             "critic_loss": error.mean().detach(),
             "imagined_return": target.mean(),
             "imagined_reward": reward.detach().mean(),

@@ -1,0 +1,1 @@
+"""Learning while the robot lives: the learner, its checkpoints and the policy bundles it exports."""

@@ -1,0 +1,167 @@
+"""Learning beside a living robot: catching up at the start, training what is owed, handing policies over in time."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from robot_mbrl.config import RunConfig
+from robot_mbrl.control.bundle_file import read_bundle
+from robot_mbrl.durable import written_durably
+from robot_mbrl.errors import BundleError
+from robot_mbrl.experience.joining import StepJoiner
+from robot_mbrl.experience.reading import fill_replay
+from robot_mbrl.experience.repair import repair_folder
+from robot_mbrl.learning.learner import Learner
+from robot_mbrl.steps import Action, Observation, Step, StepKey
+
+REPORT_PERIOD_S = 1.0
+"""How often metrics are due."""
+
+
+class LiveLearner:
+    """A `Learner` fed by the halves of steps as they arrive, with its exports and checkpoints on a schedule.
+
+    Attributes:
+        learner: what learns.
+        paused: whether no updates are made; what is lived meanwhile owes none.
+    """
+
+    def __init__(self, config: RunConfig, folder: Path, report: Callable[[str], object]) -> None:
+        """Go on where the run was left, or begin it.
+
+        Args:
+            config: the run.
+            folder: the run's folder.
+            report: told what was found, in sentences.
+
+        Raises:
+            CheckpointError: if the run's checkpoint is damaged or of another run.
+            ExperienceError: if a recorded session is damaged or lacks what the task observes.
+        """
+        self.paused = False
+        self._folder = folder
+        self._report = report
+        self._joiner = StepJoiner(tuple(config.observation_spec().images))
+        self._backlog_ns: dict[str, int] = {}
+        self.learner = self._begin(config)
+        self._export_period_s = config.agent.export_period_s
+        self._checkpoint_period_s = config.agent.checkpoint_period_s
+        now_s = time.monotonic()
+        self._export_due_s, self._checkpoint_due_s = now_s, now_s + self._checkpoint_period_s
+        self._exported_updates = -1
+        self._reported = (now_s, self.learner.updates)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is an update to make now."""
+        return not self.paused and self.learner.prefilled and self.learner.owed > 0
+
+    def note_backlog(self, key: StepKey) -> None:
+        """Say that a step was lived before this learner started: it is learned from, but owes no updates."""
+        self._backlog_ns[key.session] = max(key.stamp_ns, self._backlog_ns.get(key.session, 0))
+
+    def add_observation(self, observation: Observation) -> None:
+        """Take an observation, without its pictures."""
+        self._receive(self._joiner.add_observation(observation))
+
+    def add_action(self, action: Action) -> None:
+        """Take an applied action."""
+        self._receive(self._joiner.add_action(action))
+
+    def add_image(self, camera: str, key: StepKey, picture: np.ndarray) -> None:
+        """Take a picture that belongs to an observation."""
+        self._receive(self._joiner.add_image(camera, key, picture))
+
+    def work(self, now_s: float) -> bytes | None:
+        """Make one update if one is owed, and a checkpoint if it is time.
+
+        Args:
+            now_s: the time, on `time.monotonic`.
+
+        Returns:
+            A bundle to hand over, already written to the run's folder; None if it is not time or nothing is new.
+        """
+        if self.busy:
+            self.learner.update()
+        if now_s >= self._checkpoint_due_s:
+            self.save()
+        if now_s >= self._export_due_s and self.learner.updates not in (0, self._exported_updates):
+            self._export_due_s = now_s + self._export_period_s
+            self._exported_updates = self.learner.updates
+            return self._export()
+        return None
+
+    def metrics(self) -> dict[str, float]:
+        """The learner's metrics since the last call, what became of the steps, and the rate of updates."""
+        then_s, then_updates = self._reported
+        self._reported = (time.monotonic(), self.learner.updates)
+        rate = (self.learner.updates - then_updates) / max(1e-9, self._reported[0] - then_s)
+        refused = self.learner.replay.refused
+        return self.learner.metrics() | {
+            "updates_per_s": rate,
+            "half_steps": float(self._joiner.dropped),
+            "repeated_steps": float(refused["repeat"] + refused["late"]),
+            "not_finite_steps": float(refused["not_finite"]),
+            "paused": float(self.paused),
+        }
+
+    def save(self) -> None:
+        """Write a checkpoint now."""
+        self.learner.save()
+        self._checkpoint_due_s = time.monotonic() + self._checkpoint_period_s
+
+    def _begin(self, config: RunConfig) -> Learner:
+        checkpoints = self._folder / "checkpoints"
+        if checkpoints.is_dir() and any(checkpoints.iterdir()):
+            learner = Learner.resume(config, self._folder)
+            self._report(f"resumed run {learner.run_id} after {learner.robot_steps} steps, {learner.updates} updates")
+        else:
+            learner = Learner(config, self._folder)
+            # The run keeps its identity from here on: robots refuse policies of another run.
+            learner.save()
+            self._report(f"began run {learner.run_id}")
+        self._skip_versions(learner)
+        self._catch_up(learner)
+        return learner
+
+    def _skip_versions(self, learner: Learner) -> None:
+        """Robots take newer policies only: go on after the last one exported, which may be newer than the checkpoint."""
+        try:
+            metadata = read_bundle(self._folder / "policy.onnx").metadata
+        except BundleError:
+            return
+        if metadata.run_id == learner.run_id:
+            learner.policy_version = max(learner.policy_version, metadata.version)
+
+    def _catch_up(self, learner: Learner) -> None:
+        """Learn from what the robot lived, and recorded, while no learner was there or its memory was lost."""
+
+        def receive(step: Step) -> bool:
+            new = learner.receive(step, lived=False)
+            learner.robot_steps += new
+            return new
+
+        bags = self._folder / "bags"
+        repair_folder(bags)
+        filling = fill_replay(learner.replay, bags, receive)
+        if filling.steps:
+            self._report(f"caught up on {filling.steps} steps from {bags}")
+        for reason, count in filling.malformed.items():
+            self._report(f"{count} recorded messages could not be read: {reason}")
+
+    def _receive(self, step: Step | None) -> None:
+        if step is None:
+            return
+        key = step.observation.key
+        owes = not self.paused and key.stamp_ns > self._backlog_ns.get(key.session, -1)
+        new = self.learner.receive(step, lived=owes)
+        if new and not owes:
+            self.learner.robot_steps += 1
+
+    def _export(self) -> bytes:
+        bundle = self.learner.export()
+        with written_durably(self._folder / "policy.onnx") as file:
+            file.write(bundle)
+        return bundle

@@ -49,7 +49,7 @@ class Progress:
         self._console = console
         self._quiet = quiet
         self._started_s = time.monotonic()
-        self._said_s = self._started_s
+        self._said_s = 0.0
         # Refreshed by `update` only: a thread of its own would be there when the supervisor forks.
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal and not quiet else None
 
@@ -62,14 +62,19 @@ class Progress:
         if self._live is not None:
             self._live.stop()
 
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the display was made."""
+        return time.monotonic() - self._started_s
+
     def update(self, record: RunRecord) -> None:
         """Show the newest figures."""
-        now_s = time.monotonic()
+        elapsed_s = self.elapsed_s
         if self._live is not None:
-            self._live.update(self._panel(record, now_s - self._started_s), refresh=True)
-        elif not self._quiet and now_s - self._said_s >= PLAIN_PERIOD_S:
-            self._said_s = now_s
-            self._console.print(plain_line(record, now_s - self._started_s), highlight=False)
+            self._live.update(self._panel(record, elapsed_s), refresh=True)
+        elif not self._quiet and elapsed_s - self._said_s >= PLAIN_PERIOD_S:
+            self._said_s = elapsed_s
+            self._console.print(plain_line(record, elapsed_s), highlight=False, soft_wrap=True)
 
     def _panel(self, record: RunRecord, elapsed_s: float) -> Panel:
         table = Table.grid(padding=(0, 2))

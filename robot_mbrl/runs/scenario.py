@@ -43,6 +43,8 @@ class Options:
     """Film the simulated robot into the run's folder."""
     seed: int = 0
     """Seed of the simulated starts."""
+    start_policy: str | None = None
+    """What drives before a bundle has arrived; None for the choice that suits the situation."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,8 @@ def _policy(s: Situation) -> dict[str, Parameter]:
 def _start_policy(s: Situation) -> str:
     if s.evaluate:
         return "file"
+    if s.options.start_policy is not None:
+        return s.options.start_policy
     if any(s.folder.bundles.glob("*.onnx")):
         return "cached"
     return "random" if s.simulated else "hold"

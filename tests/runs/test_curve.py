@@ -1,0 +1,20 @@
+"""The learning curve is a picture, also of a run in which nothing has happened."""
+
+from pathlib import Path
+
+import cv2
+
+from robot_mbrl.runs.curve import save_curve
+
+
+def test_a_curve_is_drawn(tmp_path: Path) -> None:
+    episodes = [
+        {"robot_steps": 251 * (k + 1), "return": float(k), "mode": "evaluate" if k % 5 == 4 else "explore"}
+        for k in range(10)
+    ]
+    save_curve(episodes, tmp_path / "curve.png", "cartpole", 0.05, expert_return=9.0)
+    save_curve([], tmp_path / "empty.png", "cartpole", 0.05)
+    curve, empty = cv2.imread(str(tmp_path / "curve.png")), cv2.imread(str(tmp_path / "empty.png"))
+    assert curve is not None
+    assert empty is not None
+    assert (curve != empty).any()

@@ -7,16 +7,14 @@ segments first: a crash leaves the file of the save before, and the segments it 
 """
 
 import json
-import os
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
+from robot_mbrl.durable import written_durably
 from robot_mbrl.errors import ExperienceError
 
 SEGMENT = 2048
@@ -146,7 +144,7 @@ def _segment_path(folder: Path, number: int) -> Path:
 def _write_segment(path: Path, content: Content, number: int) -> None:
     # Rows before the oldest are gone from the ring; their place holds whatever lies in their slots now.
     rows = _pick(content, number * SEGMENT, (number + 1) * SEGMENT)
-    with _written_atomically(path) as file:
+    with written_durably(path) as file:
         np.save(file, rows, allow_pickle=False)
 
 
@@ -166,21 +164,5 @@ def _write_rest(path: Path, content: Content) -> None:
     arrays["state_row"] = content.state_row[live]
     arrays["tail"] = np.frombuffer(_pick(content, tail_start, content.total).tobytes(), np.uint8)
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    with _written_atomically(path) as file:
+    with written_durably(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
-
-
-@contextmanager
-def _written_atomically(path: Path) -> Iterator[BinaryIO]:
-    """A file to write; it appears under its name, complete and on the disk, when the block ends without an error."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

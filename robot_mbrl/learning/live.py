@@ -13,6 +13,7 @@ from robot_mbrl.errors import BundleError
 from robot_mbrl.experience.joining import StepJoiner
 from robot_mbrl.experience.reading import fill_replay
 from robot_mbrl.experience.repair import repair_folder
+from robot_mbrl.learning import checkpoint
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 
@@ -113,8 +114,7 @@ class LiveLearner:
         self._checkpoint_due_s = time.monotonic() + self._checkpoint_period_s
 
     def _begin(self, config: RunConfig) -> Learner:
-        checkpoints = self._folder / "checkpoints"
-        if checkpoints.is_dir() and any(checkpoints.iterdir()):
+        if checkpoint.exists(self._folder):
             learner = Learner.resume(config, self._folder)
             self._report(f"resumed run {learner.run_id} after {learner.robot_steps} steps, {learner.updates} updates")
         else:
@@ -127,7 +127,7 @@ class LiveLearner:
         return learner
 
     def _skip_versions(self, learner: Learner) -> None:
-        """Robots take newer policies only: go on after the last one exported, which may be newer than the checkpoint."""
+        """Go on after the last version exported, which may be newer than the checkpoint: robots take newer ones only."""
         try:
             metadata = read_bundle(self._folder / "policy.onnx").metadata
         except BundleError:

@@ -1,0 +1,171 @@
+"""Learns from what the robot lives, and hands it policies: the workstation's side of the graph.
+
+ROS is spun between two updates until it has been quiet for a moment, so that neither a long update nor a long history
+of steps holds up the other. Nothing here is on the robot's way from sensor to command.
+"""
+
+import functools
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Int64, MultiArrayDimension, UInt8MultiArray
+from std_srvs.srv import SetBool
+
+from robot_mbrl import messages, topics
+from robot_mbrl.config import load_run
+from robot_mbrl.errors import ConfigError, MessageError
+from robot_mbrl.learning.live import REPORT_PERIOD_S, LiveLearner
+from ros_nodes import diagnostics, qos
+from ros_nodes.parameters import declare
+from ros_nodes.runtime import run
+
+QUIET_S = 0.001
+"""Without a message for this long, everything that has arrived is taken."""
+LONGEST_DRAIN_S = 0.1
+"""A flood of messages holds up the next update for no longer than this."""
+WARN_EVERY_S = 5.0
+
+
+class LearnerNode:
+    """Shell around `LiveLearner`."""
+
+    margin_s = 0.0
+
+    def __init__(self) -> None:
+        """Resume the run or begin it, catch up on what was recorded, then listen."""
+        self.node = node = Node("learner")
+        config = load_run(declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml"))
+        run_dir = declare(
+            node, "run_dir", "", "folder of the run: bags/ is read; checkpoints/ and policy.onnx are written there"
+        )
+        self._lockstep = declare(node, "lockstep", False, "whether the simulator waits for what is owed")
+        if not run_dir:
+            raise ConfigError("parameter run_dir: name the folder of the run")
+        self._started_ns = time.time_ns()
+        self._live = LiveLearner(config, Path(run_dir), node.get_logger().info)
+        self._spec = config.action_spec()
+        self._report_due_s = 0.0
+        self._quiet_s = self._drained_s = 0.0
+        self._malformed = 0
+        self._allowance: int | None = None
+        self._metrics = node.create_publisher(JointState, topics.METRICS, qos.EVENTS)
+        self._policies = node.create_publisher(UInt8MultiArray, topics.POLICY, qos.LATCHED)
+        self._allowances = node.create_publisher(Int64, topics.STEP_ALLOWANCE, qos.LATCHED)
+        node.create_subscription(JointState, topics.OBSERVATION, self._on_observation, qos.STEPS)
+        node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied_action, qos.STEPS)
+        for camera in config.observation_spec().images:
+            node.create_subscription(Image, topics.image(camera), functools.partial(self._on_image, camera), qos.IMAGES)
+        node.create_service(SetBool, "~/pause", self._on_pause)
+        diagnostics.publish_regularly(node, self._health)
+
+    def next_deadline_s(self) -> float:
+        """Once ROS has been quiet, if an update is owed; else when metrics are due."""
+        return min(self._quiet_s, self._drained_s) if self._live.busy else self._report_due_s
+
+    def on_deadline(self, now_s: float) -> None:
+        """Make one update and whatever else it is time for."""
+        if (bundle := self._live.work(now_s)) is not None:
+            message = UInt8MultiArray()
+            messages.write_bundle(message, MultiArrayDimension(), bundle)
+            self._policies.publish(message)
+        if now_s >= self._report_due_s:
+            self._report_due_s = now_s + REPORT_PERIOD_S
+            self._publish_metrics()
+        self._allow_steps()
+        self._drained_s = time.monotonic() + LONGEST_DRAIN_S
+        self._wait_for_quiet()
+
+    def close(self) -> None:
+        """Write a last checkpoint."""
+        self._live.save()
+
+    def _on_observation(self, message: Any, info: Any) -> None:
+        try:
+            observation = messages.read_observation(message)
+        except MessageError as error:
+            self._count_malformed(error)
+            return
+        if info["source_timestamp"] < self._started_ns:
+            self._live.note_backlog(observation.key)
+        self._live.add_observation(observation)
+        self._on_part()
+
+    def _on_applied_action(self, message: Any) -> None:
+        try:
+            self._live.add_action(messages.read_action(message, self._spec))
+        except MessageError as error:
+            self._count_malformed(error)
+            return
+        self._on_part()
+
+    def _on_image(self, camera: str, message: Any) -> None:
+        try:
+            self._live.add_image(camera, messages.read_key(message), messages.read_image(message))
+        except MessageError as error:
+            self._count_malformed(error)
+            return
+        self._on_part()
+
+    def _on_part(self) -> None:
+        self._wait_for_quiet()
+        self._allow_steps()
+
+    def _on_pause(self, request: Any, response: Any) -> Any:
+        self._live.paused = request.data
+        response.success = True
+        response.message = "learning is paused" if request.data else "learning goes on"
+        return response
+
+    def _wait_for_quiet(self) -> None:
+        self._quiet_s = time.monotonic() + QUIET_S
+
+    def _allow_steps(self) -> None:
+        """In lockstep, let the simulator take the next step once nothing is owed for those it took."""
+        allowance = self._live.learner.robot_steps + 1
+        if self._lockstep and not self._live.busy and allowance != self._allowance:
+            self._allowance = allowance
+            self._allowances.publish(Int64(data=allowance))
+
+    def _count_malformed(self, error: MessageError) -> None:
+        self._malformed += 1
+        self.node.get_logger().warning(str(error), throttle_duration_sec=WARN_EVERY_S)
+
+    def _publish_metrics(self) -> None:
+        message = JointState()
+        message.header.stamp = self.node.get_clock().now().to_msg()
+        messages.write_named(message, self._live.metrics())
+        self._metrics.publish(message)
+
+    def _health(self) -> DiagnosticArray:
+        learner = self._live.learner
+        if self._live.paused:
+            state = "paused"
+        elif learner.robot_steps == 0:
+            state = "waiting for the first step"
+        else:
+            state = "learning" if learner.prefilled else "collecting the first steps"
+        values = {
+            "run_id": learner.run_id,
+            "robot_steps": learner.robot_steps,
+            "updates": learner.updates,
+            "policy_version": learner.policy_version,
+            "train_ratio": f"{learner.train_ratio:.1f}",
+            "owed_updates": learner.owed,
+            "malformed_messages": self._malformed,
+        }
+        level = diagnostics.WARN if self._live.paused or self._malformed else diagnostics.OK
+        return diagnostics.report(self.node, level, state, values)
+
+
+def main() -> int:
+    """Run the node."""
+    return run(LearnerNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""`robot-mbrl bundle show|check FILE`: what a policy bundle says of itself, and whether it may drive a robot."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from robot_mbrl.bundles import BundleMetadata
+from robot_mbrl.commands.options import Subparsers
+from robot_mbrl.config import load_run
+from robot_mbrl.control.bundle_file import Bundle, check_behaviour, check_fit, read_bundle
+from robot_mbrl.errors import BundleError
+
+SOUND, UNSOUND = 0, 1
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("bundle", help="show or check a policy bundle")
+    verbs = parser.add_subparsers(metavar="show|check", required=True)
+    shower = verbs.add_parser("show", help="who made it, for what, and what it reads and gives")
+    shower.add_argument("file", type=Path, metavar="FILE", help="an ONNX file, such as a run's policy.onnx")
+    shower.set_defaults(run=lambda args: show(args.file))
+    checker = verbs.add_parser("check", help="run all the checks that a robot makes before it lets a bundle drive")
+    checker.add_argument("file", type=Path, metavar="FILE", help="an ONNX file, such as a run's policy.onnx")
+    checker.add_argument("--task", help="task or run that it must fit, as the robot's nodes are started with")
+    checker.set_defaults(run=lambda args: check(args.file, args.task))
+
+
+def show(path: Path) -> int:
+    """Print what a bundle says of itself; returns 1 if it cannot be opened."""
+    console = Console(soft_wrap=True)
+    try:
+        bundle = read_bundle(path)
+    except BundleError as error:
+        return _refuse(console, error)
+    console.print(_origin(bundle))
+    console.print(_observations(bundle.metadata))
+    console.print(_tensors(bundle))
+    return SOUND
+
+
+def check(path: Path, task: str | None = None) -> int:
+    """Check a bundle as the robot does, against a task if one is named; returns 1 if the robot would refuse it.
+
+    Args:
+        path: the bundle.
+        task: what the robot's nodes would be started with; see `load_run`.
+
+    Raises:
+        ConfigError: if there is no such task.
+    """
+    console = Console(soft_wrap=True)
+    config = None if task is None else load_run(task)
+    try:
+        bundle = read_bundle(path)
+        console.print("file, metadata and graph agree", style="green")
+        if config is not None:
+            check_fit(bundle, config)
+            console.print(f"fits task {config.task.name} of robot {config.robot.name}", style="green")
+        check_behaviour(bundle)
+    except BundleError as error:
+        return _refuse(console, error)
+    canary = "reproduces the learner's action" if bundle.metadata.canary else "no canary, but finite and within bounds"
+    console.print(f"behaves: {canary}", style="green")
+    return SOUND
+
+
+def _refuse(console: Console, error: BundleError) -> int:
+    console.print(f"refused: {error}", style="red", highlight=False, markup=False)
+    return UNSOUND
+
+
+def _origin(bundle: Bundle) -> Table:
+    metadata = bundle.metadata
+    table = Table(title=bundle.name, show_header=False, title_justify="left")
+    rows = {
+        "robot": metadata.robot,
+        "task": metadata.task,
+        "agent": metadata.agent,
+        "run": metadata.run_id,
+        "version": str(metadata.version),
+        "updates": str(metadata.updates),
+        "control rate": f"{metadata.control_rate_hz:g} Hz",
+        "canary": "none" if metadata.canary is None else f"within {metadata.canary.tolerance:g}",
+        "size": f"{bundle.size_bytes / 1e6:.2f} MB",
+        "sha256": bundle.sha256,
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _observations(metadata: BundleMetadata) -> Table:
+    table = Table("group", "name", "unit", "scale", title="what it observes and decides", title_justify="left")
+    for group, vector in metadata.observation.vectors.items():
+        for element in vector.elements:
+            table.add_row(group, element.name, element.unit, f"{element.scale:g}")
+    for name, image in metadata.observation.images.items():
+        table.add_row(name, f"{image.height}x{image.width} picture", image.encoding, "")
+    units = metadata.action.units or ("",) * metadata.action.size
+    for name, unit in zip(metadata.action.names, units, strict=True):
+        table.add_row(f"action ({metadata.action.kind})", name, unit, "")
+    return table
+
+
+def _tensors(bundle: Bundle) -> Table:
+    table = Table("", "tensor", "shape", "type", title="graph", title_justify="left")
+    for kind, arrays in (("in", bundle.inputs), ("out", bundle.outputs)):
+        for name, array in arrays.items():
+            table.add_row(kind, name, "x".join(map(str, array.shape)), array.dtype.name)
+    return table

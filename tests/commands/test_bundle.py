@@ -1,0 +1,55 @@
+"""`robot-mbrl bundle`: what is printed, and the exit codes that scripts rely on."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from robot_mbrl.commands import bundle
+from robot_mbrl.config import RunConfig, load_run
+from tests.bundles import make_bundle, write_bundle
+
+
+@pytest.fixture(scope="module")
+def config() -> RunConfig:
+    return load_run("cartpole")
+
+
+def run(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    bundle.register(parser.add_subparsers())
+    args = parser.parse_args(["bundle", *words])
+    return int(args.run(args))
+
+
+def test_show_tells_who_made_it_and_what_it_observes(
+    tmp_path: Path, config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_bundle(tmp_path / "policy.onnx", make_bundle(config, version=12))
+    assert run("show", str(path)) == 0
+    printed = capsys.readouterr().out
+    for expected in ("run-a", "12", "20 Hz", "pole_velocity", "rad/s", "slider", "next_state.count", "sha256"):
+        assert expected in printed
+
+
+def test_check_passes_a_sound_bundle_of_the_task(tmp_path: Path, config: RunConfig) -> None:
+    path = write_bundle(tmp_path / "policy.onnx", make_bundle(config))
+    assert run("check", str(path)) == 0
+    assert run("check", str(path), "--task", "cartpole") == 0
+
+
+def test_check_refuses_a_bundle_of_another_task(
+    tmp_path: Path, config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_bundle(tmp_path / "policy.onnx", make_bundle(config))
+    assert run("check", str(path), "--task", "cartpole-positions") == 1
+    assert "made for task cartpole" in capsys.readouterr().out
+
+
+def test_damaged_file_and_missing_file_are_refused(tmp_path: Path, config: RunConfig) -> None:
+    path = write_bundle(tmp_path / "policy.onnx", make_bundle(config, bias=float("nan")))
+    assert run("show", str(path)) == 0
+    assert run("check", str(path)) == 1
+    assert run("check", str(write_bundle(path, b"damaged"))) == 1
+    assert run("show", str(path)) == 1
+    assert run("show", str(tmp_path / "nowhere.onnx")) == 1

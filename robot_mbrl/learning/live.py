@@ -123,11 +123,13 @@ class LiveLearner:
             learner.save()
             self._report(f"began run {learner.run_id}")
         self._skip_versions(learner)
+        learner.prepare_export()
+        # Last, so that what is recorded while the rest is prepared is not missed.
         self._catch_up(learner)
         return learner
 
     def _skip_versions(self, learner: Learner) -> None:
-        """Go on after the last version exported, which may be newer than the checkpoint: robots take newer ones only."""
+        """Go on after the last version exported, which the checkpoint may not know: robots take newer ones only."""
         try:
             metadata = read_bundle(self._folder / "policy.onnx").metadata
         except BundleError:

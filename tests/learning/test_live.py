@@ -1,0 +1,130 @@
+"""Learning beside a robot: what is owed is trained, what was missed is caught up on, and a run keeps its identity."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robot_mbrl.config import RunConfig, load_run
+from robot_mbrl.control.bundle_file import load_bundle
+from robot_mbrl.experience.session import StepWriter
+from robot_mbrl.learning.live import LiveLearner
+from robot_mbrl.steps import Action, Observation, Step, StepKey
+
+STEP_NS = 50_000_000
+PREFILL, UPDATES_PER_STEP = 20, 2
+SMALL = {
+    **{"deter": 8, "hidden": 8, "units": 8, "stoch": 2, "classes": 4, "layers": 1, "head_layers": 1},
+    **{"batch_size": 2, "batch_length": 8, "horizon": 3, "imagination_starts": 4},
+    **{"prefill_steps": PREFILL, "train_ratio": 16.0 * UPDATES_PER_STEP, "export_period_s": 0.01},
+}
+CONFIG = load_run("cartpole", {f"agent.{name}": value for name, value in SMALL.items()})
+
+
+def make_step(index: int, config: RunConfig = CONFIG) -> Step:
+    rng = np.random.default_rng(index)
+    key = StepKey("session", (index + 1) * STEP_NS)
+    values = {name: float(rng.normal()) for name in config.observation_spec().element_names}
+    action = Action(key, rng.uniform(-1, 1, 1).astype(np.float32))
+    return Step(Observation(key, values, {}, reward=0.5, is_first=index == 0), action)
+
+
+class Run:
+    """A live learner whose robot records what it lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.said: list[str] = []
+        self.live = LiveLearner(CONFIG, folder, self.said.append)
+        self.bundles: list[bytes] = []
+        self.made: list[int] = []
+
+    def feed(self, indices: range, *, backlog: bool = False) -> None:
+        for index in indices:
+            step = make_step(index)
+            if backlog:
+                self.live.note_backlog(step.observation.key)
+            self.live.add_action(step.action)
+            self.live.add_observation(step.observation)
+
+    def work(self) -> int:
+        """Work until nothing is owed; returns the updates made."""
+        before = self.live.learner.updates
+        while self.live.busy:
+            if (bundle := self.live.work(time.monotonic())) is not None:
+                self.bundles.append(bundle)
+        return self.live.learner.updates - before
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> Run:
+    """A run that has learned from 30 steps, then was killed: its last checkpoint is the one of its beginning."""
+    run = Run(tmp_path_factory.mktemp("run"))
+    run.feed(range(PREFILL - 1))
+    run.made.append(run.work())
+    run.feed(range(PREFILL - 1, 30))
+    run.made.append(run.work())
+    return run
+
+
+@pytest.fixture(scope="module")
+def second(first) -> Run:
+    """The same run after a restart; its robot lived and recorded ten more steps meanwhile."""
+    with StepWriter(first.folder / "bags", CONFIG.action_spec(), "/cartpole") as writer:
+        for index in range(40):
+            writer.write(make_step(index))
+    return Run(first.folder)
+
+
+def test_nothing_is_trained_before_the_prefill_and_what_is_owed_after(first):
+    assert first.made == [0, (30 - PREFILL + 1) * UPDATES_PER_STEP]
+
+
+def test_policies_are_handed_over_and_written_to_the_run_folder(first):
+    assert len(first.bundles) >= 1
+    path = first.folder / "policy.onnx"
+    assert path.read_bytes() == first.bundles[-1]
+    metadata = load_bundle(path, CONFIG).metadata
+    assert (metadata.version, metadata.run_id) == (len(first.bundles), first.live.learner.run_id)
+
+
+def test_metrics_tell_the_steps_the_updates_and_their_rate(first):
+    metrics = first.live.metrics()
+    assert (metrics["robot_steps"], metrics["updates"]) == (30, first.made[1])
+    assert metrics["updates_per_s"] > 0
+    assert all(np.isfinite(list(metrics.values())))
+
+
+def test_a_restarted_run_knows_every_recorded_step_and_owes_nothing_for_them(first, second):
+    learner = second.live.learner
+    assert learner.run_id == first.live.learner.run_id
+    assert (len(learner.replay), learner.robot_steps, learner.owed) == (40, 40, 0)
+    assert any("40 steps" in sentence for sentence in second.said)
+
+
+def test_the_next_version_follows_the_last_exported_one_also_if_no_checkpoint_knew_it(first, second):
+    second.feed(range(40, 42))
+    second.work()
+    assert load_bundle(second.folder / "policy.onnx", CONFIG).metadata.version > len(first.bundles)
+
+
+def test_repeats_and_the_backlog_owe_nothing(second):
+    second.feed(range(42))
+    assert second.work() == 0
+    second.feed(range(42, 50), backlog=True)
+    assert second.work() == 0
+    second.feed(range(50, 52))
+    assert second.work() == 2 * UPDATES_PER_STEP
+    assert second.live.learner.robot_steps == 52
+
+
+def test_what_is_lived_during_a_pause_is_learned_from_later_but_owes_nothing(second):
+    second.live.paused = True
+    second.feed(range(52, 60))
+    assert not second.live.busy
+    second.live.paused = False
+    assert second.work() == 0
+    assert second.live.learner.robot_steps == 60
+    second.feed(range(60, 61))
+    assert second.work() == UPDATES_PER_STEP

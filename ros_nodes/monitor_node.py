@@ -14,15 +14,18 @@ from std_msgs.msg import String
 from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError, MessageError
+from robot_mbrl.experience.joining import StepJoiner
 from robot_mbrl.runs.episodes import EpisodeTally
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.metrics import MetricsLog, read_metrics
+from robot_mbrl.steps import Step
 from ros_nodes import qos
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
 
 GUARD_PERIOD_S = 5.0
 """How often a guard's report is written down; it comes every second."""
+WARN_EVERY_S = 5.0
 
 
 class MonitorNode:
@@ -44,11 +47,12 @@ class MonitorNode:
         self._robot_steps = max((int(line.get("robot_steps") or 0) for line in lines), default=0)
         self._log = MetricsLog(path, None if evaluation else folder.tensorboard)
         self._tally = EpisodeTally(config.task.episode_steps)
+        self._joiner = StepJoiner()
         self._spec = config.action_spec()
         self._guard: dict[str, float | str] = {}
         self._guard_due_s = 0.0
-        node.create_subscription(JointState, topics.OBSERVATION, self._on_observation, qos.LIVE)
-        node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied_action, qos.LIVE)
+        node.create_subscription(JointState, topics.OBSERVATION, self._on_observation, qos.FOLLOWED)
+        node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied_action, qos.FOLLOWED)
         node.create_subscription(JointState, topics.METRICS, self._on_metrics, qos.EVENTS)
         node.create_subscription(DiagnosticArray, topics.GUARD, self._on_guard, qos.EVENTS)
         node.create_subscription(String, topics.BUNDLE, self._on_bundle, qos.LATCHED)
@@ -66,26 +70,31 @@ class MonitorNode:
 
     def _on_observation(self, message: Any) -> None:
         try:
-            observation = messages.read_observation(message)
+            self._take(self._joiner.add_observation(messages.read_observation(message)))
         except MessageError as error:
-            self.node.get_logger().warning(str(error), throttle_duration_sec=5.0)
-            return
-        self._robot_steps += 1
-        result = self._tally.observe(observation)
-        if result is not None:
-            self._append("episode", {**result.as_metrics(), "robot_steps": self._robot_steps})
+            self._warn(error)
 
     def _on_applied_action(self, message: Any) -> None:
         try:
-            self._tally.act(messages.read_action(message, self._spec))
+            self._take(self._joiner.add_action(messages.read_action(message, self._spec)))
         except MessageError as error:
-            self.node.get_logger().warning(str(error), throttle_duration_sec=5.0)
+            self._warn(error)
+
+    def _take(self, step: Step | None) -> None:
+        if step is None:
+            return
+        self._robot_steps += 1
+        if (result := self._tally.take(step)) is not None:
+            self._append("episode", {**result.as_metrics(), "robot_steps": self._robot_steps})
+
+    def _warn(self, error: MessageError) -> None:
+        self.node.get_logger().warning(str(error), throttle_duration_sec=WARN_EVERY_S)
 
     def _on_metrics(self, message: Any) -> None:
         try:
             self._append("learner", messages.read_named(message))
         except MessageError as error:
-            self.node.get_logger().warning(str(error), throttle_duration_sec=5.0)
+            self._warn(error)
 
     def _on_guard(self, message: Any) -> None:
         if message.status:

@@ -28,6 +28,9 @@ IMAGES = _profile(IMAGE_DEPTH, durable=True)
 LIVE = _profile(5, durable=False)
 """Readers of steps and images that live in the present: policy, guard, displays. Volatile joins cost the writer nothing."""
 
+FOLLOWED = _profile(OBSERVATION_DEPTH, durable=False)
+"""Readers of steps that follow the present but must not miss one while they are busy (monitor)."""
+
 ACTION = _profile(1, durable=False)
 """`action`: only the newest wish counts."""
 

@@ -1,11 +1,11 @@
 """An episode in a few figures: its return, whether it was solved, and who acted in it."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from robot_mbrl.specs import Mode, Source
-from robot_mbrl.steps import Action, Observation
+from robot_mbrl.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class EpisodeResult:
     """Its return, undiscounted."""
     mode: Mode
     solved: bool
-    """The episode has its full length, and the task's success held in all of its last half."""
+    """The episode has its full length, all its actions taken, and the task's success held in all of its last half."""
     began_stopped: bool
     """The robot was still in a safe stop when it began: it says nothing about the policy."""
     sources: dict[str, int]
@@ -40,7 +40,7 @@ class EpisodeResult:
 
 
 class EpisodeTally:
-    """Follows observations and applied actions, and sums each episode up when it ends."""
+    """Follows the steps of a run, and sums each episode up when it ends."""
 
     def __init__(self, episode_steps: int) -> None:
         """Begin between episodes; one that is already under way is not judged.
@@ -49,50 +49,29 @@ class EpisodeTally:
             episode_steps: full length of an episode; a shorter one was cut and cannot have been solved.
         """
         self._episode_steps = episode_steps
-        self._successes: list[bool] | None = None
-        self._total_reward = 0.0
-        self._sources: Counter[str] = Counter()
-        self._began_stopped = False
-        self._policy_version = 0
+        self._steps: list[Step] | None = None
 
-    @property
-    def steps(self) -> int:
-        """Observations in the episode so far; 0 between episodes."""
-        return len(self._successes or ())
-
-    def observe(self, observation: Observation) -> EpisodeResult | None:
-        """Take the next observation; returns the episode's result if it was its last."""
-        if observation.is_first:
-            self._successes = []
-            self._total_reward = 0.0
-            self._sources.clear()
-            self._began_stopped = False
-            self._policy_version = 0
-        if self._successes is None:
+    def take(self, step: Step) -> EpisodeResult | None:
+        """Take the next step; returns the episode's result if it was its last."""
+        if step.observation.is_first:
+            self._steps = []
+        if self._steps is None:
             return None
-        self._successes.append(observation.success)
-        if not observation.is_first:
-            self._total_reward += observation.reward
-        return self._finish(observation.mode) if observation.is_last else None
+        # Only what the result is made of: pictures would fill the memory.
+        self._steps.append(replace(step, observation=replace(step.observation, images={})))
+        return self._finish(self._steps) if step.observation.is_last else None
 
-    def act(self, action: Action) -> None:
-        """Take the action applied from the newest observation on."""
-        if self._successes is None:
-            return
-        if not self._sources:
-            self._began_stopped = action.source is Source.STOP
-        self._sources[action.source.name.lower()] += 1
-        self._policy_version = max(self._policy_version, action.policy_version)
-
-    def _finish(self, mode: Mode) -> EpisodeResult:
-        successes = self._successes or []
-        self._successes = None
+    def _finish(self, steps: list[Step]) -> EpisodeResult:
+        self._steps = None
+        # From the first observation nothing was earned, from the last on nothing was done.
+        arrivals, acted = steps[1:], steps[:-1]
+        successes = [step.observation.success for step in steps]
         return EpisodeResult(
-            steps=len(successes),
-            total_reward=self._total_reward,
-            mode=mode,
-            solved=len(successes) >= self._episode_steps and all(successes[len(successes) // 2 :]),
-            began_stopped=self._began_stopped,
-            sources=dict(self._sources),
-            policy_version=self._policy_version,
+            steps=len(steps),
+            total_reward=sum(step.observation.reward for step in arrivals),
+            mode=steps[0].observation.mode,
+            solved=len(steps) > self._episode_steps and all(successes[len(steps) // 2 :]),
+            began_stopped=bool(acted) and acted[0].action.source is Source.STOP,
+            sources=dict(Counter(step.action.source.name.lower() for step in acted)),
+            policy_version=max((step.action.policy_version for step in acted), default=0),
         )

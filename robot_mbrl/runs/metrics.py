@@ -100,20 +100,22 @@ class _Events:
     """Writes TensorBoard's event files without torch or TensorFlow."""
 
     def __init__(self, folder: Path) -> None:
+        # Imported here, and not at the top: TensorBoard is the workstation's.
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+        self._event, self._summary = Event, Summary
         self._writer = EventFileWriter(str(folder))
 
     def add(self, kind: Kind, values: Mapping[str, Any], step: int, now_s: float) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
         scalars = [
-            Summary.Value(tag=f"{kind}/{name}", simple_value=value)
+            self._summary.Value(tag=f"{kind}/{name}", simple_value=value)
             for name, value in values.items()
             if isinstance(value, int | float)
         ]
-        self._writer.add_event(Event(wall_time=now_s, step=step, summary=Summary(value=scalars)))
+        event = self._event(wall_time=now_s, step=step, summary=self._summary(value=scalars))
+        self._writer.add_event(event)
 
     def close(self) -> None:
         self._writer.close()

@@ -4,7 +4,7 @@ import numpy as np
 
 from robot_mbrl.runs.episodes import EpisodeResult, EpisodeTally
 from robot_mbrl.specs import Mode, Source
-from robot_mbrl.steps import Action, Observation, StepKey
+from robot_mbrl.steps import Action, Observation, Step, StepKey
 
 STEPS = 10
 
@@ -18,9 +18,8 @@ def live(successes: list[bool], sources: list[Source] | None = None, rewards: fl
         observation = Observation(
             key, {}, {}, reward=rewards, is_first=k == 0, is_last=last, mode=Mode.EVALUATE, success=success
         )
-        result = tally.observe(observation)
+        result = tally.take(Step(observation, Action(key, np.zeros(1, np.float32), sources[k], policy_version=k)))
         assert (result is not None) == last
-        tally.act(Action(key, np.zeros(1, np.float32), sources[k], policy_version=k))
     assert result is not None
     return result
 
@@ -36,7 +35,7 @@ def test_solved_is_success_in_all_of_the_last_half() -> None:
 
 
 def test_an_episode_that_was_cut_short_is_not_solved() -> None:
-    assert not live([True] * 5).solved
+    assert not live([True] * STEPS).solved
 
 
 def test_who_acted_is_counted_the_awaited_actions_only() -> None:
@@ -53,5 +52,5 @@ def test_an_episode_that_began_in_a_safe_stop_is_marked() -> None:
 
 def test_an_episode_joined_half_way_is_not_judged() -> None:
     tally = EpisodeTally(STEPS)
-    assert tally.observe(Observation(StepKey("session", 5), {}, {}, is_last=True)) is None
-    assert tally.steps == 0
+    observation = Observation(StepKey("session", 5), {}, {}, is_last=True)
+    assert tally.take(Step(observation, Action(observation.key, np.zeros(1, np.float32)))) is None

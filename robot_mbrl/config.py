@@ -183,7 +183,7 @@ class RobotConfig(Frozen):
     """How many steps a random action is held while exploring without a policy."""
     guard: GuardConfig
     home: dict[str, float] = {}
-    """Position of each joint that a reset by `home` moves to."""
+    """Position, rad or m, of each joint commanded by position, that a reset by `home` moves to."""
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Self:
@@ -203,6 +203,9 @@ class RobotConfig(Frozen):
         for choice in self.choices:
             if unknown := set(choice.values) - set(self.joint_names):
                 raise ValueError(f"choices.{choice.name} names joints that are not commanded: {sorted(unknown)}")
+        positioned = {joint.name for command in self.commands if command.kind == "position" for joint in command.joints}
+        if self.home and set(self.home) != positioned:
+            raise ValueError(f"home must name the joints commanded by position: {sorted(positioned)}")
         return self
 
     def _require_source(self, source: str, where: str, *, images: bool) -> None:
@@ -272,6 +275,8 @@ class RunConfig(Frozen):
             if name not in self.robot.vectors and name not in self.robot.cameras:
                 have = sorted([*self.robot.vectors, *self.robot.cameras])
                 raise ValueError(f"task.observe: robot {self.robot.name!r} has no {name!r}; it has {have}")
+        if self.task.reset == "home" and not self.robot.home:
+            raise ValueError(f"task.reset: robot {self.robot.name!r} has no home")
         return self
 
     def observation_spec(self) -> ObservationSpec:
@@ -306,7 +311,12 @@ def load_run(target: str | Path, overrides: Mapping[str, Any] | None = None, see
     path = Path(target)
     if path.is_dir():
         path = path / "config.yaml"
-    if path.suffix == ".yaml" and path.is_file() and "robot" in (raw := _read_yaml(path)) and isinstance(raw["robot"], dict):
+    if (
+        path.suffix == ".yaml"
+        and path.is_file()
+        and "robot" in (raw := _read_yaml(path))
+        and isinstance(raw["robot"], dict)
+    ):
         return _validate(RunConfig, _override(raw, overrides), str(path))
     task_raw, task_file = _find(str(target), "tasks")
     task = _override({"task": task_raw}, {k: v for k, v in (overrides or {}).items() if k.startswith("task.")})["task"]

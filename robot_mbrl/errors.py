@@ -13,6 +13,10 @@ class MessageError(RobotMbrlError):
     """A message lacks a field or carries one that cannot be used."""
 
 
+class NonFiniteError(MessageError):
+    """A message is well formed, but a value in it is not finite: its sender can no longer be trusted."""
+
+
 class BundleError(RobotMbrlError):
     """A policy bundle is corrupted, foreign, does not fit the robot or misbehaves."""
 

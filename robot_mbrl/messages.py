@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from robot_mbrl import topics
-from robot_mbrl.errors import MessageError
+from robot_mbrl.errors import MessageError, NonFiniteError
 from robot_mbrl.specs import ActionSpec, Mode, Source
 from robot_mbrl.steps import Action, Observation, StepKey
 
@@ -120,7 +120,8 @@ def read_action(message: Any, spec: ActionSpec) -> Action:
     """The action in a JointState, matched by name.
 
     Raises:
-        MessageError: if names are missing, unknown or repeated, a value is not finite, or the source is unknown.
+        MessageError: if names are missing, unknown or repeated, or the source is unknown.
+        NonFiniteError: if only a value is not finite.
     """
     values = read_named(message)
     try:
@@ -132,7 +133,7 @@ def read_action(message: Any, spec: ActionSpec) -> Action:
     if values:
         raise MessageError(f"action: unknown elements {sorted(values)}; this robot has {list(spec.names)}")
     if not np.isfinite(vector).all():
-        raise MessageError("action: a value is not finite")
+        raise NonFiniteError("action: a value is not finite")
     return Action(read_key(message), vector, source, version)
 
 

@@ -18,13 +18,13 @@ STEP_ALLOWANCE = "step_allowance"
 """std_msgs/Int64, from the learner: robot steps that lockstep simulation may have taken."""
 
 RESET = "reset"
-"""std_srvs/Trigger, of the simulator or of whatever resets the scene. A simulator answers with the simulated time of the
-reset, in nanoseconds as a decimal number, in `message`: readings stamped later are of the new start."""
+"""std_srvs/Trigger, of the simulator or of whatever resets the scene. A simulator answers with the simulated time of
+the reset, in nanoseconds as a decimal number, in `message`: readings stamped later are of the new start."""
 START_EPISODE = "~/start_episode"
 """std_srvs/Trigger, of the sensor node: a person has reset the scene."""
 RESET_STOP = "~/reset_stop"
 """std_srvs/Trigger, of the actuator node: a person releases a latched stop."""
-HOME = "~/home"
+HOME = "home"
 """std_srvs/Trigger, of the actuator node: moves slowly to the robot's home; succeeds once it is there, so ask again."""
 SHAPED_COMMAND = "~/command"
 """JointState, of the actuator node: the command as it was sent to the driver, by joint name."""

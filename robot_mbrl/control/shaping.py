@@ -1,0 +1,226 @@
+"""The guard's limits as mathematics: from a wished command to one that the robot may be given next.
+
+A position command follows a path whose velocity and acceleration are bounded at every instant, not only at the ticks:
+between two ticks its velocity changes linearly. So the limits hold whatever the distance of the ticks is, and a path
+that can still brake, v² ≤ 2·a·d, can still brake at the next tick. Velocities, efforts and twists change at a bounded
+rate; a velocity is also bounded by what can still brake before the joint's own bounds.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from robot_mbrl.config import CommandJoint
+
+Limit = Literal["", "position_bound", "braking", "rate", "acceleration"]
+"""The limit that last changed a command; empty if it is as wished."""
+
+TOLERANCE = 1e-9
+"""Relative to a bound's size: what rounding may add to a command."""
+
+
+def to_command(joint: CommandJoint, action: float) -> float:
+    """The command that a normalised action in [-1, 1] stands for."""
+    return joint.low + (action + 1.0) * 0.5 * (joint.high - joint.low)
+
+
+def to_action(joint: CommandJoint, command: float) -> float:
+    """The normalised action nearest to a command, within [-1, 1]."""
+    return clamp(2.0 * (command - joint.low) / (joint.high - joint.low) - 1.0, -1.0, 1.0)
+
+
+def clamp(value: float, low: float, high: float) -> float:
+    """The nearest value within bounds; NaN becomes the lower bound rather than passing through."""
+    return max(low, min(high, value)) if value == value else low
+
+
+def hard_bounds(joint: CommandJoint, *, of_position: bool) -> tuple[float, float]:
+    """Bounds that no command may leave: those of the joint for a position command, those of the command otherwise."""
+    if of_position and joint.position_low is not None and joint.position_high is not None:
+        return joint.position_low, joint.position_high
+    return joint.low, joint.high
+
+
+def braking_speed(distance: float, deceleration: float, reaction_s: float) -> float:
+    """The highest speed that can be kept for `reaction_s` and then still be braked within `distance`.
+
+    Solves v·t + v²/(2·a) = d; without a reaction time, sqrt(2·a·d). Not positive distances give 0.
+    """
+    if distance <= 0.0:
+        return 0.0
+    lost = deceleration * reaction_s
+    return math.sqrt(lost * lost + 2.0 * deceleration * distance) - lost
+
+
+class Shaper(Protocol):
+    """Follows the wishes for one joint within its limits."""
+
+    value: float
+    """The newest command."""
+    limit: Limit
+    """What changed it."""
+
+    def advance(self, target: float, dt_s: float) -> float:
+        """The command `dt_s` after the newest one, on its way to `target`."""
+
+    def settle(self) -> None:
+        """Note that no command was sent for so long that the robot rests at the newest one."""
+
+
+class PositionShaper:
+    """A position command: a path with bounded velocity and acceleration that never overshoots what it can avoid."""
+
+    def __init__(self, joint: CommandJoint, value: float) -> None:
+        """Begin at rest at the joint's measured position."""
+        if joint.max_acceleration is None:
+            raise ValueError(f"joint {joint.name}: position commands need max_acceleration")
+        self.value = value
+        self.rate = 0.0
+        """Velocity of the path at the newest command."""
+        self.limit: Limit = ""
+        self._max_rate = joint.max_rate
+        self._acceleration = joint.max_acceleration
+        self._low, self._high = hard_bounds(joint, of_position=True)
+
+    def settle(self) -> None:
+        """Rest at the newest command."""
+        self.rate = 0.0
+
+    def advance(self, target: float, dt_s: float, pace: float = math.inf) -> float:
+        """Move towards a target for a while.
+
+        Args:
+            target: where to come to rest.
+            dt_s: duration of the move, not negative.
+            pace: speed to keep to although the joint may be faster, so that steps blend into one another.
+        """
+        goal = clamp(target, self._low, self._high)
+        self.limit = "position_bound" if goal != target else ""
+        # Seen in the direction of motion, so that the speed is never negative.
+        sign = math.copysign(1.0, self.rate) if self.rate else math.copysign(1.0, goal - self.value)
+        moved, speed = self._move(sign * (goal - self.value), abs(self.rate), dt_s, pace)
+        end = goal if moved == sign * (goal - self.value) else self.value + sign * moved
+        self.value, self.rate = end, sign * speed
+        return end
+
+    def _move(self, distance: float, speed: float, dt_s: float, pace: float) -> tuple[float, float]:
+        """Way made and speed reached after `dt_s`, towards a rest at `distance`, negative if that lies behind."""
+        accel = self._acceleration
+        if distance < speed * speed / (2.0 * accel):
+            self.limit = "braking"
+            if speed <= accel * dt_s:
+                return speed * speed / (2.0 * accel), 0.0
+            return speed * dt_s - accel * dt_s * dt_s / 2.0, speed - accel * dt_s
+        ahead = distance - speed * dt_s / 2.0
+        if ahead <= 0.0:
+            return distance, 0.0
+        # The speed whose braking distance is what this move leaves: v²/(2·a) = ahead - v·dt/2.
+        can_brake = braking_speed(ahead, accel, dt_s / 2.0)
+        # A pace below what full braking leaves cannot be kept to yet.
+        allowed = max(min(self._max_rate, pace), speed - accel * dt_s)
+        reached = min(can_brake, allowed, speed + accel * dt_s)
+        if reached < can_brake and not self.limit:
+            self.limit = "acceleration" if reached == speed + accel * dt_s else "rate"
+        return (speed + reached) / 2.0 * dt_s, reached
+
+
+class RateShaper:
+    """An effort or twist command: bounded, and changing at a bounded rate."""
+
+    def __init__(self, joint: CommandJoint, value: float = 0.0) -> None:
+        """Begin at a command that the robot has, usually none: 0 within the command's bounds."""
+        self._low, self._high = joint.low, joint.high
+        self._max_rate = joint.max_rate
+        self.value = clamp(value, self._low, self._high)
+        self.limit: Limit = ""
+
+    def settle(self) -> None:
+        """The newest command stands, as it is."""
+
+    def advance(self, target: float, dt_s: float) -> float:
+        """Change the command for a while."""
+        self.limit = ""
+        change = self._max_rate * dt_s
+        goal = clamp(target, self._low, self._high)
+        self.value = clamp(goal, self.value - change, self.value + change)
+        if self.value != goal:
+            self.limit = "rate"
+        return self.value
+
+
+class VelocityShaper(RateShaper):
+    """A velocity command: as an effort, and able to brake before the bounds of the joint's measured position."""
+
+    def __init__(self, joint: CommandJoint, value: float = 0.0) -> None:
+        """Begin at a command that the robot has, usually 0."""
+        super().__init__(joint, value)
+        self._bounds = (joint.position_low, joint.position_high)
+        # It cannot brake faster than its command may change.
+        self._braking = min(joint.braking, joint.max_rate) if joint.braking is not None else joint.max_rate
+
+    def advance_at(self, target: float, dt_s: float, position: float, reaction_s: float) -> float:
+        """Change the command for a while.
+
+        Args:
+            target: the velocity wished for.
+            dt_s: since the newest command.
+            position: the joint's measured position.
+            reaction_s: age of the measurement plus the time until the next command can follow.
+        """
+        low, high = self._bounds
+        bounded = target
+        if low is not None and high is not None:
+            down = braking_speed(position - low, self._braking, reaction_s)
+            up = braking_speed(high - position, self._braking, reaction_s)
+            bounded = clamp(target, -down, up)
+        value = self.advance(bounded, dt_s)
+        if bounded != target and not self.limit:
+            self.limit = "braking"
+        return value
+
+
+@dataclass(slots=True)
+class OutgoingCheck:
+    """The final assertion on one joint's commands, from what was sent alone: it shares no state with the shapers."""
+
+    joint: CommandJoint
+    of_position: bool
+    sent: float | None = None
+    """The newest command sent."""
+    slope: float = 0.0
+    """Mean rate over the interval before it."""
+    interval_s: float = 0.0
+    """Length of that interval; 0 where the robot was at rest."""
+
+    def fault(self, value: float, dt_s: float) -> str:
+        """What is wrong with sending `value` now, `dt_s` after the newest command; empty if nothing is."""
+        joint = self.joint
+        low, high = hard_bounds(joint, of_position=self.of_position)
+        slack = TOLERANCE * max(1.0, abs(low), abs(high))
+        if not math.isfinite(value):
+            return f"{joint.name}: {value} is not finite"
+        if not low - slack <= value <= high + slack:
+            return f"{joint.name}: {value} is not within [{low}, {high}]"
+        if self.sent is None:
+            return ""
+        change = value - self.sent
+        if abs(change) > joint.max_rate * dt_s + slack:
+            return f"{joint.name}: changes by {change} within {dt_s} s, faster than {joint.max_rate}"
+        if self.of_position and joint.max_acceleration is not None and dt_s > 0.0:
+            # Mean rates of neighbouring intervals differ by no more than the acceleration between their middles.
+            allowed = joint.max_acceleration * (dt_s + self.interval_s) / 2.0
+            if abs(change / dt_s - self.slope) > allowed * (1.0 + 1e-6) + 2.0 * slack / dt_s:
+                return f"{joint.name}: accelerates beyond {joint.max_acceleration}"
+        return ""
+
+    def send(self, value: float, dt_s: float) -> None:
+        """Note that `value` was sent, `dt_s` after the newest command."""
+        if self.sent is not None and dt_s > 0.0:
+            self.slope = (value - self.sent) / dt_s
+            self.interval_s = dt_s
+        self.sent = value
+
+    def settle(self) -> None:
+        """Note that the robot rests at the newest command."""
+        self.slope = 0.0
+        self.interval_s = 0.0

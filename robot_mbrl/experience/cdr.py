@@ -1,9 +1,10 @@
 """Serialised messages (OMG CDR, little-endian, as ROS 2 puts them on the wire) without ROS.
 
-Only what sessions need: writing JointStates and Images, and reading the key in the header of any stamped message
-without decoding the rest.
+Only what sessions need: writing JointStates and Images, reading JointStates (a tenth of a general decoder's time,
+which pays when hours are read), and reading the key in the header of any stamped message without decoding the rest.
 """
 
+import functools
 import struct
 from array import array
 from collections.abc import Sequence
@@ -96,6 +97,51 @@ def read_key(data: bytes) -> StepKey:
     except (struct.error, UnicodeDecodeError) as error:
         raise MessageError(f"message of {len(data)} bytes has no header: {error}") from error
     return StepKey(session, seconds * NANOSECONDS + nanoseconds)
+
+
+def read_joint_state(data: bytes) -> JointState | None:
+    """Names and positions of a serialised JointState; None if it is serialised in another way than ROS 2 does here.
+
+    Raises:
+        MessageError: if the message is too short for what it says it holds.
+    """
+    if data[:4] != _ENCAPSULATION:
+        return None
+    key = read_key(data)
+    try:
+        (length,) = struct.unpack_from("<I", data, 12)
+        start = offset = _aligned(16 + length, 4)
+        (count,) = struct.unpack_from("<I", data, offset)
+        offset += 4
+        for _ in range(count):
+            offset = _aligned(offset, 4)
+            offset += 4 + int(struct.unpack_from("<I", data, offset)[0])
+        # Messages of a topic repeat their names, which are decoded once.
+        names = _names(data[start:offset])
+        offset = _aligned(offset, 4)
+        (size,) = struct.unpack_from("<I", data, offset)
+        offset = _aligned(offset + 4, 8) if size else offset
+        position = array("d", struct.unpack_from(f"<{size}d", data, offset))
+    except (struct.error, UnicodeDecodeError) as error:
+        raise MessageError(f"JointState of {len(data)} bytes is damaged: {error}") from error
+    return JointState(Header(Time(*divmod(key.stamp_ns, NANOSECONDS)), key.session), names, position)
+
+
+@functools.lru_cache(maxsize=64)
+def _names(block: bytes) -> tuple[str, ...]:
+    """The strings of a serialised sequence, which begins at a multiple of four bytes."""
+    (count,) = struct.unpack_from("<I", block)
+    names, offset = [], 4
+    for _ in range(count):
+        offset += -offset % 4
+        (length,) = struct.unpack_from("<I", block, offset)
+        names.append(block[offset + 4 : offset + 4 + length - 1].decode())
+        offset += 4 + length
+    return tuple(names)
+
+
+def _aligned(offset: int, size: int) -> int:
+    return offset + -(offset - len(_ENCAPSULATION)) % size
 
 
 def _begin(header: Header) -> bytearray:

@@ -21,7 +21,7 @@ from mcap_ros2.decoder import DecoderFactory
 
 from robot_mbrl import topics
 from robot_mbrl.errors import ExperienceError, MessageError
-from robot_mbrl.experience.cdr import read_key
+from robot_mbrl.experience.cdr import read_joint_state, read_key
 from robot_mbrl.experience.joining import StepJoiner
 from robot_mbrl.experience.records import Record, read_content, whole_records
 from robot_mbrl.experience.replay import Replay
@@ -122,9 +122,9 @@ class StepReader:
         if self._known is not None and self._known(key):
             return None
         if observation:
-            return self._joiner.add_observation(read_observation(message.decode()))
+            return self._joiner.add_observation(read_observation(_named(message)))
         if applied:
-            return self._joiner.add_action(read_action(message.decode(), self._action))
+            return self._joiner.add_action(read_action(_named(message), self._action))
         return self._joiner.add_image(str(camera), key, read_image(message.decode()))
 
 
@@ -179,6 +179,10 @@ def newest_stamps(folder: Path, keyed: Callable[[str], bool], enough: int) -> di
         if counts and min(counts.values()) >= enough:
             break
     return newest
+
+
+def _named(message: RecordedMessage) -> Any:
+    return read_joint_state(message.data) or message.decode()
 
 
 def _has(replay: Replay, key: StepKey) -> bool:

@@ -117,7 +117,8 @@ class Replay:
         """Draw sequences, uniformly over all rows that `length` consecutive rows can start at.
 
         Returns:
-            Every field of the rows, shape (batch, length, ...), and `row`: the rows' numbers, int64.
+            Every field of the rows, shape (batch, length, ...), and `row`: the rows' numbers, int64. Pictures are
+            strided, the rest is contiguous.
 
         Raises:
             ExperienceError: if there are fewer than `length` steps.
@@ -127,8 +128,10 @@ class Replay:
         starts = rng.integers(self.oldest, self.total - length + 1, batch)
         rows = starts[:, None] + np.arange(length)  # (batch, length)
         gathered = self._rows.take(rows % self.capacity)
-        names = self._rows.dtype.names or ()
-        return {name: np.ascontiguousarray(gathered[name]) for name in names} | {"row": rows}
+        fields = {name: gathered[name] for name in self._rows.dtype.names or ()}
+        # Pictures are big: they stay where they were gathered, as strided views, and are not copied once more.
+        small = fields.keys() - {f"observation.{name}" for name in self.observation.images}
+        return fields | {name: np.ascontiguousarray(fields[name]) for name in small} | {"row": rows}
 
     def read_state(self, before: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Latent states from which sequences go on.
@@ -265,4 +268,5 @@ def _row_type(observation: ObservationSpec, action: ActionSpec) -> np.dtype[np.v
     fields += [(name, np.float32, ()) for name in ("reward", "is_first", "is_last", "is_terminal")]
     fields += [("source", np.uint8, ()), ("mode", np.uint8, ())]
     fields += [(f"observation.{name}", image.dtype, image.shape) for name, image in observation.images.items()]
-    return np.dtype(fields)
+    # Aligned, so that every field can be given to torch as it lies.
+    return np.dtype(fields, align=True)

@@ -11,7 +11,7 @@ from mcap.writer import Writer
 from mcap_ros2.decoder import DecoderFactory
 
 from robot_mbrl.errors import ExperienceError, MessageError
-from robot_mbrl.experience.cdr import Header, Image, JointState, Time, read_key
+from robot_mbrl.experience.cdr import Header, Image, JointState, Time, read_joint_state, read_key
 from robot_mbrl.experience.definitions import DEFINITIONS
 from robot_mbrl.experience.reading import StepReader, fill_replay, read_messages
 from robot_mbrl.experience.recording import Recording
@@ -322,6 +322,9 @@ class TestSerialising:
             assert serialization.deserialize_message(ours.serialise(), RosJointState) == theirs
             for data in (ours.serialise(), serialization.serialize_message(theirs)):
                 assert read_key(data) == StepKey(session, 12_000_000_034)
+                again = read_joint_state(data)
+                assert again is not None
+                assert (list(again.name), again.position, again.header) == (names, ours.position, ours.header)
 
     def test_ros_reads_pictures_as_they_were_written(self):
         serialization = pytest.importorskip("rclpy.serialization")
@@ -340,6 +343,17 @@ class TestSerialising:
         theirs.header.frame_id, theirs.header.stamp.sec, theirs.header.stamp.nanosec = "session", 1, 2
         assert serialization.deserialize_message(ours.serialise(), RosImage) == theirs
         assert len(ours.serialise()) == len(serialization.serialize_message(theirs))
+
+    def test_named_values_cut_anywhere_are_refused(self):
+        data = JointState(Header(Time(1, 2), "s"), ["x", "y"], array("d", [1.0, 2.0])).serialise()
+        whole = len(data) - 8  # the empty velocities and efforts at the end are not looked at
+        for size in range(16, whole):
+            with pytest.raises(MessageError):
+                read_joint_state(data[:size])
+        assert read_joint_state(data[:whole]) is not None
+
+    def test_big_endian_named_values_are_left_to_the_general_decoder(self):
+        assert read_joint_state(b"\x00\x00\x00\x00" + bytes(40)) is None
 
     def test_a_message_too_short_for_a_header_is_refused(self):
         with pytest.raises(MessageError, match="5 bytes"):

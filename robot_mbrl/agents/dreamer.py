@@ -185,7 +185,7 @@ class Dreamer(nn.Module):
 
     def _return_scale(self, returns: Tensor) -> Tensor:
         """What returns are divided by: the running 5-95 percentile range, at least the floor."""
-        levels = torch.tensor([0.05, 0.95], device=returns.device)
+        levels = torch.tensor([0.05, 0.95], dtype=returns.dtype, device=returns.device)
         self.return_range.lerp_(torch.quantile(returns.flatten(), levels), 1.0 - self.config.return_decay)
         return (self.return_range[1] - self.return_range[0]).clamp(min=self.config.return_floor)
 

@@ -69,7 +69,7 @@ class Categorical(nn.Module):
         """Choice as a one-hot (..., A) for uniform noise (..., 1), with the straight-through gradient."""
         probs = unimix_probs(out, self.unimix)
         onehot = self._onehot(sample_index(probs.unsqueeze(-2), noise).squeeze(-1))
-        return onehot + probs - probs.detach()
+        return onehot + (probs - probs.detach())  # bracketed so that rounding leaves it one-hot
 
     def log_prob(self, out: Tensor, action: Tensor) -> Tensor:
         """Log-probability (...) of one-hot actions (..., A)."""

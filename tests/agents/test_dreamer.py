@@ -1,0 +1,167 @@
+"""Dreamer's returns and gradients agree with independent computations of them."""
+
+import copy
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from robot_mbrl.agents.dreamer import Dreamer, DreamerOptimizer, frozen, lambda_return
+from robot_mbrl.specs import ActionSpec, ObservationSpec
+from robot_mbrl.world_models.rssm import State
+from tests.agents.settings import BATCH, CONTINUOUS, DISCRETE, FUSED, OBSERVATION, TIME, make_agent, make_batch
+
+
+def _starts(agent: Dreamer, count: int = 7) -> State:
+    config = agent.config
+    generator = torch.Generator().manual_seed(3)
+    deter = torch.rand(count, config.deter, generator=generator) * 2 - 1
+    return State(deter, torch.randint(config.classes, (count, config.stoch), generator=generator))
+
+
+def test_lambda_return_is_the_weighted_mean_of_all_n_step_returns() -> None:
+    generator = torch.Generator().manual_seed(0)
+    reward, discount = torch.rand(2, 5, generator=generator), torch.rand(2, 5, generator=generator)
+    value, decay, horizon = torch.randn(2, 6, generator=generator), 0.9, 5
+
+    def n_step(start: int, steps: int) -> torch.Tensor:
+        total, weight = torch.zeros(2), torch.ones(2)
+        for k in range(start, start + steps):
+            total = total + weight * reward[:, k]
+            weight = weight * discount[:, k]
+        return total + weight * value[:, start + steps]
+
+    for start in range(horizon):
+        left = horizon - start
+        expected = sum((1 - decay) * decay ** (n - 1) * n_step(start, n) for n in range(1, left))
+        expected = expected + decay ** (left - 1) * n_step(start, left)
+        torch.testing.assert_close(lambda_return(reward, discount, value, decay)[:, start], expected)
+
+
+def test_actor_gradient_through_the_dynamics_equals_differentiating_the_whole_dream_at_once() -> None:
+    agent = make_agent(CONTINUOUS)
+    config, start = agent.config, _starts(agent)
+    with frozen(agent.world_model):
+        dream = agent.imagine(start, torch.Generator().manual_seed(5))
+    agent._learn_behaviour(dream, torch.ones(7))
+
+    generator = torch.Generator().manual_seed(5)
+    uniform = torch.rand(config.horizon, 7, config.stoch, generator=generator)
+    noise = torch.randn(config.horizon, 7, CONTINUOUS.size, generator=generator)
+    model, state, states, outs = agent.world_model, start, [start], []
+    for step in range(config.horizon):
+        outs.append(agent.actor(state.deter.detach(), state.index))
+        state = model.rssm.imagine(state, agent.distribution.sample(outs[-1], noise[step]), uniform[step])
+        states.append(state)
+    rewards = torch.stack([model.reward(*s).squeeze(-1) for s in states[1:]], 1)
+    discounts = torch.stack([torch.sigmoid(model.continues(*s).squeeze(-1)) for s in states[1:]], 1) * config.discount
+    values = torch.stack([agent.twohot.mean(agent.critic(*s)) for s in states], 1)
+    returns = lambda_return(rewards, discounts, values, config.return_lambda)
+    reached = torch.cat([torch.ones(7, 1), discounts[:, :-1].detach()], 1).cumprod(1)
+    scale = (agent.return_range[1] - agent.return_range[0]).clamp(min=config.return_floor)
+    entropy = agent.distribution.entropy(torch.stack(outs, 1))
+    loss = -(reached * (returns / scale + config.entropy * entropy)).mean()
+    expected = torch.autograd.grad(loss, list(agent.actor.parameters()))
+    torch.testing.assert_close([p.grad for p in agent.actor.parameters()], list(expected))
+
+
+def test_an_imagined_step_is_differentiated_as_finite_differences_say() -> None:
+    """Where nothing is straight-through: one class per latent, no action near its bounds, one step."""
+    narrow = {"min_std": 0.01, "max_std": 0.02}
+    agent = make_agent(CONTINUOUS, classes=1, unimix=0.0, horizon=1, entropy=0.0, **narrow).double()
+    start = _starts(agent)
+    start = State(start.deter.double(), start.index)
+    weight = agent.actor.last.bias
+    with torch.no_grad():  # how far imagination reaches weighs the objective, but is no part of what is differentiated
+        agent.world_model.continues.last.weight.zero_()
+
+    def objective() -> torch.Tensor:
+        with frozen(agent.world_model):
+            noise = torch.Generator().manual_seed(5)
+            default = torch.get_default_dtype()
+            torch.set_default_dtype(torch.float64)
+            try:
+                dream = agent.imagine(start, noise)
+            finally:
+                torch.set_default_dtype(default)
+            agent.return_range.zero_()
+            return agent._learn_behaviour(dream, torch.ones(7, dtype=torch.float64))["actor_loss"]
+
+    objective()
+    analytic = weight.grad
+    assert analytic is not None
+    analytic = analytic.clone()
+    epsilon = 1e-5
+    for position in range(weight.numel()):
+        weight.data[position] += epsilon
+        above = objective()
+        weight.data[position] -= 2 * epsilon
+        below = objective()
+        weight.data[position] += epsilon
+        numeric = (above - below) / (2 * epsilon)
+        torch.testing.assert_close(analytic[position], numeric, rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("action", [CONTINUOUS, DISCRETE], ids=["continuous", "discrete"])
+def test_reinforce_raises_the_probability_of_what_turned_out_well(action: ActionSpec) -> None:
+    agent = make_agent(action, actor_gradient="reinforce", entropy=0.0)
+    with torch.no_grad():
+        dream = agent.imagine(_starts(agent), torch.Generator().manual_seed(5))
+    before = agent.distribution.log_prob(agent.actor(*dream.departed()), dream.actions).detach()
+    agent._learn_behaviour(dream, torch.ones(7))
+    with torch.no_grad():
+        for parameter in agent.actor.parameters():
+            assert parameter.grad is not None
+            parameter -= 1e-4 * parameter.grad
+        after = agent.distribution.log_prob(agent.actor(*dream.departed()), dream.actions)
+        arrived, model = dream.arrived(), agent.world_model
+        reward = model.reward(*arrived).squeeze(-1)
+        discount = agent.config.discount * torch.sigmoid(model.continues(*arrived).squeeze(-1))
+        value = agent.twohot.mean(agent.critic(*dream.states))
+        advantage = lambda_return(reward, discount, value, agent.config.return_lambda) - value[:, :-1]
+    assert ((after - before) * advantage).sum() > 0
+
+
+@pytest.mark.parametrize("action", [CONTINUOUS, DISCRETE], ids=["continuous", "discrete"])
+@pytest.mark.parametrize("observation", [OBSERVATION, FUSED], ids=["vectors", "with a camera"])
+def test_an_update_moves_every_network_once(action: ActionSpec, observation: ObservationSpec) -> None:
+    agent = make_agent(action, observation)
+    before = copy.deepcopy(dict(agent.named_parameters()))
+    optimizer = DreamerOptimizer(agent)
+    initial = agent.world_model.rssm.initial(BATCH)
+    posterior, metrics = agent.update(make_batch(action, observation), initial, optimizer, torch.Generator())
+    still = [name for name, p in agent.named_parameters() if torch.equal(p, before[name])]
+    assert still == []
+    assert posterior.deter.shape == (BATCH, TIME, agent.config.deter)
+    assert all(torch.isfinite(value) for value in metrics.values())
+
+
+def test_updates_fit_the_model_to_a_batch() -> None:
+    agent = make_agent(CONTINUOUS)
+    optimizer, generator = DreamerOptimizer(agent), torch.Generator().manual_seed(0)
+    batch, initial = make_batch(CONTINUOUS), agent.world_model.rssm.initial(BATCH)
+    losses = [float(agent.update(batch, initial, optimizer, generator)[1]["model_loss"]) for _ in range(100)]
+    assert sum(losses[-10:]) < 0.7 * sum(losses[:10])
+
+
+class _Reads(TorchDispatchMode):
+    """Counts the reads of tensors by the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_an_update_never_waits_for_the_device() -> None:
+    agent = make_agent(CONTINUOUS)
+    optimizer, initial = DreamerOptimizer(agent), agent.world_model.rssm.initial(BATCH)
+    batch = make_batch(CONTINUOUS)
+    agent.update(batch, initial, optimizer, torch.Generator())
+    with _Reads() as reads:
+        agent.update(batch, initial, optimizer, torch.Generator())
+    # The optimiser reads its own step counters, one per weight; they live on the host on every device.
+    assert reads.count <= len(list(agent.parameters()))

@@ -1,0 +1,56 @@
+"""Layers compute what their definitions say."""
+
+import pytest
+import torch
+
+from robot_mbrl.nets.images import ImageDecoder, ImageEncoder, normalise_pixels
+from robot_mbrl.nets.layers import BlockGRU, BlockLinear
+from robot_mbrl.specs import ImageSpec
+
+
+def test_block_linear_is_a_block_diagonal_matrix() -> None:
+    layer = BlockLinear(6, 12, 3)
+    x = torch.randn(4, 6)
+    matrix = torch.block_diag(*layer.weight)
+    torch.testing.assert_close(layer(x).reshape(4, 12), x @ matrix)
+
+
+def test_blocks_must_divide_the_sizes() -> None:
+    with pytest.raises(ValueError, match="4 blocks do not divide 6"):
+        BlockLinear(6, 12, 4)
+
+
+@pytest.mark.parametrize("blocks", [1, 4])
+def test_gru_interpolates_between_state_and_candidate(blocks: int) -> None:
+    torch.manual_seed(0)
+    gru = BlockGRU(5, 8, blocks)
+    x, deter = torch.randn(3, 5), torch.randn(3, 8)
+    moved = gru(x, deter)
+    lower, upper = torch.minimum(deter, torch.tensor(-1.0)), torch.maximum(deter, torch.tensor(1.0))
+    assert ((moved > lower) & (moved < upper)).all()
+
+
+def test_a_block_of_the_gru_sees_no_other_blocks_state_but_for_the_norm() -> None:
+    gru = BlockGRU(5, 8, 4)
+    gru.norm = torch.nn.Identity()  # type: ignore[assignment]
+    x, deter = torch.randn(1, 5), torch.randn(1, 8)
+    jacobian = torch.autograd.functional.jacobian(lambda d: gru.recurrent(d).flatten(), deter).squeeze(1)
+    block = torch.arange(24) // 6
+    foreign = block[:, None] != (torch.arange(8) // 2)[None, :]
+    assert (jacobian[foreign] == 0).all()
+    assert gru(x, deter).shape == (1, 8)
+
+
+@pytest.mark.parametrize(("encoding", "dtype"), [("rgb8", torch.uint8), ("16UC1", torch.uint16)])
+def test_pictures_are_encoded_and_decoded_in_their_own_shape(encoding: str, dtype: torch.dtype) -> None:
+    spec = ImageSpec.model_validate({"height": 32, "width": 32, "encoding": encoding})
+    picture = normalise_pixels(torch.randint(0, 200, (2, *spec.shape)).to(dtype))
+    encoder = ImageEncoder(spec, 4)
+    features = encoder(picture)
+    assert features.shape == (2, encoder.size)
+    assert ImageDecoder(spec, 4, 10)(torch.randn(2, 10)).shape == picture.shape
+
+
+def test_a_picture_that_strides_cannot_halve_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be square"):
+        ImageEncoder(ImageSpec(height=48, width=64), 4)

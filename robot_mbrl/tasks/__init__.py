@@ -3,10 +3,14 @@
 from collections.abc import Callable
 
 from robot_mbrl.tasks.cartpole_swingup import CartpoleSwingup
+from robot_mbrl.tasks.pendulum_swingup import PendulumSwingup
+from robot_mbrl.tasks.reach_target import ReachTarget
 from robot_mbrl.tasks.task import Judgement, Task
 
 TASKS: dict[str, Callable[[], Task]] = {
     "cartpole_swingup": CartpoleSwingup,
+    "pendulum_swingup": PendulumSwingup,
+    "reach_target": ReachTarget,
 }
 """What makes each task, by the name that a task's YAML gives as `task`."""
 

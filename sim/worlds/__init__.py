@@ -3,10 +3,14 @@
 from sim.errors import WorldError
 from sim.worlds.bullet import BulletWorld, Scene
 from sim.worlds.cartpole import CARTPOLE
+from sim.worlds.pendulum import PENDULUM
+from sim.worlds.reacher import REACHER
 from sim.worlds.world import World
 
 WORLDS: dict[str, Scene] = {
     "cartpole": CARTPOLE,
+    "pendulum": PENDULUM,
+    "reacher": REACHER,
 }
 """What there is to simulate, by the name that a task's YAML gives as `world`."""
 

@@ -1,0 +1,18 @@
+"""Scripted experts by the task they solve."""
+
+from collections.abc import Callable
+
+from robot_mbrl.config import RobotConfig
+from sim.experts.cartpole import CartpoleExpert
+from sim.experts.expert import Expert
+from sim.experts.pendulum import PendulumExpert
+from sim.experts.reacher import ReacherExpert
+
+EXPERTS: dict[str, Callable[[RobotConfig], Expert]] = {
+    "cartpole_swingup": CartpoleExpert,
+    "pendulum_swingup": PendulumExpert,
+    "reach_target": ReacherExpert,
+}
+"""What makes each expert, by the name of the task's class in `robot_mbrl.tasks.TASKS`."""
+
+__all__ = ["EXPERTS", "Expert"]

@@ -1,6 +1,8 @@
 """Episodes: when one begins and ends, what each arrival is worth, and the observations that tell of it."""
 
+import secrets
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import Enum
 
 from robot_mbrl.config import TaskConfig
@@ -13,6 +15,11 @@ from robot_mbrl.tasks.task import Judgement, Task
 FEEDBACK_REWARD = "reward"
 FEEDBACK_SUCCESS = "success"
 FEEDBACK_FAILURE = "failure"
+
+
+def new_session() -> str:
+    """A session's id, unique and readable: when it began (UTC) and something random."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 class Phase(Enum):

@@ -116,9 +116,10 @@ class Observer:
         """When the newest accepted message of a source arrived; minus infinity if there was none."""
         return self._newest[source].arrival_s
 
-    def current(self, time_s: float) -> bool:
-        """Whether every source of values has a message from `time_s` or later; cameras may be slower."""
-        return all(self._newest[source].arrival_s >= time_s for source in self._values)
+    def current(self, time_s: float, *, cameras: bool) -> bool:
+        """Whether every source of values has a message from `time_s` or later, and every camera if asked."""
+        sources = self._newest if cameras else self._values
+        return all(self._newest[source].arrival_s >= time_s for source in sources)
 
     def assemble(self, now_s: float) -> Sensed | Stale:
         """Everything measured by now, or the source that is too old for it."""

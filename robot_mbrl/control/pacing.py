@@ -1,6 +1,10 @@
 """Absolute deadlines: a loop that never drifts, and never makes up for what it missed with a burst."""
 
 import math
+from collections.abc import Callable
+
+LEAP_NS = 5_000_000_000
+"""Simulated time that leaps ahead by more than this is that of a simulator started anew, with a phase of its own."""
 
 
 class Pacer:
@@ -42,3 +46,78 @@ class Pacer:
         self._tick = following
         self.overruns += skipped
         return skipped
+
+
+class SimulatedTicks:
+    """Ticks of simulated time, which arrives with messages: each is taken once its readings are there.
+
+    Call order: `sensed` for every stamped reading and `passed` for every `/clock`; after either, and when `deadline_s`
+    has passed, `due`, until it returns None. The first reading sets the ticks' phase, as does the first after a
+    `realign`, so that a simulator that advances by whole control periods finds its own stamps in the ticks.
+    """
+
+    def __init__(self, period_ns: int, *, grace_s: float, slow_grace_s: float) -> None:
+        """Wait for the first reading.
+
+        Args:
+            period_ns: simulated time between two ticks.
+            grace_s: how long on steady time a tick waits for readings once its time has come; infinite in lockstep.
+            slow_grace_s: how long it waits for those that may be older, which are the pictures.
+        """
+        self.overruns = 0
+        """Ticks skipped so far because simulated time had passed the one after them too."""
+        self.now_ns = 0
+        """The newest simulated time heard of."""
+        self._period_ns = period_ns
+        self._grace_s, self._slow_grace_s = grace_s, slow_grace_s
+        self._next_ns: int | None = None
+        self._after_ns = -1
+        self._reached_s = math.inf
+
+    @property
+    def deadline_s(self) -> float | None:
+        """When waiting for readings ends, on steady time; None while no tick waits."""
+        deadline_s = self._reached_s + min(self._grace_s, self._slow_grace_s)
+        return deadline_s if math.isfinite(deadline_s) else None
+
+    def realign(self, after_ns: int) -> None:
+        """Let the first reading stamped after `after_ns` set the phase anew."""
+        self._next_ns, self._after_ns, self._reached_s = None, after_ns, math.inf
+
+    def sensed(self, stamp_ns: int, now_s: float) -> None:
+        """Note a reading's stamp."""
+        if self._next_ns is not None and stamp_ns > self._next_ns + LEAP_NS:
+            self.realign(self.now_ns)
+        if self._next_ns is None and stamp_ns > self._after_ns:
+            self._next_ns = stamp_ns
+        self.passed(stamp_ns, now_s)
+
+    def passed(self, clock_ns: int, now_s: float) -> None:
+        """Note that simulated time has come to `clock_ns`, at `now_s` of steady time."""
+        self.now_ns = max(self.now_ns, clock_ns)
+        if self._next_ns is None or self.now_ns < self._next_ns:
+            return
+        late = (self.now_ns - self._next_ns) // self._period_ns
+        if late > 0:
+            self._next_ns += late * self._period_ns
+            self.overruns += late
+        self._reached_s = min(self._reached_s, now_s)
+
+    def due(self, now_s: float, is_current: Callable[[int], bool], is_complete: Callable[[int], bool]) -> int | None:
+        """The stamp of a tick to take now, which it then counts as taken; None if there is none.
+
+        Args:
+            now_s: steady time.
+            is_current: whether the readings that no tick can do without are at least as new as a stamp, in ns.
+            is_complete: whether all are.
+        """
+        tick_ns = self._next_ns
+        if tick_ns is None or self.now_ns < tick_ns:
+            return None
+        waited_s = now_s - self._reached_s
+        slow = waited_s >= self._slow_grace_s and is_current(tick_ns)
+        if not (is_complete(tick_ns) or slow or waited_s >= self._grace_s):
+            return None
+        self._next_ns = tick_ns + self._period_ns
+        self._reached_s = math.inf
+        return tick_ns

@@ -1,0 +1,216 @@
+"""Moves the robot: takes the policy's actions through the guard to the driver, and stops when anything is amiss."""
+
+import sys
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from robot_mbrl import messages, topics
+from robot_mbrl.config import RobotConfig, load_run
+from robot_mbrl.control.channels import Command
+from robot_mbrl.control.guard import Guard
+from robot_mbrl.control.latency import LatencyHistogram
+from robot_mbrl.errors import MessageError
+from robot_mbrl.specs import Source
+from robot_mbrl.steps import Action, StepKey
+from ros_nodes import commands, diagnostics, qos
+from ros_nodes.parameters import declare
+from ros_nodes.runtime import run
+
+PRIORITY = 20
+"""Real-time priority, above the sensor's and the policy's: the guard is who notices that they are late."""
+CLOSING_S = 1.0
+"""Longest that shutting down waits for the robot's commands to come to rest."""
+CLOSING_COMMANDS = 3
+"""The least number of times that the last stop is sent."""
+TRAJECTORY_PERIODS = 2.0
+"""Command periods that a trajectory's point lies ahead, so that the next one comes before it is reached."""
+WARN_EVERY_S = 5.0
+
+
+class ActuatorNode:
+    """Shell around `Guard`."""
+
+    margin_s = 0.0003
+
+    def __init__(self) -> None:
+        """Listen, and repeat the safe stop until the robot may move."""
+        self.node = node = Node("actuator")
+        config = load_run(declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml"))
+        self._speed = declare(node, "speed", 1.0, "simulated seconds per second; 1 on a robot", low=0.01, high=1000.0)
+        lockstep = declare(node, "lockstep", False, "whether the simulator waits for every command: one per step")
+        enabled = declare(
+            node, "enable_on_start", False, "whether the robot may move without being enabled; only for simulated ones"
+        )
+        self._spec = config.action_spec()
+        self._guard = Guard(config.robot, config.step_s, enabled=enabled, lockstep=lockstep)
+        self._horizon_s = TRAJECTORY_PERIODS / config.robot.guard.command_rate_hz
+        self._period_s = 1.0 / config.robot.guard.command_rate_hz / self._speed
+        self._latency = LatencyHistogram()
+        self._sent: tuple[StepKey, int] | None = None
+        self._logged: str | None = None
+        self._advertise(config.robot)
+        self._subscribe(config.robot)
+
+    def next_deadline_s(self) -> float:
+        """When the guard must be asked again."""
+        return self._guard.next_deadline_s() / self._speed
+
+    def on_deadline(self, now_s: float) -> None:
+        """Ask it."""
+        self._update()
+
+    def close(self) -> None:
+        """Bring the robot's commands to rest."""
+        self._guard.shut_down(self._now_s())
+        give_up_s = time.monotonic() + CLOSING_S
+        sent = 0
+        while time.monotonic() < give_up_s and (sent < CLOSING_COMMANDS or not self._guard.at_rest):
+            time.sleep(self._period_s)
+            self._update()
+            sent += 1
+
+    def _now_s(self) -> float:
+        return time.monotonic() * self._speed
+
+    def _advertise(self, robot: RobotConfig) -> None:
+        node = self.node
+        self._applied = node.create_publisher(JointState, topics.APPLIED_ACTION, qos.STEPS)
+        self._shaped = node.create_publisher(JointState, topics.SHAPED_COMMAND, qos.EVENTS)
+        self._drivers = {
+            command.topic: node.create_publisher(commands.TYPES[command.type], command.topic, qos.COMMANDS)
+            for command in robot.commands
+        }
+        self._reports = node.create_publisher(DiagnosticArray, topics.GUARD, qos.EVENTS)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        node.create_timer(diagnostics.PERIOD_S, lambda: self._reports.publish(self._report()), clock=steady)
+        diagnostics.publish_regularly(node, self._report)
+        node.create_service(Trigger, topics.RESET_STOP, self._on_reset_stop)
+        node.create_service(Trigger, topics.HOME, self._on_home)
+
+    def _subscribe(self, robot: RobotConfig) -> None:
+        node = self.node
+        node.create_subscription(JointState, topics.OBSERVATION, self._on_observation, qos.LIVE)
+        node.create_subscription(JointState, topics.ACTION, self._on_action, qos.ACTION)
+        node.create_subscription(Bool, topics.ENABLE, self._on_enable, qos.EVENTS)
+        node.create_subscription(Bool, topics.EMERGENCY_STOP, self._on_emergency_stop, qos.EVENTS)
+        for name in {command.source for command in robot.commands if command.source is not None}:
+            source = robot.sources[name]
+            node.create_subscription(
+                JointState,
+                source.topic,
+                lambda message, name=name: self._on_joints(name, message),
+                qos.sensor(reliable=source.reliable),
+            )
+
+    def _on_observation(self, message: Any, info: Any) -> None:
+        try:
+            is_last = bool(messages.read_named(message)[topics.IS_LAST])
+        except (MessageError, KeyError) as error:
+            self.node.get_logger().error(f"observation refused: {error!r}", throttle_duration_sec=WARN_EVERY_S)
+            return
+        key = messages.read_key(message)
+        self._sent = None if is_last else (key, info["source_timestamp"])
+        self._guard.observe(key, is_last, self._now_s())
+        self._update()
+
+    def _on_action(self, message: Any) -> None:
+        self._guard.receive_message(message, self._now_s())
+        self._update()
+
+    def _on_joints(self, source: str, message: Any) -> None:
+        self._guard.sense(source, message, self._now_s())
+        self._update()
+
+    def _on_enable(self, message: Any) -> None:
+        self._guard.enable(message.data, self._now_s())
+        self._update()
+
+    def _on_emergency_stop(self, message: Any) -> None:
+        self._guard.emergency_stop(message.data, self._now_s())
+        self._update()
+
+    def _on_reset_stop(self, request: Any, response: Any) -> Any:
+        response.success = self._guard.reset_stop(self._now_s())
+        response.message = "released" if response.success else "the emergency stop is still pressed"
+        self._update()
+        return response
+
+    def _on_home(self, request: Any, response: Any) -> Any:
+        response.success = self._guard.home(self._now_s())
+        response.message = "at home" if response.success else "not there yet, or not allowed to move"
+        self._update()
+        return response
+
+    def _update(self) -> None:
+        decision = self._guard.update(self._now_s())
+        if decision.commands:
+            self._command(decision.commands)
+        for action in decision.applied:
+            message = JointState()
+            messages.write_action(message, action, self._spec)
+            self._applied.publish(message)
+            self._measure(action)
+        stopped = self._guard.stopped
+        if stopped != self._logged:
+            self._logged = stopped
+            self._log(stopped)
+
+    def _command(self, shaped: tuple[Command, ...]) -> None:
+        stamp = self.node.get_clock().now().to_msg()
+        values: dict[str, float] = {}
+        for command in shaped:
+            message = commands.command_message(command, stamp, self._horizon_s)
+            self._drivers[command.config.topic].publish(message)
+            values |= zip((joint.name for joint in command.config.joints), command.values, strict=True)
+        repeated = JointState()
+        repeated.header.stamp = stamp
+        messages.write_named(repeated, values)
+        self._shaped.publish(repeated)
+
+    def _measure(self, action: Action) -> None:
+        if self._sent is not None and action.key == self._sent[0] and action.source in (Source.POLICY, Source.RANDOM):
+            self._latency.add((time.time_ns() - self._sent[1]) * 1e-6)
+
+    def _log(self, stopped: str | None) -> None:
+        log = self.node.get_logger()
+        if stopped is None:
+            log.info("the robot may move")
+        elif self._guard.interlock.latched:
+            log.error(f"stopped until {topics.RESET_STOP} is called: {stopped}: {self._guard.fault}")
+        else:
+            log.warning(f"stopped: {stopped}")
+
+    def _report(self) -> DiagnosticArray:
+        guard = self._guard
+        values: dict[str, object] = {
+            "steps": guard.steps,
+            "late": guard.late,
+            "stops": guard.stops,
+            "latency_p50_ms": round(self._latency.percentile_ms(0.50), 3),
+            "latency_p99_ms": round(self._latency.percentile_ms(0.99), 3),
+            "latency_max_ms": round(self._latency.max_ms, 3),
+            "enabled": guard.interlock.enabled,
+            "stopped": guard.stopped or "",
+        }
+        values |= {f"intervention.{reason}": count for reason, count in sorted(guard.interlock.counts.items())}
+        if guard.interlock.latched:
+            return diagnostics.report(self.node, diagnostics.ERROR, f"latched: {guard.fault}", values)
+        if guard.stopped is not None:
+            return diagnostics.report(self.node, diagnostics.WARN, f"stopped: {guard.stopped}", values)
+        return diagnostics.report(self.node, diagnostics.OK, "moving", values)
+
+
+def main() -> int:
+    """Run the node."""
+    return run(ActuatorNode, priority=PRIORITY)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The guard's commands as the messages that the robot's YAML asks for."""
+
+from array import array
+from typing import Any
+
+from builtin_interfaces.msg import Duration, Time
+from geometry_msgs.msg import Twist, TwistStamped
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from robot_mbrl.control.channels import Command
+
+TYPES: dict[str, type] = {
+    "std_msgs/msg/Float64MultiArray": Float64MultiArray,
+    "sensor_msgs/msg/JointState": JointState,
+    "trajectory_msgs/msg/JointTrajectory": JointTrajectory,
+    "geometry_msgs/msg/Twist": Twist,
+    "geometry_msgs/msg/TwistStamped": TwistStamped,
+}
+
+NANOSECONDS = 1_000_000_000
+
+
+def command_message(command: Command, stamp: Time, horizon_s: float) -> Any:
+    """The message for one command.
+
+    Args:
+        command: values in order of the config's joints.
+        stamp: the present, for messages that have a header.
+        horizon_s: when a trajectory's only point is to be reached; it ends there at rest if no other follows.
+    """
+    config = command.config
+    names = [joint.name for joint in config.joints]
+    values = array("d", command.values)
+    match config.type:
+        case "std_msgs/msg/Float64MultiArray":
+            return Float64MultiArray(data=values)
+        case "sensor_msgs/msg/JointState":
+            joints = JointState(name=names, **{config.kind: values})
+            joints.header.stamp = stamp
+            return joints
+        case "trajectory_msgs/msg/JointTrajectory":
+            return _trajectory(config.kind, names, values, horizon_s)
+        case "geometry_msgs/msg/Twist":
+            return _twist(names, values)
+        case "geometry_msgs/msg/TwistStamped":
+            twist = TwistStamped(twist=_twist(names, values))
+            twist.header.stamp = stamp
+            return twist
+
+
+def _trajectory(kind: str, names: list[str], values: "array[float]", horizon_s: float) -> JointTrajectory:
+    point = JointTrajectoryPoint()
+    match kind:
+        case "position":
+            point.positions = values
+        case "velocity":
+            point.velocities = values
+        case _:
+            point.effort = values
+    seconds, nanoseconds = divmod(round(horizon_s * NANOSECONDS), NANOSECONDS)
+    point.time_from_start = Duration(sec=seconds, nanosec=nanoseconds)
+    # No stamp: a trajectory stamped now has begun in the past by the time it arrives.
+    return JointTrajectory(joint_names=names, points=[point])
+
+
+def _twist(axes: list[str], values: "array[float]") -> Twist:
+    twist = Twist()
+    for axis, value in zip(axes, values, strict=True):
+        vector, component = axis.split(".")
+        setattr(getattr(twist, vector), component, value)
+    return twist

@@ -5,6 +5,7 @@ of steps holds up the other. Nothing here is on the robot's way from sensor to c
 """
 
 import functools
+import math
 import sys
 import time
 from pathlib import Path
@@ -46,7 +47,7 @@ class LearnerNode:
         self._lockstep = declare(node, "lockstep", False, "whether the simulator waits for what is owed")
         if not run_dir:
             raise ConfigError("parameter run_dir: name the folder of the run")
-        self._started_ns = time.time_ns()
+        self._started_ns: int | None = None
         self._live = LiveLearner(config, Path(run_dir), node.get_logger().info)
         self._spec = config.action_spec()
         self._report_due_s = 0.0
@@ -62,6 +63,7 @@ class LearnerNode:
             node.create_subscription(Image, topics.image(camera), functools.partial(self._on_image, camera), qos.IMAGES)
         node.create_service(SetBool, "~/pause", self._on_pause)
         diagnostics.publish_regularly(node, self._health)
+        self._start_ns()
 
     def next_deadline_s(self) -> float:
         """Once ROS has been quiet, if an update is owed; else when metrics are due."""
@@ -84,16 +86,25 @@ class LearnerNode:
         """Write a last checkpoint."""
         self._live.save()
 
-    def _on_observation(self, message: Any, info: Any) -> None:
+    def _on_observation(self, message: Any) -> None:
         try:
             observation = messages.read_observation(message)
         except MessageError as error:
             self._count_malformed(error)
             return
-        if info["source_timestamp"] < self._started_ns:
+        if observation.key.stamp_ns < self._start_ns():
             self._live.note_backlog(observation.key)
         self._live.add_observation(observation)
         self._on_part()
+
+    def _start_ns(self) -> float:
+        """ROS time since when steps are lived before this learner's eyes; not yet, while simulated time is unknown."""
+        if self._started_ns is None:
+            now_ns = self.node.get_clock().now().nanoseconds
+            if now_ns == 0:
+                return math.inf
+            self._started_ns = now_ns
+        return self._started_ns
 
     def _on_applied_action(self, message: Any) -> None:
         try:

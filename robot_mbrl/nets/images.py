@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from robot_mbrl.nets.layers import NORM_EPSILON, linear
+from robot_mbrl.nets.layers import NormAct, linear
 from robot_mbrl.specs import ImageSpec
 
 SMALLEST = 4
@@ -24,14 +24,16 @@ def normalise_pixels(picture: Tensor) -> Tensor:
 
 
 class _ChannelNorm(nn.Module):
-    """Layer normalisation over the channels of (batch, channels, height, width), then SiLU."""
+    """Layer normalisation over the channels of each pixel of (batch, channels, height, width), then SiLU."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(1, channels, eps=NORM_EPSILON)
+        self.act = NormAct(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.silu(self.norm(x))
+        # Pictures come with their channels last in memory, so neither permutation copies.
+        out: Tensor = self.act(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return out
 
 
 class ImageEncoder(nn.Module):

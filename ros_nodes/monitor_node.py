@@ -18,6 +18,7 @@ from robot_mbrl.experience.joining import StepJoiner
 from robot_mbrl.runs.episodes import EpisodeTally
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.metrics import MetricsLog, read_metrics
+from robot_mbrl.specs import Source
 from robot_mbrl.steps import Step
 from ros_nodes import qos
 from ros_nodes.parameters import declare
@@ -44,7 +45,10 @@ class MonitorNode:
         folder = RunFolder(Path(run_dir))
         path = folder.evaluation if evaluation else folder.metrics
         lines = read_metrics(path)
-        self._robot_steps = max((int(line.get("robot_steps") or 0) for line in lines), default=0)
+        self._robot_steps, self._missed_steps = (
+            max((int(line.get(name) or 0) for line in lines), default=0) for name in ("robot_steps", "missed_steps")
+        )
+        self._driven = False
         self._log = MetricsLog(path, None if evaluation else folder.tensorboard)
         self._tally = EpisodeTally(config.task.episode_steps)
         self._joiner = StepJoiner()
@@ -84,8 +88,13 @@ class MonitorNode:
         if step is None:
             return
         self._robot_steps += 1
+        if step.action.source in (Source.LATE, Source.STOP):
+            # Before there is a policy at all, the robot is stopped and nothing is missed.
+            self._missed_steps += self._driven
+        elif not step.observation.is_last:
+            self._driven = True
         if (result := self._tally.take(step)) is not None:
-            self._append("episode", {**result.as_metrics(), "robot_steps": self._robot_steps})
+            self._append("episode", {**result.as_metrics(), **self._counters()})
 
     def _warn(self, error: MessageError) -> None:
         self.node.get_logger().warning(str(error), throttle_duration_sec=WARN_EVERY_S)
@@ -105,12 +114,15 @@ class MonitorNode:
 
     def _write_guard(self) -> None:
         if self._guard:
-            self._append("guard", {**self._guard, "robot_steps": self._robot_steps})
+            self._append("guard", {**self._guard, **self._counters()})
             self._guard = {}
 
     def _on_bundle(self, message: Any) -> None:
         announced = json.loads(message.data)
         self._append("bundle", {name: announced[name] for name in ("version", "run_id", "sha256")})
+
+    def _counters(self) -> dict[str, int]:
+        return {"robot_steps": self._robot_steps, "missed_steps": self._missed_steps}
 
     def _append(self, kind: Any, values: dict[str, Any]) -> None:
         self._log.append(kind, values, self._robot_steps)

@@ -22,13 +22,14 @@ class RunRecord:
     """Version of the bundle on the robot."""
     robot_steps: int = 0
     """Steps lived in this run."""
-    _missed_before: int = 0
-    """Missed steps of guards that have since been restarted."""
+    missed_steps: int = 0
+    """Steps at which no timely action came, once the robot was driven at all."""
 
     def take(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Digest further lines."""
         for line in lines:
             self.robot_steps = max(self.robot_steps, int(line.get("robot_steps") or 0))
+            self.missed_steps = max(self.missed_steps, int(line.get("missed_steps") or 0))
             match line["kind"]:
                 case "episode" if not line.get("began_stopped"):
                     self.episodes.append(dict(line))
@@ -37,12 +38,7 @@ class RunRecord:
                 case "bundle":
                     self.policy_version = int(line.get("version") or 0)
                 case "guard":
-                    self._take_guard(line)
-
-    @property
-    def missed_steps(self) -> int:
-        """Steps at which no timely action came, over every guard that has run."""
-        return self._missed_before + _missed(self.guard)
+                    self.guard = dict(line)
 
     @property
     def latency_ms(self) -> dict[str, float | None]:
@@ -79,11 +75,6 @@ class RunRecord:
             "missed_steps": self.missed_steps,
         }
 
-    def _take_guard(self, line: Mapping[str, Any]) -> None:
-        if (line.get("steps") or 0) < (self.guard.get("steps") or 0):
-            self._missed_before += _missed(self.guard)
-        self.guard = dict(line)
-
 
 def evaluation(episodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Verdict on a number of evaluate episodes."""
@@ -97,7 +88,3 @@ def evaluation(episodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def mean(values: Sequence[float]) -> float | None:
     """Arithmetic mean; None of nothing, which JSON can say and NaN cannot."""
     return sum(values) / len(values) if values else None
-
-
-def _missed(guard: Mapping[str, Any]) -> int:
-    return int(guard.get("late") or 0) + int(guard.get("stops") or 0)

@@ -137,6 +137,7 @@ def test_episodes_reports_and_bundles_become_lines_of_metrics(
     assert episode["return"] == 1 + 2 + 3 + 4
     assert episode["steps"] == episode["robot_steps"] == EPISODE_STEPS + 1
     assert (episode["mode"], episode["solved"], episode["policy_version"]) == ("evaluate", True, 7)
+    assert episode["missed_steps"] == 1
     assert episode["sources"] == {"policy": EPISODE_STEPS - 1, "late": 1}
     learner = lines(folder, "learner")[0]
     assert (learner["updates"], learner["train_ratio"]) == (12.0, 250.0)

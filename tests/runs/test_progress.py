@@ -23,7 +23,7 @@ def record() -> RunRecord:
         [
             {"kind": "episode", "return": 12.5, "robot_steps": 251, "mode": "explore"},
             {"kind": "learner", "updates": 40.0, "train_ratio": 255.0},
-            {"kind": "guard", "steps": 251, "late": 3.0, "stops": 0.0, "latency_p99_ms": 2.25, "stopped": "e-stop"},
+            {"kind": "guard", "missed_steps": 3, "latency_p99_ms": 2.25, "stopped": "e-stop"},
             {"kind": "bundle", "version": 4},
         ]
     )

@@ -9,8 +9,8 @@ def episode(total: float, *, steps: int = 100, **values: Any) -> dict[str, Any]:
     return {"kind": "episode", "return": total, "robot_steps": steps, "mode": "explore", "solved": False, **values}
 
 
-def guard(steps: int, late: int, stops: int, **values: Any) -> dict[str, Any]:
-    return {"kind": "guard", "steps": steps, "late": late, "stops": stops, **values}
+def guard(missed_steps: int, **values: Any) -> dict[str, Any]:
+    return {"kind": "guard", "missed_steps": missed_steps, **values}
 
 
 def test_a_summary_has_every_figure_also_before_anything_happened() -> None:
@@ -36,15 +36,15 @@ def test_episodes_that_began_stopped_are_left_out() -> None:
     assert record.returns() == [2.0]
 
 
-def test_missed_steps_add_up_over_restarts_of_the_guard() -> None:
+def test_missed_steps_are_those_of_the_newest_line() -> None:
     record = RunRecord()
-    record.take([guard(10, 1, 0), guard(20, 2, 3), guard(5, 1, 1)])
-    assert record.missed_steps == 5 + 2
+    record.take([guard(1), episode(1.0, missed_steps=5), {"kind": "learner"}])
+    assert record.missed_steps == 5
 
 
 def test_interventions_and_latencies_are_the_newest() -> None:
     record = RunRecord()
-    record.take([guard(10, 0, 0, latency_p50_ms=1.5, **{"intervention.late": 2.0, "intervention.rate": 0.0})])
+    record.take([guard(0, latency_p50_ms=1.5, **{"intervention.late": 2.0, "intervention.rate": 0.0})])
     assert record.interventions == {"late": 2}
     assert record.latency_ms["p50"] == 1.5
 

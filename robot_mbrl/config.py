@@ -349,7 +349,7 @@ def _find(name: str, kind: Literal["tasks", "robots", "presets"], beside: str = 
         if path.suffix == ".yaml" and path.is_file():
             return _read_yaml(path), str(path)
     raise ConfigError(
-        f"{name!r} is neither a packaged name nor a YAML file; robot-mbrl ships these {kind}: {', '.join(packaged(kind))}"
+        f"{name!r} is neither a packaged name nor a YAML file; packaged {kind} are {', '.join(packaged(kind))}"
     )
 
 

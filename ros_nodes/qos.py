@@ -26,7 +26,7 @@ IMAGES = _profile(IMAGE_DEPTH, durable=True)
 """Writers of `observation/<camera>`, and the readers that must not miss one."""
 
 LIVE = _profile(5, durable=False)
-"""Readers of steps and images that live in the present: policy, guard, displays. Volatile joins cost the writer nothing."""
+"""Readers of steps and images that live in the present: policy, guard, displays. Volatile ones cost writers nothing."""
 
 FOLLOWED = _profile(OBSERVATION_DEPTH, durable=False)
 """Readers of steps that follow the present but must not miss one while they are busy (monitor)."""

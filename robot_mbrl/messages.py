@@ -127,7 +127,8 @@ def read_action(message: Any, spec: ActionSpec) -> Action:
     try:
         source = Source(int(values.pop(topics.SOURCE)))
         version = int(values.pop(topics.POLICY_VERSION))
-        vector = np.array([values.pop(name) for name in spec.names], np.float32)
+        with np.errstate(over="ignore"):  # What float32 cannot hold becomes infinite, and is refused below.
+            vector = np.array([values.pop(name) for name in spec.names], np.float32)
     except (KeyError, ValueError, OverflowError) as error:
         raise MessageError(f"action: element {error} is missing or not valid") from error
     if values:

@@ -34,11 +34,12 @@ class Dream(NamedTuple):
 
     def departed(self) -> State:
         """States 0…H-1, without gradients."""
-        return State(self.states.deter[:, :-1].detach(), self.states.index[:, :-1])
+        return State(self.states.deter[:, :-1].detach(), self.states.latent[:, :-1])
 
     def arrived(self) -> State:
         """States 1…H."""
-        return State(*(x[:, 1:] for x in self.states))
+        deter, latent, probs = self.states
+        return State(deter[:, 1:], latent[:, 1:], None if probs is None else probs[:, 1:])
 
 
 class Dreamer(nn.Module):
@@ -58,9 +59,7 @@ class Dreamer(nn.Module):
         self.noise_size = 1 if action.discrete else action.size
         state = (config.deter, config.stoch, config.classes)
         outputs = self.distribution.outputs
-        self.actor = StateHead(
-            *state, units=config.units, layers=config.layers, outputs=outputs, output_scale=0.01
-        )
+        self.actor = StateHead(*state, units=config.units, layers=config.layers, outputs=outputs, output_scale=0.01)
         self.twohot = TwoHot(config.bins, config.bin_limit)
         self.critic = StateHead(*state, units=config.units, layers=config.layers, outputs=config.bins, output_scale=0.0)
         self.slow_critic = copy.deepcopy(self.critic).requires_grad_(False)
@@ -85,9 +84,7 @@ class Dreamer(nn.Module):
             device, so that a GPU is never idle.
         """
         config = self.config
-        uniform = torch.rand(
-            *batch.is_first.shape, config.stoch, generator=generator, device=batch.is_first.device
-        )
+        uniform = torch.rand(*batch.is_first.shape, config.stoch, generator=generator, device=batch.is_first.device)
         model_loss, posterior, metrics = self.world_model.loss(batch, initial, uniform)
         model_loss.backward()  # type: ignore[no-untyped-call]
         posterior = posterior.detach()
@@ -110,7 +107,7 @@ class Dreamer(nn.Module):
         batch_time = is_terminal.numel()
         count = min(self.config.imagination_starts, batch_time)
         chosen = torch.randperm(batch_time, generator=generator, device=is_terminal.device)[:count]
-        starts = State(posterior.deter.flatten(0, 1)[chosen], posterior.index.flatten(0, 1)[chosen])
+        starts = State(posterior.deter.flatten(0, 1)[chosen], posterior.latent.flatten(0, 1)[chosen])
         return starts, 1.0 - is_terminal.flatten()[chosen]
 
     def imagine(self, start: State, generator: torch.Generator) -> Dream:
@@ -126,18 +123,16 @@ class Dreamer(nn.Module):
             # The actor sees the state without gradient: it learns from where its actions lead, not from what it saw.
             # So its outputs can be leaves here, and its weights get their gradients for all steps at once later.
             with torch.no_grad():
-                out = self.actor(states[-1].deter, states[-1].index)
+                out = self.actor(states[-1].deter, states[-1].latent)
             out.requires_grad_(self.through_dynamics)
             action = self.distribution.sample(out, noise[step])
             states.append(self.world_model.rssm.imagine(states[-1], action, uniform[step]))
             outs.append(out)
             actions.append(action)
         # The start's one-hot stands in for its probabilities, which are only a way for gradients to pass.
-        first = nn.functional.one_hot(start.index, config.classes).float()
+        first = nn.functional.one_hot(start.latent, config.classes).float()
         probs = torch.stack([first if s.probs is None else s.probs for s in states], 1)
-        trajectory = State(
-            torch.stack([s.deter for s in states], 1), torch.stack([s.index for s in states], 1), probs
-        )
+        trajectory = State(torch.stack([s.deter for s in states], 1), torch.stack([s.latent for s in states], 1), probs)
         return Dream(trajectory, tuple(outs), torch.stack(actions, 1))
 
     def _learn_behaviour(self, dream: Dream, weight: Tensor) -> dict[str, Tensor]:

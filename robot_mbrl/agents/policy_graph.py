@@ -25,7 +25,7 @@ class PolicyGraph(nn.Module):
         self.distribution = agent.distribution
         self.state = {
             "deter": TensorSpec(shape=(config.deter,)),
-            "index": TensorSpec(shape=(config.stoch,), dtype="int64"),
+            "latent": TensorSpec(shape=(config.stoch,), dtype="int64"),
         }
         self.noise = {
             "latent": NoiseSpec(shape=(config.stoch,), distribution="uniform"),
@@ -52,11 +52,13 @@ class PolicyGraph(nn.Module):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Action (1, A) within [-1, 1] or one-hot, next deter (1, D) and index (1, S), of inputs with batch 1."""
         named: Mapping[str, Tensor] = dict(zip(self.input_names, inputs, strict=True))
-        observed = {name.removeprefix("observation."): x for name, x in named.items() if name.startswith("observation.")}
+        observed = {
+            name.removeprefix("observation."): x for name, x in named.items() if name.startswith("observation.")
+        }
         embedding = self.encoder(*self.encoder.targets(observed))
         rssm = self.rssm
         known = 1.0 - named["is_first"].unsqueeze(-1)  # (1, 1)
-        state = State(named["state.deter"], named["state.index"])
+        state = State(named["state.deter"], named["state.latent"])
         deter = rssm.advance(state, rssm.action_input(named["prev_action"] * known), known)
         probs = rssm.posterior(deter, rssm.posterior_embedding(embedding))
         index = sample_index(probs, named["noise.latent"])

@@ -61,7 +61,8 @@ class PolicyExporter:
         metadata = self._metadata.model_copy(update={"version": version, "updates": updates})
         metadata = metadata.model_copy(update={"canary": self._canary(metadata, seed=version)})
         onnx.helper.set_model_props(self._model, {METADATA_KEY: metadata.model_dump_json()})
-        return self._model.SerializeToString()
+        data: bytes = self._model.SerializeToString()
+        return data
 
     def _canary(self, metadata: BundleMetadata, seed: int) -> Canary:
         with torch.no_grad():

@@ -52,7 +52,7 @@ class Learner:
         self.rng = np.random.default_rng(config.seed)
         self.replay_state = {
             "deter": TensorSpec(shape=(agent.deter,)),
-            "index": TensorSpec(shape=(agent.stoch,), dtype="uint8"),
+            "latent": TensorSpec(shape=(agent.stoch,), dtype="uint8"),
         }
         """The latent states that replay keeps beside each step."""
         self.step_ns = round(config.step_s * 1e9)
@@ -122,7 +122,7 @@ class Learner:
         agent = self.config.agent
         sampled = self.replay.sample(self.rng, agent.batch_size, agent.batch_length)
         before, known = self.replay.read_state(sampled["row"][:, 0] - 1)
-        initial = State(self._tensor(before["deter"]), self._tensor(before["index"]).long())
+        initial = State(self._tensor(before["deter"]), self._tensor(before["latent"]).long())
         # A sequence whose past is not known begins as if an episode began.
         sampled["is_first"][:, 0] = np.maximum(sampled["is_first"][:, 0], ~known)
         batch = Batch(
@@ -137,7 +137,7 @@ class Learner:
             is_terminal=self._tensor(sampled["is_terminal"]),
         )
         posterior, metrics = self.agent.update(batch, initial, self.optimizer, self.generator)
-        latents = {"deter": posterior.deter.cpu().numpy(), "index": posterior.index.to(torch.uint8).cpu().numpy()}
+        latents = {"deter": posterior.deter.cpu().numpy(), "latent": posterior.latent.to(torch.uint8).cpu().numpy()}
         self.replay.write_state(sampled["row"], latents)
         self._metrics.append(metrics)
         self.updates += 1

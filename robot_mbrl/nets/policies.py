@@ -1,6 +1,7 @@
 """Action distributions: a bounded normal for continuous actions, a categorical for discrete ones."""
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ _HALF_LOG_2PI_E = 0.5 * math.log(2 * math.pi * math.e)
 class BoundedNormal(nn.Module):
     """Normal around a tanh mean, its standard deviation within a range (DreamerV3's continuous actor)."""
 
-    noise = "normal"
+    noise: Literal["normal"] = "normal"
 
     def __init__(self, size: int, min_std: float, max_std: float) -> None:
         super().__init__()
@@ -54,7 +55,7 @@ class BoundedNormal(nn.Module):
 class Categorical(nn.Module):
     """One of several choices as a one-hot, mixed with a uniform distribution (DreamerV3's discrete actor)."""
 
-    noise = "uniform"
+    noise: Literal["uniform"] = "uniform"
 
     def __init__(self, size: int, unimix: float) -> None:
         super().__init__()

@@ -19,14 +19,14 @@ class State(NamedTuple):
 
     deter: Tensor
     """(..., D), float32."""
-    index: Tensor
+    latent: Tensor
     """(..., S), int64 classes."""
     probs: Tensor | None = None
     """(..., S, K) that the classes were drawn from; carries their gradient. None where none is wanted."""
 
     def detach(self) -> "State":
         """The same state without gradients."""
-        return State(self.deter.detach(), self.index)
+        return State(self.deter.detach(), self.latent)
 
 
 class RSSM(nn.Module):
@@ -64,7 +64,7 @@ class RSSM(nn.Module):
             known: (B, 1), 0 where the state is to be forgotten because an episode begins; None for nowhere.
         """
         deter = state.deter
-        image = self.stoch_input(state.index, state.probs)
+        image = self.stoch_input(state.latent, state.probs)
         if known is not None:
             deter, image = deter * known, image * known
         out: Tensor = self.gru(self.input_norm(image + action_image), deter)
@@ -108,7 +108,7 @@ class RSSM(nn.Module):
             states.append(state)
         deters = torch.stack([s.deter for s in states], 1)
         posterior = torch.stack([s.probs for s in states if s.probs is not None], 1)
-        indices = torch.stack([s.index for s in states], 1)
+        indices = torch.stack([s.latent for s in states], 1)
         return State(deters, indices, posterior), self.prior(deters)
 
     def imagine(self, state: State, action: Tensor, uniform: Tensor) -> State:

@@ -33,8 +33,9 @@ class Encoder(nn.Module):
             self.register_buffer("scales", scales, persistent=False)
             self.vectors = MLP(scales.shape[0], config.units, config.layers)
             self.size += config.units
-        self.images = nn.ModuleDict({name: ImageEncoder(image, config.cnn_depth) for name, image in spec.images.items()})
-        self.size += sum(encoder.size for encoder in self.images.values())
+        encoders = {name: ImageEncoder(image, config.cnn_depth) for name, image in spec.images.items()}
+        self.images = nn.ModuleDict(encoders)
+        self.size += sum(encoder.size for encoder in encoders.values())
 
     def targets(self, observation: Mapping[str, Tensor]) -> tuple[Tensor | None, dict[str, Tensor]]:
         """What is encoded and reconstructed: the scaled vectors (..., V), concatenated, and the normalised pictures."""

@@ -50,7 +50,7 @@ def test_actor_gradient_through_the_dynamics_equals_differentiating_the_whole_dr
     noise = torch.randn(config.horizon, 7, CONTINUOUS.size, generator=generator)
     model, state, states, outs = agent.world_model, start, [start], []
     for step in range(config.horizon):
-        outs.append(agent.actor(state.deter.detach(), state.index))
+        outs.append(agent.actor(state.deter.detach(), state.latent))
         state = model.rssm.imagine(state, agent.distribution.sample(outs[-1], noise[step]), uniform[step])
         states.append(state)
     rewards = torch.stack([model.reward(*s).squeeze(-1) for s in states[1:]], 1)
@@ -70,7 +70,7 @@ def test_an_imagined_step_is_differentiated_as_finite_differences_say() -> None:
     narrow = {"min_std": 0.01, "max_std": 0.02}
     agent = make_agent(CONTINUOUS, classes=1, unimix=0.0, horizon=1, entropy=0.0, **narrow).double()
     start = _starts(agent)
-    start = State(start.deter.double(), start.index)
+    start = State(start.deter.double(), start.latent)
     weight = agent.actor.last.bias
     with torch.no_grad():  # how far imagination reaches weighs the objective, but is no part of what is differentiated
         agent.world_model.continues.last.weight.zero_()

@@ -58,7 +58,7 @@ def _step_differs(exported: _Exported, bundle: Bundle, rng: np.random.Generator,
     with torch.no_grad():
         action, deter, classes = (x.numpy() for x in exported.policy(*arguments))
     bundle.run()
-    redrawn = not np.array_equal(classes, bundle.outputs["next_state.index"])
+    redrawn = not np.array_equal(classes, bundle.outputs["next_state.latent"])
     difference = float(np.abs(deter - bundle.outputs["next_state.deter"]).max())
     if not redrawn:
         difference = max(difference, float(np.abs(action - bundle.outputs["action"]).max()))

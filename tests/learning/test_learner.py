@@ -127,7 +127,7 @@ def test_a_checkpoint_of_other_settings_is_refused_by_their_names(tmp_path: Path
 
 
 def _echo_world(learner: Learner, lag: int, steps: int) -> None:
-    """A world that shows and pays a random action `lag` steps after it was applied; 1 is the truth, others are errors."""
+    """A world that shows and pays a random action `lag` steps after it was applied."""
     actions = np.random.default_rng(0).choice([-1.0, 1.0], steps + 4)
     for index in range(steps):
         echo = actions[index + 2 - lag]
@@ -149,7 +149,7 @@ def _prior_reward_error(learner: Learner) -> float:
         embedding = model.encoder(*model.encoder.targets(observation))
         uniform = torch.rand(64, 8, stoch, generator=torch.Generator().manual_seed(0))
         states, _ = model.rssm.observe(embedding, action, is_first, model.rssm.initial(64), uniform)
-        before = State(states.deter[:, -2], states.index[:, -2])
+        before = State(states.deter[:, -2], states.latent[:, -2])
         predicted = model.reward(*model.rssm.imagine(before, action[:, -1], uniform[:, -1])[:2]).squeeze(-1)
     return float((predicted - torch.from_numpy(sampled["reward"][:, -1])).square().mean())
 

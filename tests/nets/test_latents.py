@@ -21,7 +21,7 @@ def test_unimix_leaves_no_class_below_its_share() -> None:
     torch.testing.assert_close(probs, torch.tensor([[0.9925, 0.0025, 0.0025, 0.0025]]))
 
 
-def test_sampling_draws_the_class_whose_interval_of_the_cumulative_distribution_holds_the_uniform(probs: Tensor) -> None:
+def test_sampling_draws_the_class_whose_share_of_the_unit_interval_holds_the_uniform(probs: Tensor) -> None:
     uniform = torch.rand(11, STOCH, generator=torch.Generator().manual_seed(1))
     drawn = sample_index(probs, uniform)
     for row in range(11):

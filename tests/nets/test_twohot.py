@@ -27,7 +27,10 @@ def test_loss_is_the_cross_entropy_with_the_two_hot_encoding() -> None:
     logits = torch.randn(6, 41, generator=torch.Generator().manual_seed(0))
     targets = torch.tensor([-147.0, -3.3, 0.0, 0.2, 17.0, 140.0])
     expected = torch.stack(
-        [-(_encode(twohot, float(t)) * torch.log_softmax(row, -1)).sum() for t, row in zip(targets, logits, strict=True)]
+        [
+            -(_encode(twohot, float(t)) * torch.log_softmax(row, -1)).sum()
+            for t, row in zip(targets, logits, strict=True)
+        ]
     )
     torch.testing.assert_close(twohot.loss(logits, targets), expected, rtol=1e-4, atol=1e-5)
 

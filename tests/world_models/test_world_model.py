@@ -31,10 +31,10 @@ def test_filtering_in_two_halves_equals_filtering_at_once(model: WorldModel) -> 
     is_first = torch.zeros(BATCH, TIME)
     whole = _filter(model, is_first, 0, TIME, model.rssm.initial(BATCH))
     half = _filter(model, is_first, 0, 3, model.rssm.initial(BATCH))
-    middle = State(half.deter[:, -1], half.index[:, -1])
+    middle = State(half.deter[:, -1], half.latent[:, -1])
     rest = _filter(model, is_first, 3, TIME, middle)
     torch.testing.assert_close(rest.deter, whole.deter[:, 3:])
-    assert (rest.index == whole.index[:, 3:]).all()
+    assert (rest.latent == whole.latent[:, 3:]).all()
 
 
 def test_the_first_step_of_an_episode_forgets_all_that_was_before(model: WorldModel) -> None:
@@ -51,10 +51,8 @@ def test_imagining_from_a_state_gives_the_prior_that_filtering_compares_with(mod
     batch = make_batch(CONTINUOUS)
     uniform = torch.rand(BATCH, TIME, CONFIG.stoch)
     embedding = model.encoder(*model.encoder.targets(batch.observation))
-    states, prior = model.rssm.observe(
-        embedding, batch.prev_action, batch.is_first, model.rssm.initial(BATCH), uniform
-    )
-    here = State(states.deter[:, 1], states.index[:, 1])
+    states, prior = model.rssm.observe(embedding, batch.prev_action, batch.is_first, model.rssm.initial(BATCH), uniform)
+    here = State(states.deter[:, 1], states.latent[:, 1])
     imagined = model.rssm.imagine(here, batch.prev_action[:, 2], uniform[:, 2])
     torch.testing.assert_close(imagined.probs, prior[:, 2])
     torch.testing.assert_close(imagined.deter, states.deter[:, 2])

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import rclpy
@@ -21,6 +22,9 @@ from robot_mbrl.errors import RobotMbrlError
 
 IDLE_SPIN_S = 0.05
 """Longest wait for an event, which bounds how late a signal is noticed."""
+LEAVE_S = 2
+"""How long leaving the graph may take. Fast DDS 2.14 can deadlock, spinning at full speed, when it removes a
+participant while another one leaves, as all do when a graph is stopped; the kernel then ends the process."""
 
 
 class ManagedNode(Protocol):
@@ -78,14 +82,20 @@ def run(build: Callable[[], ManagedNode], args: Sequence[str] | None = None, *, 
         gc.freeze()
         while not stop and rclpy.ok():
             spin_until_deadline(executor, managed)
+        # The executor holds on to what it has served: only without it does the node really leave when destroyed.
+        executor.remove_node(managed.node)
+        executor.shutdown()
     except RobotMbrlError as error:
-        print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         return 2
     finally:
         if managed is not None:
             managed.close()
+        signal.alarm(LEAVE_S)
+        if managed is not None:
             managed.node.destroy_node()
         rclpy.try_shutdown()
+        signal.alarm(0)
     return 0
 
 

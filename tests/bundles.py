@@ -1,5 +1,6 @@
 """Small real policy bundles for tests, with behaviour that can be told from the actions they give."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,14 @@ def make_bundle(
         expected = tuple(float(value) for value in np.nan_to_num(action) + canary_error)
         metadata = metadata.model_copy(update={"canary": Canary(seed=seed, action=expected)})
     _set_metadata(model, metadata)
+    return bytes(model.SerializeToString())
+
+
+def change_metadata(data: bytes, **changes: Any) -> bytes:
+    """A bundle with fields of its metadata replaced, unchecked."""
+    model = onnx.load_from_string(data)
+    (entry,) = model.metadata_props
+    entry.value = json.dumps(json.loads(entry.value) | changes)
     return bytes(model.SerializeToString())
 
 

@@ -115,7 +115,7 @@ class SensorNode:
         self._observer = Observer(config.robot, images)
         self._episodes = Episodes(config.task, TASKS[config.task.task](), new_session(), evaluate=self._evaluate)
         self._ticks = SimulatedTicks(round(config.robot.period_s * NANOSECONDS), **self._graces_s)
-        self._last_ns: int = 0
+        self._last_ns = 0
 
     def _advertise(self) -> None:
         node = self.node

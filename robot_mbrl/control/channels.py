@@ -103,14 +103,15 @@ class Channel:
         return [to_action(joint, 0.0) for joint in self.config.joints]
 
     def shape(
-        self, targets: Mapping[str, float], dt_s: float, reaction_s: float, remaining_s: float | None
+        self, targets: Mapping[str, float], now_s: float, dt_s: float, period_s: float, remaining_s: float | None
     ) -> Command | None:
         """The next command.
 
         Args:
             targets: wished values by joint, in the command's units; empty for the safe stop.
+            now_s: the present.
             dt_s: time since the newest command.
-            reaction_s: age of the measurements plus the time until the next command can follow.
+            period_s: how long the command will last.
             remaining_s: time that positions may take to their targets, so that steps blend into one another; None for
                 as fast as the limits allow.
 
@@ -126,7 +127,8 @@ class Channel:
                 pace = math.inf if remaining_s is None else abs(target - shaper.value) / remaining_s
                 values.append(shaper.advance(target, dt_s, pace))
             elif isinstance(shaper, VelocityShaper) and self._positions:
-                values.append(shaper.advance_at(target, dt_s, self._positions[index], reaction_s))
+                age_s = max(0.0, now_s - self.sensed_s)
+                values.append(shaper.advance_at(target, dt_s, self._positions[index], age_s, period_s))
             else:
                 values.append(shaper.advance(target, dt_s))
             if shaper.limit and targets:
@@ -136,9 +138,7 @@ class Channel:
         return Command(self.config, tuple(values))
 
     def go_home(self, home: Mapping[str, float], dt_s: float) -> Command | None:
-        """The next command of a slow move of the joints to these positions; no motion for commands of another kind."""
-        if not self._of_position:
-            return self.shape({}, dt_s, 0.0, None)
+        """The next command of a slow move of position-commanded joints to these positions."""
         if not self._shapers:
             return None
         values = [
@@ -180,6 +180,11 @@ class Channel:
             shaper.settle()
         for check in self._checks:
             check.settle()
+
+    @property
+    def of_position(self) -> bool:
+        """Whether the commands are positions."""
+        return self._of_position
 
     @property
     def at_rest(self) -> bool:

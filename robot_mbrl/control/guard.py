@@ -367,14 +367,14 @@ class Guard:
         return {joint.name: to_command(joint, a) for joint, a in zip(self._robot.joints, values, strict=True)}
 
     def _shape(self, channel: Channel, targets: Mapping[str, float], dt_s: float) -> Command | None:
-        if self._now_s < self._homing_until_s and not self.interlock.latched and self.interlock.enabled:
+        homing = self._now_s < self._homing_until_s and not self.interlock.latched and self.interlock.enabled
+        if homing and channel.of_position:
             return channel.go_home(self._robot.home, dt_s)
         if self._lockstep:
-            return channel.shape(targets, dt_s, self._step_s, None)
-        # A source that was never heard keeps the robot stopped: how old its measurement is does not matter then.
-        age_s = self._now_s - channel.sensed_s if math.isfinite(channel.sensed_s) else 0.0
+            # Time stands still between the measurement and the command.
+            return channel.shape(targets, channel.sensed_s, dt_s, self._step_s, None)
         remaining_s = max(0.0, self._applied_s + self._step_s - self._now_s) + dt_s
-        return channel.shape(targets, dt_s, age_s + self._command_period_s, remaining_s)
+        return channel.shape(targets, self._now_s, dt_s, self._command_period_s, remaining_s)
 
 
 def _is_one_hot(values: np.ndarray) -> bool:

@@ -15,6 +15,9 @@ from robot_mbrl.config import CommandJoint
 Limit = Literal["", "position_bound", "braking", "rate", "acceleration"]
 """The limit that last changed a command; empty if it is as wished."""
 
+STANDOFF = 0.005
+"""Share of a joint's range that a velocity command comes to rest short of either bound: a joint that rests on the bound
+itself is found beyond it by the next encoder tick, which latches the stop."""
 TOLERANCE = 1e-9
 """Relative to a bound's size: what rounding may add to a command."""
 
@@ -155,23 +158,30 @@ class VelocityShaper(RateShaper):
         """Begin at a command that the robot has, usually 0."""
         super().__init__(joint, value)
         self._bounds = (joint.position_low, joint.position_high)
+        if joint.position_low is not None and joint.position_high is not None:
+            standoff = STANDOFF * (joint.position_high - joint.position_low)
+            self._bounds = (joint.position_low + standoff, joint.position_high - standoff)
         # It cannot brake faster than its command may change.
         self._braking = min(joint.braking, joint.max_rate) if joint.braking is not None else joint.max_rate
 
-    def advance_at(self, target: float, dt_s: float, position: float, reaction_s: float) -> float:
+    def advance_at(self, target: float, dt_s: float, position: float, age_s: float, period_s: float) -> float:
         """Change the command for a while.
 
         Args:
             target: the velocity wished for.
             dt_s: since the newest command.
             position: the joint's measured position.
-            reaction_s: age of the measurement plus the time until the next command can follow.
+            age_s: age of the measurement.
+            period_s: how long this command will last.
         """
         low, high = self._bounds
         bounded = target
         if low is not None and high is not None:
-            down = braking_speed(position - low, self._braking, reaction_s)
-            up = braking_speed(high - position, self._braking, reaction_s)
+            # Where it is by now: it went on at the newest command, and before that at one that was that much faster.
+            here = position + self.value * age_s
+            unsure = self._max_rate * age_s * age_s / 2.0
+            down = braking_speed(here - unsure - low, self._braking, period_s)
+            up = braking_speed(high - here - unsure, self._braking, period_s)
             bounded = clamp(target, -down, up)
         value = self.advance(bounded, dt_s)
         if bounded != target and not self.limit:

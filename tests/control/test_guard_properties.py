@@ -1,0 +1,267 @@
+"""Whatever is thrown at the guard: no command outside the limits, one applied action per observation."""
+
+import math
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robot_mbrl.control.channels import Command
+from robot_mbrl.control.guard import LONGEST_GAP_PERIODS, Decision, Guard
+from robot_mbrl.control.interlock import Reason
+from robot_mbrl.steps import StepKey
+from tests.control.robots import PERIOD_S, action_message, joint_state, robot
+
+EXAMPLES = 120
+SLACK = 1e-7
+PERIOD_NS = 50_000_000
+
+KINDS = ("position", "velocity", "effort", "twist")
+NAN, INF = math.nan, math.inf
+wishes = st.sampled_from([-1.0, -0.3, 0.0, 0.2, 0.9, 1.0])
+wild_wishes = st.sampled_from([-1.0, 0.0, 0.7, 1.0, 1.00001, -1.5, 30.0, 1e300, NAN, INF, -INF])
+places = st.sampled_from([-4.0, -1.51, -1.2, -0.4, 0.0, 0.3, 0.99, 1.79, 2.6, NAN, INF, -INF])
+# Mostly a moment of ordinary length; sometimes none, a stall, a jump ahead or a jump back.
+moments = st.sampled_from([0.01, 0.01, 0.01, 0.004, 0.007, 0.02, 0.029, 0.031, 0.05, 0.0, 1e-9, 0.12, 0.3, 60.0, -2.0])
+spoilings = st.sampled_from([None, None, None, "reversed", "missing", "repeated", "unknown", "short", "long"])
+offsets = st.sampled_from([0, 0, 0, 1, -1, 7, -7, 10**6, -(10**6)])
+sessions = st.sampled_from(["s", "s", "s", "other"])
+steps = st.tuples(st.just("step"), wishes, wishes)
+accidents = st.one_of(
+    st.tuples(st.just("observe"), offsets, sessions, st.booleans()),
+    st.tuples(st.just("act"), wild_wishes, wild_wishes, spoilings, offsets, sessions, st.integers(-1, 6)),
+    st.tuples(st.just("sense"), places, places, spoilings),
+    st.tuples(st.just("enable"), st.booleans()),
+    st.tuples(st.just("emergency"), st.booleans()),
+    st.tuples(st.just("reset")),
+    st.tuples(st.just("home")),
+    st.tuples(st.just("wait")),
+)
+events = st.lists(
+    st.tuples(moments, st.one_of(steps, steps, steps, st.just(("recover",)), accidents)), min_size=15, max_size=40
+)
+
+
+@dataclass
+class Oracle:
+    """Knows the limits only, and nothing of how the guard keeps them."""
+
+    kind: str
+    sent: tuple[float, ...] | None = None
+    sent_s: float = -math.inf
+    slopes: tuple[float, ...] = ()
+    interval_s: float = 0.0
+    observed: list[StepKey] = field(default_factory=list)
+    applied: list[StepKey] = field(default_factory=list)
+
+    def judge(self, decision: Decision, now_s: float, stopped: bool) -> None:
+        for action in decision.applied:
+            assert action.key in self.observed
+            assert action.key not in self.applied, "applied twice"
+            self.applied.append(action.key)
+            assert all(-1 <= value <= 1 for value in action.values), action
+        for command in decision.commands:
+            self._judge_command(command, now_s, stopped)
+
+    def _judge_command(self, command: Command, now_s: float, stopped: bool) -> None:
+        values, joints = command.values, command.config.joints
+        for joint, value in zip(joints, values, strict=True):
+            assert math.isfinite(value)
+            low, high = joint.low, joint.high
+            if self.kind == "position" and joint.position_low is not None:
+                low, high = joint.position_low, joint.position_high
+            assert low - SLACK <= value <= high + SLACK
+        if self.sent is not None:
+            elapsed_s = now_s - self.sent_s
+            assert elapsed_s > 0
+            changes = [new - old for new, old in zip(values, self.sent, strict=True)]
+            for joint, change in zip(joints, changes, strict=True):
+                assert abs(change) <= joint.max_rate * elapsed_s + SLACK
+            if self.kind == "position":
+                self._judge_accelerations(command, changes, elapsed_s)
+            elif stopped:
+                assert all(abs(new) <= abs(old) for new, old in zip(values, self.sent, strict=True))
+        self.sent, self.sent_s = values, now_s
+
+    def _judge_accelerations(self, command: Command, changes: list[float], elapsed_s: float) -> None:
+        slopes = tuple(change / elapsed_s for change in changes)
+        # A guard that was not asked for so long has left the robot at the newest command: it begins at rest.
+        gap = elapsed_s > LONGEST_GAP_PERIODS * 0.01
+        before = self.slopes if self.slopes and not gap else (0.0,) * len(slopes)
+        interval_s = 0.0 if gap else self.interval_s
+        for joint, slope, slope_before in zip(command.config.joints, slopes, before, strict=True):
+            allowed = joint.max_acceleration * (elapsed_s + interval_s) / 2
+            assert abs(slope - slope_before) <= allowed * (1 + 1e-6) + SLACK / elapsed_s
+        self.slopes, self.interval_s = slopes, elapsed_s
+
+
+class Storm:
+    """Carries events to a guard whose clock, stamps and messages may be as wrong as they like."""
+
+    def __init__(self, kind: str, *, lockstep: bool = False) -> None:
+        home = {"a": 0.5, "b": 0.5} if kind == "position" else {}
+        # An effort is damped, a velocity or twist becomes zero, a position is held.
+        stop = {"safe_stop": "zero"} if kind == "effort" else {}
+        self.robot = robot(kind, home=home, guard=stop)
+        self.guard = Guard(self.robot, PERIOD_S, enabled=True, lockstep=lockstep)
+        self.oracle = Oracle(kind)
+        self.names = list(self.robot.joint_names)
+        self.now_s, self.furthest_s = 1000.0, -math.inf
+        self.stamp_ns = 10**9
+
+    def happen(self, passed_s: float, event: tuple[Any, ...]) -> None:
+        self.pass_time(passed_s)
+        getattr(self, event[0])(*event[1:])
+        self.update()
+
+    def pass_time(self, passed_s: float) -> None:
+        self.now_s += passed_s
+        self.furthest_s = max(self.furthest_s, self.now_s)
+
+    def update(self) -> None:
+        decision = self.guard.update(self.now_s)
+        self.oracle.judge(decision, self.furthest_s, self.guard.stopped is not None)
+
+    def observe(self, offset: int, session: str, is_last: bool) -> None:
+        key = StepKey(session, self.stamp_ns + (1 + offset) * PERIOD_NS)
+        latest = self.oracle.observed[-1] if self.oracle.observed else None
+        if latest is None or latest.session != session or latest.stamp_ns < key.stamp_ns:
+            if key in self.oracle.observed:
+                return  # A stamp that comes again after another session: no sensor node does that.
+            self.oracle.observed.append(key)
+            self.stamp_ns = key.stamp_ns
+        self.guard.observe(key, is_last, self.now_s)
+
+    def step(self, a: float, b: float) -> None:
+        """A step as it should be, so that the robot gets moving."""
+        self.sense(0.1, 0.1, None)
+        self.observe(0, self.oracle.observed[-1].session if self.oracle.observed else "s", False)
+        self.update()
+        self.guard.receive_message(self._vector(self.oracle.observed[-1], (a, b)), self.now_s)
+        for _ in range(4):
+            self.update()
+            self.pass_time(0.01)
+
+    def recover(self) -> None:
+        """What a person does to get a stopped robot moving again."""
+        self.enable(True)
+        self.emergency(False)
+        self.sense(0.1, 0.1, None)
+        self.reset()
+        for _ in range(self.robot.guard.recover_steps):
+            self.step(0.0, 0.0)
+
+    def act(self, a: float, b: float, spoil: str | None, offset: int, session: str, source: int) -> None:
+        latest = self.oracle.observed[-1].stamp_ns if self.oracle.observed else self.stamp_ns
+        message = self._vector(StepKey(session, max(0, latest + offset * PERIOD_NS)), (a, b), source)
+        _spoil(message, spoil)
+        self.guard.receive_message(message, self.now_s)
+
+    def sense(self, a: float, b: float, spoil: str | None) -> None:
+        message = joint_state(["other", *self.names], [0.0, a, b], [0.0, 0.1 * a, 0.1 * b])
+        _spoil(message, spoil)
+        self.guard.sense("joints", message, self.now_s)
+
+    def enable(self, on: bool) -> None:
+        self.guard.enable(on, self.now_s)
+
+    def emergency(self, pressed: bool) -> None:
+        self.guard.emergency_stop(pressed, self.now_s)
+
+    def reset(self) -> None:
+        self.guard.reset_stop(self.now_s)
+
+    def home(self) -> None:
+        self.guard.home(self.now_s)
+
+    def wait(self) -> None:
+        """Until the guard wants to be asked again."""
+        deadline_s = self.guard.next_deadline_s()
+        if math.isfinite(deadline_s):
+            self.pass_time(max(0.0, deadline_s - self.now_s))
+
+    def _vector(self, key: StepKey, values: tuple[float, float], source: float = 0) -> SimpleNamespace:
+        return action_message(key, dict(zip(self.names, values, strict=True)), source)
+
+
+def _spoil(message: SimpleNamespace, how: str | None) -> None:
+    match how:
+        case "reversed":
+            message.name = message.name[::-1]
+            message.position = message.position[::-1]
+            message.velocity = message.velocity[::-1]
+        case "missing":
+            message.name, message.position = message.name[1:], message.position[1:]
+        case "repeated":
+            message.name = [message.name[0], *message.name[:-1]]
+        case "unknown":
+            message.name = ["unknown", *message.name[1:]]
+        case "short":
+            message.position = message.position[:-1]
+        case "long":
+            message.position = [*message.position, 0.0]
+
+
+Events = list[tuple[float, tuple[Any, ...]]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
+@given(events=events)
+def test_no_events_lead_outside_the_limits_and_each_observation_gets_one_action(kind: str, events: Events) -> None:
+    storm = Storm(kind)
+    for passed_s, event in events:
+        storm.happen(passed_s, event)
+    # The final assertion never had to speak: the shaping alone kept the limits.
+    assert Reason.ASSERTION not in storm.guard.interlock.counts
+    storm.pass_time(1000.0)
+    storm.update()
+    assert storm.oracle.applied == storm.oracle.observed
+    assert storm.guard.steps == len(storm.oracle.observed)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
+@given(
+    wishes=st.lists(wishes, min_size=20, max_size=40),
+    start=st.floats(-1.45, 1.45),
+    delay_s=st.floats(0.0, 0.03),
+)
+def test_velocities_never_carry_a_joint_over_its_bounds(wishes: list[float], start: float, delay_s: float) -> None:
+    """A plant that does exactly what it is told, measured with a delay."""
+    storm = Storm("velocity")
+    position, velocity, now_s = start, 0.0, 1000.0
+    history = [(now_s, position)]
+    for index, wish in enumerate(wishes):
+        key = StepKey("s", (index + 1) * PERIOD_NS)
+        for tick in range(5):
+            now_s += 0.01
+            position += velocity * 0.01
+            history.append((now_s, position))
+            seen = float(np.interp(now_s - delay_s, *zip(*history, strict=True)))
+            storm.guard.sense("joints", joint_state(["a", "b"], [seen, 0.0]), now_s - delay_s)
+            if tick == 0:
+                storm.guard.observe(key, False, now_s)
+                storm.guard.receive_message(storm._vector(key, (wish, 0.0)), now_s)
+            for command in storm.guard.update(now_s).commands:
+                velocity = command.values[0]
+            assert -1.5 <= position <= 1.5
+    assert Reason.JOINT_LIMIT not in storm.guard.interlock.counts
+
+
+@settings(max_examples=EXAMPLES // 2, deadline=None, derandomize=True, database=None)
+@given(events=events)
+def test_in_lockstep_the_limits_hold_for_each_step(events: list[tuple[float, tuple[Any, ...]]]) -> None:
+    storm = Storm("effort", lockstep=True)
+    previous = 0.0
+    for passed_s, event in events:
+        storm.pass_time(passed_s)
+        if event[0] in ("observe", "act", "sense", "enable", "emergency"):
+            getattr(storm, event[0])(*event[1:])
+        for command in storm.guard.update(storm.now_s).commands:
+            assert abs(command.values[1]) <= 2.0
+            assert abs(command.values[1] - previous) <= 20.0 * PERIOD_S + SLACK
+            previous = command.values[1]

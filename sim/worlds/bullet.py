@@ -19,7 +19,8 @@ from sim.worlds.world import ImageReading, JointReading, Reading
 
 URDF_FOLDER = Path(__file__).parents[1] / "urdf"
 SUPERSAMPLING = 2
-"""Pictures are rendered this much finer and averaged, as a sensor's pixels do: thin things move less than a pixel."""
+"""Small pictures are rendered this much finer and averaged, as a sensor's pixels do: thin things move less than one."""
+SMALL_PX = 128
 
 
 @dataclass(frozen=True)
@@ -176,10 +177,10 @@ class BulletWorld:
         if camera not in self._scene.cameras:
             raise WorldError(f"this world has no camera {camera!r}; it has {sorted(self._scene.cameras)}")
         view = self._scene.cameras[camera]
-        bullet = self._bullet
+        bullet, fineness = self._bullet, SUPERSAMPLING if height <= SMALL_PX else 1
         pixels = bullet.getCameraImage(
-            width * SUPERSAMPLING,
-            height * SUPERSAMPLING,
+            width * fineness,
+            height * fineness,
             bullet.computeViewMatrix(view.eye, view.target, view.up),
             bullet.computeProjectionMatrixFOV(view.field_deg, view.aspect, 0.1, 20.0),
             shadow=0,
@@ -188,8 +189,14 @@ class BulletWorld:
             flags=bullet.ER_NO_SEGMENTATION_MASK,
         )[2]
         # A PyBullet built without NumPy gives a flat tuple instead of an array.
-        fine = np.asarray(pixels, np.uint8).reshape(height * SUPERSAMPLING, width * SUPERSAMPLING, 4)[..., :3]
+        fine = np.asarray(pixels, np.uint8).reshape(height * fineness, width * fineness, 4)[..., :3]
         return np.asarray(cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA))
+
+    def photograph(self, height: int = 240) -> np.ndarray:
+        """A picture for people, in true proportions, from the first camera; uint8, shape (height, width, 3)."""
+        name, camera = next(iter(self._scene.cameras.items()))
+        # Video codecs want even numbers of pixels.
+        return self.render(name, height, 2 * round(height * camera.aspect / 2.0))
 
     def snapshot(self) -> Snapshot:
         """The state of everything, commands included; the engine forgets it when the object is no longer used."""

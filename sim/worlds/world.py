@@ -75,6 +75,9 @@ class World(Protocol):
     def render(self, camera: str, height: int = 64, width: int = 64) -> np.ndarray:
         """A camera's picture, uint8, shape (height, width, 3)."""
 
+    def photograph(self, height: int = 240) -> np.ndarray:
+        """A picture for people, in true proportions; uint8, shape (height, width, 3), both even."""
+
     def snapshot(self) -> Any:
         """The state of everything, commands included."""
 

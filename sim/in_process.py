@@ -1,0 +1,165 @@
+"""A simulated robot in one process: the world and the classes of the robot's nodes, composed without ROS.
+
+Its stream of steps is that of the sensor and the actuator node over a simulator that is never late. Simulated time is
+advanced from one command of the guard to the next, so commands are shaped and repeated as they are over the graph.
+"""
+
+from collections.abc import Mapping
+
+from robot_mbrl.config import GuardConfig, RobotConfig, RunConfig
+from robot_mbrl.control.episodes import Episodes, Phase, new_session
+from robot_mbrl.control.guard import Decision, Guard
+from robot_mbrl.control.observing import Observer, Stale
+from robot_mbrl.errors import RobotMbrlError
+from robot_mbrl.messages import NANOSECONDS
+from robot_mbrl.steps import Action, Observation
+from robot_mbrl.tasks import TASKS
+from sim.starts import start_rng
+from sim.worlds import World, make_world
+
+INSTANT_S = 1e-9
+"""Times nearer than this are the same."""
+
+
+class InProcessRobot:
+    """A robot that waits for its pilot.
+
+    Call order: `observe`, then `apply` with the action for that observation; again, across the ends of episodes.
+
+    Attributes:
+        config: the run that it is the robot of.
+        world: what it is simulated in.
+    """
+
+    def __init__(self, config: RunConfig, *, seed: int = 0, evaluate: bool = False, session: str | None = None) -> None:
+        """Build the world and put the robot at its first start.
+
+        Args:
+            config: robot and task.
+            seed: of the starts.
+            evaluate: whether every episode is lived in evaluate mode, instead of every few as the task says.
+            session: id of the session; None for a new one.
+
+        Raises:
+            WorldError: if the task's world does not exist.
+        """
+        self.config = config
+        self.world: World = make_world(config.task.world)
+        self._evaluate = evaluate
+        self._period_ns = round(config.robot.period_s * NANOSECONDS)
+        self._joint_sources = {command.source for command in config.robot.commands if command.source is not None}
+        self.restart(seed, session)
+
+    def restart(self, seed: int, session: str | None = None) -> None:
+        """Begin a new life in the same world, as if built anew.
+
+        Args:
+            seed: of the starts.
+            session: id of the session; None for a new one.
+        """
+        config = self.config
+        self._seed, self._resets = seed, 0
+        self._session = session or new_session()
+        self._observer = Observer(config.robot, config.observation_spec().images)
+        self._episodes = Episodes(config.task, TASKS[config.task.task](), self._session, evaluate=self._evaluate)
+        self._guard = Guard(_never_starting(config.robot), config.step_s, enabled=True)
+        self._applied: list[Action] = []
+        self._now_ns = self._period_ns
+        self._observation: Observation | None = None
+        self._reset_world()
+
+    @property
+    def interventions(self) -> Mapping[str, int]:
+        """How often the guard has intervened, by reason."""
+        return {str(reason): count for reason, count in self._guard.interlock.counts.items()}
+
+    def observe(self) -> Observation:
+        """The present observation; the same until `apply` is called."""
+        if self._observation is None:
+            self._observation = self._live_until_observed()
+        return self._observation
+
+    def apply(self, action: Action | None) -> Action:
+        """Live through the step that begins at the present observation.
+
+        Args:
+            action: what the pilot wishes; None if it has nothing to say, as after the last observation of an episode,
+                where it is not asked. Otherwise the guard takes its silence for a late action.
+
+        Returns:
+            What was applied.
+        """
+        observation = self.observe()
+        if action is not None and not observation.is_last:
+            self._guard.receive(action, self._now_s)
+        self._observation = None
+        self._live_period()
+        following = self._live_until_observed()
+        if not self._applied:
+            # A deadline as long as the step: the following observation has made the guard decide.
+            self._carry_out(self._guard.update(self._now_s))
+        self._observation = following
+        return self._applied.pop(0)
+
+    def close(self) -> None:
+        """Close the world."""
+        self.world.close()
+
+    @property
+    def _now_s(self) -> float:
+        return self._now_ns / NANOSECONDS
+
+    def _live_until_observed(self) -> Observation:
+        while True:
+            if self._episodes.phase is Phase.RESETTING:
+                self._reset_world()
+                self._episodes.reset_done(self._now_s - self.config.robot.period_s)
+            observation = self._tick()
+            if observation is not None:
+                return observation
+            self._live_period()
+
+    def _tick(self) -> Observation | None:
+        """Sense, and tell the guard of what was observed, if anything was."""
+        now_s = self._now_s
+        for source in self._observer.sources:
+            reading = self.world.read(source)
+            self._observer.receive(source, reading, now_s)
+            self._guard.sense(source, reading, now_s)
+        sensed = self._observer.assemble(now_s)
+        if isinstance(sensed, Stale):
+            raise RobotMbrlError(f"simulated sensors are never late, and yet: {sensed}")
+        observation = self._episodes.advance(self._now_ns, sensed)
+        if observation is not None:
+            self._guard.observe(observation.key, observation.is_last, now_s)
+        return observation
+
+    def _live_period(self) -> None:
+        """Let one control period pass, with commands as often as the guard wants to send them."""
+        now_s, self._now_ns = self._now_s, self._now_ns + self._period_ns
+        end_s = self._now_s
+        while end_s - now_s > INSTANT_S:
+            for source in self._joint_sources:
+                self._guard.sense(source, self.world.read(source), now_s)
+            self._carry_out(self._guard.update(now_s))
+            next_s = min(max(self._guard.next_deadline_s(), now_s), end_s)
+            self.world.advance(next_s - now_s)
+            now_s = next_s
+
+    def _carry_out(self, decision: Decision) -> None:
+        for command in decision.commands:
+            names = (joint.name for joint in command.config.joints)
+            self.world.apply(dict(zip(names, command.values, strict=True)))
+        for action in decision.applied:
+            self._applied.append(action)
+            self._episodes.applied(action)
+
+    def _reset_world(self) -> None:
+        self.world.reset(start_rng(self._seed, self._resets))
+        self._resets += 1
+
+
+def _never_starting(robot: RobotConfig) -> RobotConfig:
+    """The robot with a guard that lets the first action through: in one process none is ever late."""
+    timing: GuardConfig = robot.guard.model_copy(update={"recover_steps": 1})
+    return robot.model_copy(update={"guard": timing})

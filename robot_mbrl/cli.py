@@ -1,0 +1,48 @@
+"""The command line: `robot-mbrl COMMAND …`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from robot_mbrl.commands import bundle, demo, describe, evaluate, status, train
+from robot_mbrl.errors import RobotMbrlError
+
+USER_ERROR = 2
+"""Exit code where the user has something to mend."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C at a moment when nothing had to be closed."""
+
+COMMANDS = (demo, train, evaluate, status, bundle, describe)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="robot-mbrl", description="Robots that learn in the real world with world models, on ROS 2."
+    )
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.register(subparsers)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the process's exit code.
+
+    Args:
+        arguments: the words after the program's name; None for the process's own.
+    """
+    args = build_parser().parse_args(arguments)
+    try:
+        code: int = args.run(args)
+    except RobotMbrlError as error:
+        # In one line, also where a YAML parser's own message takes several.
+        print(f"robot-mbrl: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""`robot-mbrl evaluate`: judge a run's exported policy, frozen, from starts it has never trained on."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from robot_mbrl.commands.graph import Screen
+from robot_mbrl.commands.judging import EPISODES, judge_expert, judge_over_graph, judge_policy, unseen_seed
+from robot_mbrl.commands.options import Subparsers, positive, positive_count
+from robot_mbrl.config import RunConfig, load_run
+from robot_mbrl.errors import ConfigError
+from robot_mbrl.runs.environment import node_environment
+from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.record import evaluation
+from robot_mbrl.runs.scenario import Options
+from robot_mbrl.runs.supervisor import StopRequest
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("evaluate", help="judge a run's policy and compare it with the scripted expert")
+    parser.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument(
+        "--episodes", type=positive_count, default=EPISODES, help="how many episodes (default %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, help="seed of the starts (default: one the run never trained on)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--graph", action="store_true", help="over the ROS graph in real time, not in this process")
+    parser.add_argument("--speed", type=positive, default=1.0, help="with --graph: simulated seconds per second")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the verdict."""
+    folder = RunFolder.open(args.folder)
+    config = load_run(folder.path)
+    if not folder.policy.is_file():
+        raise ConfigError(f"{folder.path} has no policy.onnx yet: let the run go on until its learner exports one")
+    seed = unseen_seed(config) if args.seed is None else args.seed
+    verdict = evaluation(_judge(args, config, folder, seed))
+    verdict["expert_return"] = judge_expert(config, args.episodes, seed)
+    if args.json:
+        print(json.dumps(verdict))
+    else:
+        _print_plainly(verdict)
+    return 0
+
+
+def _judge(args: argparse.Namespace, config: RunConfig, folder: RunFolder, seed: int) -> list[dict[str, Any]]:
+    if not args.graph:
+        return judge_policy(config, folder.policy, args.episodes, seed)
+    with StopRequest() as stop:
+        return judge_over_graph(
+            config,
+            folder,
+            node_environment(os.environ),
+            episodes=args.episodes,
+            options=Options(speed=args.speed, seed=seed),
+            # What is printed is the verdict; with --json nothing else may be.
+            screen=Screen(Console(stderr=True), quiet=args.json),
+            stop=stop,
+        )
+
+
+def _print_plainly(verdict: dict[str, Any]) -> None:
+    if not verdict["episodes"]:
+        print("no episode was finished")
+        return
+    print(f"solved {verdict['solved']} of {verdict['episodes']} episodes")
+    print(f"mean return {verdict['mean_return']:.1f}, the scripted expert's {verdict['expert_return']:.1f}")

@@ -1,0 +1,129 @@
+"""Judging a finished policy: in one process, or over the ROS graph in real time; and the expert beside it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robot_mbrl.commands.graph import Screen, follow
+from robot_mbrl.config import RunConfig
+from robot_mbrl.control.bundle_file import load_bundle
+from robot_mbrl.control.policy_runner import PolicyRunner
+from robot_mbrl.runs.episodes import EpisodeResult, EpisodeTally
+from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.record import RunRecord, mean
+from robot_mbrl.runs.scenario import Options, scenario
+from robot_mbrl.runs.supervisor import StopRequest
+from robot_mbrl.steps import Action, Observation, Step
+
+EPISODES = 10
+"""Starts that a policy is judged from."""
+UNSEEN_SEED = 1_000_000
+"""Added to a run's seed for starts it has never trained on."""
+START_UP_S = 60.0
+"""How much longer than its episodes an evaluation over the graph may take, resets and a slow machine included."""
+
+
+def unseen_seed(config: RunConfig) -> int:
+    """Seed of the starts that a run is judged from."""
+    return config.seed + UNSEEN_SEED
+
+
+Pilot = Callable[[Observation, np.ndarray | None], Action]
+"""Gives the wish for an observation, and for what was applied before it in its episode, if anything was."""
+
+
+def judge_policy(config: RunConfig, bundle: Path, episodes: int, seed: int) -> list[dict[str, Any]]:
+    """Let a policy drive in this process, frozen, in evaluate mode.
+
+    Args:
+        config: the run.
+        bundle: its policy.
+        episodes: how many episodes to judge.
+        seed: of the starts.
+
+    Returns:
+        A line of metrics per episode.
+
+    Raises:
+        BundleError: if the bundle is damaged or does not fit the run.
+    """
+    runner = PolicyRunner(load_bundle(bundle, config), seed)
+    return [result.as_metrics() for result in _judge(config, runner.act, episodes, seed)]
+
+
+def judge_expert(config: RunConfig, episodes: int, seed: int) -> float | None:
+    """Mean return of the task's scripted expert from the same starts; None if the task has none."""
+    from sim.experts import EXPERTS
+
+    if config.task.task not in EXPERTS:
+        return None
+    expert = EXPERTS[config.task.task](config.robot)
+
+    def act(observation: Observation, previous: np.ndarray | None) -> Action:
+        return Action(observation.key, expert.act(observation.values))
+
+    return mean([result.total_reward for result in _judge(config, act, episodes, seed)])
+
+
+def _judge(config: RunConfig, act: Pilot, episodes: int, seed: int) -> list[EpisodeResult]:
+    # Simulators are put together with the library by commands only, and only when they are needed.
+    from sim.in_process import InProcessRobot
+
+    robot = InProcessRobot(config, seed=seed, evaluate=True)
+    tally = EpisodeTally(config.task.episode_steps)
+    results: list[EpisodeResult] = []
+    previous: np.ndarray | None = None
+    while len(results) < episodes:
+        observation = robot.observe()
+        applied = robot.apply(None if observation.is_last else act(observation, previous))
+        previous = None if observation.is_last else applied.values
+        if (result := tally.take(Step(observation, applied))) is not None:
+            results.append(result)
+    robot.close()
+    return results
+
+
+def judge_over_graph(
+    config: RunConfig,
+    folder: RunFolder,
+    environment: Mapping[str, str],
+    *,
+    episodes: int,
+    options: Options,
+    screen: Screen,
+    stop: StopRequest,
+) -> list[dict[str, Any]]:
+    """Let the exported policy drive over the graph, frozen, in evaluate mode.
+
+    Args:
+        config: the run.
+        folder: its folder, with `policy.onnx` in it.
+        environment: the nodes' variables.
+        episodes: how many episodes to judge.
+        options: speed, and the seed of the starts.
+        screen: where to show it.
+        stop: ends it when requested.
+
+    Returns:
+        A line of metrics per episode; fewer than asked for if it was stopped or took too long.
+    """
+    folder.evaluation.unlink(missing_ok=True)
+    expected_s = episodes * config.task.episode_steps * config.step_s / options.speed
+
+    def done(record: RunRecord, elapsed_s: float) -> bool:
+        return len(record.episodes) >= episodes or elapsed_s > 2.0 * expected_s + START_UP_S
+
+    record, _ = follow(
+        scenario("evaluate", config, folder.path, options),
+        folder,
+        dict(environment),
+        folder.evaluation,
+        title=f"{config.task.name}: judging the frozen policy",
+        duration_s=expected_s,
+        screen=screen,
+        stop=stop,
+        on_update=done,
+    )
+    return record.episodes[:episodes]

@@ -1,0 +1,91 @@
+"""Options that the commands which make or continue a run share."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from robot_mbrl.config import RunConfig, load_run, packaged
+from robot_mbrl.errors import ConfigError
+from robot_mbrl.runs.folder import RunFolder
+
+Subparsers = Any
+"""What `ArgumentParser.add_subparsers` returns, whose class argparse keeps to itself."""
+
+DEFAULT_MINUTES = 20.0
+
+
+def add_task(parser: argparse.ArgumentParser) -> None:
+    """Add the positional argument that names the task."""
+    parser.add_argument("task", metavar="TASK", help=f"one of {', '.join(packaged('tasks'))}, or the path of a YAML")
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the task and the options of `demo` and `train`."""
+    add_task(parser)
+    parser.add_argument("--seed", type=int, help="seed of the run (default 0)")
+    parser.add_argument(
+        "--minutes", type=positive, default=DEFAULT_MINUTES, help="how long to run (default %(default)g)"
+    )
+    parser.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="the run's folder (default below runs/)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --run, or with the task's newest")
+    parser.add_argument("--speed", type=positive, default=1.0, help="simulated seconds per second (default 1)")
+    parser.add_argument("--view", action="store_true", help="show the simulated robot in a window")
+    parser.add_argument("--video", action="store_true", help="film the simulated robot into the run's folder")
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        type=override,
+        metavar="KEY=VALUE",
+        help="override one setting by its dotted path, such as agent.train_ratio=128; may be repeated",
+    )
+
+
+def positive(text: str) -> float:
+    """A number above zero."""
+    value = float(text)
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return value
+
+
+def positive_count(text: str) -> int:
+    """A whole number above zero."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return value
+
+
+def override(text: str) -> tuple[str, Any]:
+    """A dotted path and its value, read as YAML."""
+    path, separator, value = text.partition("=")
+    if not separator or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE")
+    try:
+        return path, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise argparse.ArgumentTypeError(f"{path}: {value!r} is not a YAML value") from error
+
+
+def open_run(args: argparse.Namespace) -> tuple[RunConfig, RunFolder]:
+    """The run that the options ask for: a new one, or with `--resume` an existing one.
+
+    Raises:
+        ConfigError: if the folder already holds a run, or there is none to resume, or options contradict it.
+    """
+    if not args.resume:
+        config = load_run(args.task, dict(args.overrides), seed=args.seed or 0)
+        return config, RunFolder.create(config, args.folder)
+    if args.overrides or args.seed is not None:
+        raise ConfigError("--seed and --set define a new run; one that is resumed keeps what its config.yaml says")
+    task = load_run(args.task).task.name
+    folder = RunFolder.open(args.folder) if args.folder is not None else RunFolder.newest(task)
+    config = load_run(folder.path)
+    if config.task.name != task:
+        raise ConfigError(f"{folder.path} is a run of {config.task.name!r}, not of {task!r}")
+    return config, folder

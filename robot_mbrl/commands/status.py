@@ -1,0 +1,47 @@
+"""`robot-mbrl status`: the live graph; the work is done by a node, since this package knows no ROS."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from robot_mbrl.commands.options import Subparsers, positive
+from robot_mbrl.runs.environment import JOINING, node_environment
+from robot_mbrl.runs.folder import RUNS, RunFolder, read_json
+
+LISTEN_S = 3.0
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("status", help="show the live graph: topics, rates, ages, policy and guard")
+    parser.add_argument(
+        "--run", dest="folder", type=Path, metavar="DIR", help="the run to look at (default: the newest running one)"
+    )
+    parser.add_argument("--seconds", type=positive, default=LISTEN_S, help="how long to listen (default %(default)g)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Become the status node, in the ROS domain of the run."""
+    environment = dict(os.environ)
+    folder = RunFolder.open(args.folder) if args.folder is not None else running_run(RUNS)
+    if folder is not None and (args.folder is not None or "ROS_DOMAIN_ID" not in environment):
+        environment.update({name: value for name, value in read_json(folder.environment).items() if name in JOINING})
+    # Without a run to look at: where ROS itself would look.
+    environment.setdefault("ROS_DOMAIN_ID", "0")
+    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
+    command = [sys.executable, "-m", "ros_nodes.status", "--seconds", str(args.seconds)]
+    if args.json:
+        command.append("--json")
+    os.execve(sys.executable, command, node_environment(environment))
+
+
+def running_run(root: Path) -> RunFolder | None:
+    """The newest run under `root` that has a living node; None if there is none."""
+    candidates = sorted(root.glob("*/processes.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for processes in candidates:
+        if any(Path(f"/proc/{pid}").exists() for pid in read_json(processes).values()):
+            return RunFolder.open(processes.parent)
+    return None

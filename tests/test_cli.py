@@ -1,0 +1,115 @@
+"""The command line as users meet it: real processes, their output and their exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from robot_mbrl.config import packaged
+
+
+def robot_mbrl(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "robot_mbrl.cli", *words]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def complaint(*words: str, cwd: Path) -> str:
+    """What a user is told about a mistake: one line, no stack trace, exit code 2."""
+    done = robot_mbrl(*words, cwd=cwd)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    return done.stderr.strip().splitlines()[-1]
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    shown = robot_mbrl("--help", cwd=tmp_path).stdout
+    for command in ("demo", "train", "evaluate", "status", "bundle", "describe"):
+        assert command in shown
+
+
+def test_help_does_not_wait_for_torch(tmp_path: Path) -> None:
+    code = "import sys; from robot_mbrl.cli import build_parser; build_parser(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False).returncode == 0
+
+
+def test_an_unknown_task_is_told_which_there_are(tmp_path: Path) -> None:
+    said = complaint("demo", "cartpool", cwd=tmp_path)
+    assert "'cartpool' is neither a packaged name nor a YAML file" in said
+    assert "cartpole" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_option_is_named(tmp_path: Path) -> None:
+    assert "--minuts" in complaint("demo", "cartpole", "--minuts", "3", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "soon"])
+def test_minutes_are_above_zero(tmp_path: Path, minutes: str) -> None:
+    assert "--minutes" in complaint("demo", "cartpole", f"--minutes={minutes}", cwd=tmp_path)
+
+
+def test_a_broken_yaml_is_named_with_file_and_field(tmp_path: Path) -> None:
+    fields = ("name: mine", "robot: cartpole", "task: cartpole_swingup", "observe: [positions]", "episode_steps: many")
+    (tmp_path / "mine.yaml").write_text("\n".join(fields))
+    said = complaint("describe", "mine.yaml", cwd=tmp_path)
+    assert "mine.yaml" in said
+    assert "episode_steps" in said
+
+
+def test_a_yaml_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("name: [mine\n")
+    assert "mine.yaml: cannot be read as YAML" in complaint("describe", "mine.yaml", cwd=tmp_path)
+
+
+def test_a_misspelt_setting_is_named(tmp_path: Path) -> None:
+    said = complaint("demo", "cartpole", "--set", "agent.train_ration=3", cwd=tmp_path)
+    assert "agent.train_ration" in said
+    assert "KEY=VALUE" in complaint("demo", "cartpole", "--set", "agent.train_ratio", cwd=tmp_path)
+
+
+def test_there_is_nothing_to_resume(tmp_path: Path) -> None:
+    assert "no run of cartpole under runs/" in complaint("demo", "cartpole", "--resume", cwd=tmp_path)
+
+
+def test_a_resumed_run_keeps_what_it_was_defined_by(tmp_path: Path) -> None:
+    assert "--seed and --set define a new run" in complaint("demo", "cartpole", "--resume", "--seed=1", cwd=tmp_path)
+
+
+def test_a_folder_without_a_run_cannot_be_evaluated(tmp_path: Path) -> None:
+    assert "is not a run folder" in complaint("evaluate", str(tmp_path), cwd=tmp_path)
+
+
+@pytest.mark.parametrize("task", packaged("tasks"))
+def test_every_task_describes_itself(tmp_path: Path, task: str) -> None:
+    described = json.loads(robot_mbrl("describe", task, "--json", cwd=tmp_path).stdout)
+    assert described["task"] == task
+    assert described["topics"]["observation"] == {
+        "name": f"{described['namespace']}/observation",
+        "type": "sensor_msgs/msg/JointState",
+    }
+    assert described["sources"] == {"policy": 0, "late": 1, "random": 2, "teleop": 3, "stop": 4}
+    for command in described["commands"]:
+        assert len(command["joints"]) == len(command["low"]) == len(command["high"]) > 0
+
+
+def test_the_description_of_the_cartpole(tmp_path: Path) -> None:
+    described = json.loads(robot_mbrl("describe", "cartpole", "--json", cwd=tmp_path).stdout)
+    assert described["control_rate_hz"] == 20.0
+    assert described["namespace"] == "/cartpole"
+    assert described["action"] == [{"name": "slider", "low": -1.0, "high": 1.0}]
+    assert described["commands"] == [
+        {
+            "topic": "/cartpole/effort_controller/commands",
+            "type": "std_msgs/msg/Float64MultiArray",
+            "joints": ["slider"],
+            "low": [-10.0],
+            "high": [10.0],
+        }
+    ]
+    assert {"observation", "action", "applied_action", "policy", "emergency_stop"} <= described["topics"].keys()
+    shown = robot_mbrl("describe", "cartpole", cwd=tmp_path).stdout
+    assert "/cartpole/applied_action" in shown

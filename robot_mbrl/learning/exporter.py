@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import warnings
 
 import onnx
 import torch
@@ -86,14 +87,15 @@ def _trace(policy: PolicyGraph, arguments: tuple[torch.Tensor, ...]) -> onnx.Mod
     level = exporter_log.level
     exporter_log.setLevel(logging.ERROR)  # it warns of the absence of torchvision, which is not used
     try:
-        program = torch.onnx.export(
-            traced,
-            tuple(argument.cpu() for argument in arguments),
-            input_names=policy.input_names,
-            output_names=policy.output_names,
-            dynamo=True,
-            verbose=False,
-        )
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of torch about itself
+            program = torch.onnx.export(
+                traced,
+                tuple(argument.cpu() for argument in arguments),
+                input_names=policy.input_names,
+                output_names=policy.output_names,
+                dynamo=True,
+                verbose=False,
+            )
     finally:
         exporter_log.setLevel(level)
     assert program is not None

@@ -29,13 +29,20 @@ class LiveLearner:
         paused: whether no updates are made; what is lived meanwhile owes none.
     """
 
-    def __init__(self, config: RunConfig, folder: Path, report: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: Path,
+        report: Callable[[str], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Go on where the run was left, or begin it.
 
         Args:
             config: the run.
             folder: the run's folder.
             report: told what was found, in sentences.
+            clock: the time in seconds that exports and checkpoints are scheduled by; the robot's own in one process.
 
         Raises:
             CheckpointError: if the run's checkpoint is damaged or of another run.
@@ -44,15 +51,15 @@ class LiveLearner:
         self.paused = False
         self._folder = folder
         self._report = report
+        self._clock = clock
         self._joiner = StepJoiner(tuple(config.observation_spec().images))
         self._backlog_ns: dict[str, int] = {}
         self.learner = self._begin(config)
         self._export_period_s = config.agent.export_period_s
         self._checkpoint_period_s = config.agent.checkpoint_period_s
-        now_s = time.monotonic()
-        self._export_due_s, self._checkpoint_due_s = now_s, now_s + self._checkpoint_period_s
+        self._export_due_s, self._checkpoint_due_s = clock(), clock() + self._checkpoint_period_s
         self._exported_updates = -1
-        self._reported = (now_s, self.learner.updates)
+        self._reported = (time.monotonic(), self.learner.updates)
 
     @property
     def busy(self) -> bool:
@@ -65,21 +72,29 @@ class LiveLearner:
 
     def add_observation(self, observation: Observation) -> None:
         """Take an observation, without its pictures."""
-        self._receive(self._joiner.add_observation(observation))
+        self._take(self._joiner.add_observation(observation))
 
     def add_action(self, action: Action) -> None:
         """Take an applied action."""
-        self._receive(self._joiner.add_action(action))
+        self._take(self._joiner.add_action(action))
 
     def add_image(self, camera: str, key: StepKey, picture: np.ndarray) -> None:
         """Take a picture that belongs to an observation."""
-        self._receive(self._joiner.add_image(camera, key, picture))
+        self._take(self._joiner.add_image(camera, key, picture))
+
+    def receive(self, step: Step) -> None:
+        """Take a whole step."""
+        key = step.observation.key
+        owes = not self.paused and key.stamp_ns > self._backlog_ns.get(key.session, -1)
+        new = self.learner.receive(step, lived=owes)
+        if new and not owes:
+            self.learner.robot_steps += 1
 
     def work(self, now_s: float) -> bytes | None:
         """Make one update if one is owed, and a checkpoint if it is time.
 
         Args:
-            now_s: the time, on `time.monotonic`.
+            now_s: the time, on the clock.
 
         Returns:
             A bundle to hand over, already written to the run's folder; None if it is not time or nothing is new.
@@ -111,7 +126,7 @@ class LiveLearner:
     def save(self) -> None:
         """Write a checkpoint now."""
         self.learner.save()
-        self._checkpoint_due_s = time.monotonic() + self._checkpoint_period_s
+        self._checkpoint_due_s = self._clock() + self._checkpoint_period_s
 
     def _begin(self, config: RunConfig) -> Learner:
         if checkpoint.exists(self._folder):
@@ -153,14 +168,9 @@ class LiveLearner:
         for reason, count in filling.malformed.items():
             self._report(f"{count} recorded messages could not be read: {reason}")
 
-    def _receive(self, step: Step | None) -> None:
-        if step is None:
-            return
-        key = step.observation.key
-        owes = not self.paused and key.stamp_ns > self._backlog_ns.get(key.session, -1)
-        new = self.learner.receive(step, lived=owes)
-        if new and not owes:
-            self.learner.robot_steps += 1
+    def _take(self, step: Step | None) -> None:
+        if step is not None:
+            self.receive(step)
 
     def _export(self) -> bytes:
         bundle = self.learner.export()

@@ -21,7 +21,7 @@ from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, StepKey
 from ros_nodes import commands, diagnostics, qos
 from ros_nodes.parameters import declare
-from ros_nodes.runtime import run
+from ros_nodes.runtime import run, with_info
 
 PRIORITY = 20
 """Real-time priority, above the sensor's and the policy's: the guard is who notices that they are late."""
@@ -96,7 +96,7 @@ class ActuatorNode:
 
     def _subscribe(self, robot: RobotConfig) -> None:
         node = self.node
-        node.create_subscription(JointState, topics.OBSERVATION, self._on_observation, qos.LIVE)
+        node.create_subscription(JointState, topics.OBSERVATION, with_info(self._on_observation), qos.LIVE)
         node.create_subscription(JointState, topics.ACTION, self._on_action, qos.ACTION)
         node.create_subscription(Bool, topics.ENABLE, self._on_enable, qos.EVENTS)
         node.create_subscription(Bool, topics.EMERGENCY_STOP, self._on_emergency_stop, qos.EVENTS)
@@ -109,7 +109,7 @@ class ActuatorNode:
                 qos.sensor(reliable=source.reliable),
             )
 
-    def _on_observation(self, message: Any, info: Any) -> None:
+    def _on_observation(self, message: Any, info: dict[str, int]) -> None:
         try:
             is_last = bool(messages.read_named(message)[topics.IS_LAST])
         except (MessageError, KeyError) as error:

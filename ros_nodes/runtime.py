@@ -5,13 +5,14 @@ handlers that only set a flag, and close themselves while the context is still v
 """
 
 import gc
+import inspect
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
@@ -52,6 +53,21 @@ def make_executor() -> Executor:
         return SingleThreadedExecutor()
     executor: Executor = EventsExecutor()
     return executor
+
+
+def with_info(callback: Callable[[Any, dict[str, int]], None]) -> Callable[..., None]:
+    """A subscription's callback that is told when its message was sent (`source_timestamp`, ns since the epoch).
+
+    rclpy passes message and information as two arguments, but the EventsExecutor of Jazzy as one tuple.
+    """
+
+    def call(*arguments: Any) -> None:
+        message, info = arguments if len(arguments) == 2 else arguments[0]
+        callback(message, info)
+
+    # What rclpy looks at to see whether the information is wanted.
+    call.__signature__ = inspect.signature(callback)  # type: ignore[attr-defined]
+    return call
 
 
 def run(build: Callable[[], ManagedNode], args: Sequence[str] | None = None, *, priority: int = 0) -> int:

@@ -73,16 +73,19 @@ class SimulatedTicks:
         self._next_ns: int | None = None
         self._after_ns = -1
         self._reached_s = math.inf
+        # Whether the pictures have been waited for in vain, so that only the other readings are.
+        self._slow_waited = False
 
     @property
     def deadline_s(self) -> float | None:
         """When waiting for readings ends, on steady time; None while no tick waits."""
-        deadline_s = self._reached_s + min(self._grace_s, self._slow_grace_s)
+        deadline_s = self._reached_s + (self._grace_s if self._slow_waited else min(self._grace_s, self._slow_grace_s))
         return deadline_s if math.isfinite(deadline_s) else None
 
     def realign(self, after_ns: int) -> None:
         """Let the first reading stamped after `after_ns` set the phase anew."""
-        self._next_ns, self._after_ns, self._reached_s = None, after_ns, math.inf
+        self._next_ns, self._after_ns = None, after_ns
+        self._reached_s, self._slow_waited = math.inf, False
 
     def sensed(self, stamp_ns: int, now_s: float) -> None:
         """Note a reading's stamp."""
@@ -115,9 +118,10 @@ class SimulatedTicks:
         if tick_ns is None or self.now_ns < tick_ns:
             return None
         waited_s = now_s - self._reached_s
-        slow = waited_s >= self._slow_grace_s and is_current(tick_ns)
-        if not (is_complete(tick_ns) or slow or waited_s >= self._grace_s):
+        self._slow_waited = waited_s >= self._slow_grace_s
+        enough = self._slow_waited and is_current(tick_ns)
+        if not (is_complete(tick_ns) or enough or waited_s >= self._grace_s):
             return None
         self._next_ns = tick_ns + self._period_ns
-        self._reached_s = math.inf
+        self._reached_s, self._slow_waited = math.inf, False
         return tick_ns

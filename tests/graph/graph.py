@@ -1,0 +1,117 @@
+"""A ROS graph for tests: starts and kills node processes, and takes part with a node in the test's own process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+
+PATIENCE_S = 30.0
+"""Longer than anything takes on a busy machine; whoever waits in vain has found a fault."""
+ROOT = Path(__file__).parents[2]
+
+
+class Graph:
+    """Node processes, and the test's node among them."""
+
+    def __init__(self, environment: Mapping[str, str], namespace: str) -> None:
+        self.namespace = namespace
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        # Nodes say at once when they set a field of a message to what it cannot hold.
+        path = os.pathsep.join([str(ROOT), environment.get("PYTHONPATH", "")]).strip(os.pathsep)
+        self._environment = {**environment, "PYTHONPATH": path, "ROS_PYTHON_CHECK_FIELDS": "1"}
+        self._context = Context()
+        domain = int(environment["ROS_DOMAIN_ID"])
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = environment["ROS_AUTOMATIC_DISCOVERY_RANGE"]
+        rclpy.init(context=self._context, domain_id=domain)
+        self.node = Node("test", context=self._context, namespace=namespace)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+
+    def start(self, module: str, **parameters: Any) -> subprocess.Popen[bytes]:
+        """Start `python -m module` with these parameters, in the test's namespace."""
+        command = [sys.executable, "-m", module, "--ros-args", "-r", f"__ns:={self.namespace}"]
+        for name, value in parameters.items():
+            text = repr(value) if isinstance(value, float) else json.dumps(value)
+            command += ["-p", f"{name}:={text}"]
+        process = subprocess.Popen(command, env=self._environment)
+        self.processes[module] = process
+        return process
+
+    def kill(self, module: str) -> float:
+        """End a node as a loss of power does; returns when, in seconds since the epoch."""
+        process = self.processes.pop(module)
+        at_s = time.time()
+        process.send_signal(signal.SIGKILL)
+        process.wait(PATIENCE_S)
+        return at_s
+
+    def stop(self, module: str, signum: int = signal.SIGINT) -> int:
+        """Ask a node to end, and serve the graph until it has; returns its exit code."""
+        process = self.processes.pop(module)
+        process.send_signal(signum)
+        self.until(lambda: process.poll() is not None)
+        return int(process.returncode)
+
+    def publisher(self, kind: type, topic: str, profile: QoSProfile) -> Publisher:
+        """A publisher of the test's node."""
+        return self.node.create_publisher(kind, topic, profile)
+
+    def collect(self, kind: type, topic: str, profile: QoSProfile) -> list[Any]:
+        """The list that every message of a topic is appended to."""
+        received: list[Any] = []
+        self.node.create_subscription(kind, topic, received.append, profile)
+        return received
+
+    def every(self, period_s: float, act: Callable[[], None]) -> None:
+        """Call a function regularly on steady time, while the graph is served."""
+        self.node.create_timer(period_s, act, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def call(self, kind: type, service: str) -> Any:
+        """Call a service without arguments; returns its response."""
+        client = self.node.create_client(kind, service)
+        self.until(client.service_is_ready)
+        answer = client.call_async(kind.Request())
+        self.until(answer.done)
+        self.node.destroy_client(client)
+        return answer.result()
+
+    def until(self, condition: Callable[[], Any], patience_s: float = PATIENCE_S) -> None:
+        """Serve the graph until a condition holds; fails if it never does, or if a node has died."""
+        deadline_s = time.monotonic() + patience_s
+        while not condition():
+            assert time.monotonic() < deadline_s, "waited in vain"
+            dead = [name for name, process in self.processes.items() if process.poll() is not None]
+            assert not dead, f"nodes have died: {dead}"
+            self._executor.spin_once(0.01)
+
+    def serve(self, duration_s: float) -> None:
+        """Serve the graph for a while, where the point is that something does not happen."""
+        end_s = time.monotonic() + duration_s
+        self.until(lambda: time.monotonic() >= end_s)
+
+    def close(self) -> None:
+        """End every process, and the test's node."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGINT)
+        for process in self.processes.values():
+            try:
+                process.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()

@@ -1,0 +1,230 @@
+"""The guard as a process between a real sensor node, a policy that may die, and the test as the robot's driver."""
+
+import signal
+from array import array
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool, Float64MultiArray
+from std_srvs.srv import Trigger
+
+from robot_mbrl import messages, topics
+from robot_mbrl.config import load_run, save_run
+from robot_mbrl.messages import NANOSECONDS
+from robot_mbrl.specs import Source
+from ros_nodes import qos
+from tests.graph.graph import Graph
+
+SENSOR, ACTUATOR, POLICY = "ros_nodes.sensor_node", "ros_nodes.actuator_node", "tests.graph.constant_policy"
+WISH, FORCE = 0.5, 5.0
+"""The policy's action, and the force in N that it stands for."""
+JOINT_PERIOD_S = 0.01
+
+
+class Driver:
+    """The cart-pole's driver: says where its joints are, and hears what they are told."""
+
+    def __init__(self, graph: Graph, folder: Path) -> None:
+        self.graph = graph
+        # No reset and no end of an episode: what is applied is what the guard made of the policy's actions.
+        self.config = load_run("cartpole", {"task.reset": "none", "task.episode_steps": 100_000})
+        self.config_file = folder / "config.yaml"
+        save_run(self.config, self.config_file)
+        self.spec = self.config.action_spec()
+        self.position: float | None = 0.0
+        """Of the cart; None for a driver that is silent."""
+        self._joints = graph.publisher(JointState, "joint_states", qos.STEPS)
+        self.enables = graph.publisher(Bool, topics.ENABLE, qos.EVENTS)
+        self.emergencies = graph.publisher(Bool, topics.EMERGENCY_STOP, qos.EVENTS)
+        self.commands = graph.collect(Float64MultiArray, "effort_controller/commands", qos.EVENTS)
+        self.shaped = graph.collect(JointState, "actuator/command", qos.EVENTS)
+        self.observations = graph.collect(JointState, topics.OBSERVATION, qos.STEPS)
+        self.applied = graph.collect(JointState, topics.APPLIED_ACTION, qos.STEPS)
+        self._reports = graph.collect(DiagnosticArray, topics.GUARD, qos.EVENTS)
+        graph.every(JOINT_PERIOD_S, self._measure)
+
+    def start(self, *, enabled: bool = True, policy: bool = True, **parameters: Any) -> None:
+        """Start the nodes, and wait until the first observation and command have come."""
+        config = str(self.config_file)
+        self.graph.start(ACTUATOR, config=config, enable_on_start=enabled)
+        self.graph.start(SENSOR, config=config)
+        if policy:
+            self.start_policy(**parameters)
+        self.graph.until(lambda: self.observations and self.commands and self.applied)
+
+    def start_policy(self, **parameters: Any) -> None:
+        self.graph.start(POLICY, config=str(self.config_file), **{"value": WISH, **parameters})
+
+    def move(self) -> None:
+        """Wait until the policy drives."""
+        self.graph.until(lambda: self.newest_command == FORCE and self.newest_source is Source.POLICY)
+
+    @property
+    def newest_command(self) -> float | None:
+        return self.commands[-1].data[0] if self.commands else None
+
+    @property
+    def newest_source(self) -> Source:
+        return messages.read_action(self.applied[-1], self.spec).source
+
+    def sources(self) -> list[Source]:
+        return [messages.read_action(message, self.spec).source for message in self.applied]
+
+    def report(self) -> dict[str, str]:
+        """The guard's next report."""
+        count = len(self._reports)
+        self.graph.until(lambda: len(self._reports) > count)
+        return {pair.key: pair.value for pair in self._reports[-1].status[0].values}
+
+    def stopped_at_s(self) -> float:
+        """When the first zero command after the newest that was none was sent, in seconds since the epoch."""
+        self.graph.until(lambda: self.shaped[-1].position[0] == 0.0)
+        moving = max(index for index, message in enumerate(self.shaped) if message.position[0] != 0.0)
+        return messages.read_stamp(self.shaped[moving + 1].header.stamp) / NANOSECONDS
+
+    def _measure(self) -> None:
+        if self.position is not None:
+            message = JointState(name=["hinge", "slider"])
+            message.position = array("d", [3.1, self.position])
+            message.velocity = array("d", [0.0, 0.0])
+            self._joints.publish(message)
+
+
+@pytest.fixture
+def driver(graph: Graph, tmp_path: Path) -> Driver:
+    return Driver(graph, tmp_path)
+
+
+def assert_one_action_each(driver: Driver) -> None:
+    """Every observation that is followed by another has exactly one applied action."""
+    newest = messages.read_key(driver.observations[-1])
+    driver.graph.until(lambda: messages.read_key(driver.applied[-1]).stamp_ns >= newest.stamp_ns)
+    # The guard may have been there first, or the sensor node.
+    first = max(messages.read_key(driver.observations[0]).stamp_ns, messages.read_key(driver.applied[0]).stamp_ns)
+    observed = [messages.read_key(message) for message in driver.observations]
+    applied = [messages.read_key(message) for message in driver.applied]
+    assert len(set(applied)) == len(applied)
+    assert [k for k in observed if first <= k.stamp_ns <= newest.stamp_ns] == [
+        k for k in applied if first <= k.stamp_ns <= newest.stamp_ns
+    ]
+
+
+def test_killed_policy_stops_the_robot_within_two_periods_and_50_ms_and_it_comes_back(driver: Driver) -> None:
+    driver.start()
+    driver.move()
+    driver.graph.serve(0.5)
+
+    killed_s = driver.graph.kill(POLICY)
+    assert driver.stopped_at_s() - killed_s <= 2 * driver.config.step_s + 0.050
+    driver.graph.until(lambda: driver.newest_source is Source.STOP)
+    # It stays stopped, and is told so again and again: a driver with a timeout of its own hears the guard.
+    count, commands = len(driver.applied), len(driver.commands)
+    driver.graph.until(lambda: len(driver.applied) > count + 5)
+    assert {command.data[0] for command in driver.commands[commands:]} == {0.0}
+    assert len(driver.commands) - commands >= 3 * (len(driver.applied) - count)
+    assert driver.report()["stopped"] == "no_action"
+
+    count = len(driver.applied)
+    driver.start_policy()
+    driver.move()
+    sources = driver.sources()[count:]
+    # No action of the new policy moved the robot before enough of them had come in time.
+    assert sources.index(Source.POLICY) >= driver.config.robot.guard.recover_steps - 1
+    assert Source.LATE in driver.sources()
+    assert_one_action_each(driver)
+
+
+def test_shaped_commands_respect_the_limits_as_they_were_sent(driver: Driver) -> None:
+    driver.start()
+    driver.move()
+    driver.graph.kill(POLICY)
+    driver.graph.until(lambda: driver.newest_command == 0.0)
+    joint = driver.config.robot.joints[0]
+    for before, after in pairwise(driver.shaped):
+        elapsed_s = (messages.read_key(after).stamp_ns - messages.read_key(before).stamp_ns) / NANOSECONDS
+        assert joint.low <= after.position[0] <= joint.high
+        # Stamps are taken a moment after the time that a command was shaped for.
+        assert abs(after.position[0] - before.position[0]) <= joint.max_rate * (elapsed_s + 0.005)
+
+
+def test_silent_joints_stop_the_robot_and_it_recovers_with_them(driver: Driver) -> None:
+    driver.start()
+    driver.move()
+    driver.position = None
+    driver.graph.until(lambda: driver.newest_command == 0.0)
+    count = len(driver.observations)
+    driver.graph.serve(0.3)
+    assert len(driver.observations) <= count + 4  # Until its readings are stale, the sensor node may go on.
+    driver.position = 0.0
+    driver.move()
+    assert int(driver.report()["intervention.no_observation"]) + int(driver.report()["stops"]) > 0
+    assert_one_action_each(driver)
+
+
+def test_emergency_stop_latches_until_a_person_releases_it(driver: Driver) -> None:
+    driver.start()
+    driver.move()
+    driver.emergencies.publish(Bool(data=True))
+    driver.graph.until(lambda: driver.newest_command == 0.0)
+    assert not driver.graph.call(Trigger, "actuator/reset_stop").success
+    driver.emergencies.publish(Bool(data=False))
+    driver.graph.serve(0.5)
+    assert driver.newest_command == 0.0
+    assert driver.report()["stopped"] == "emergency_stop"
+    assert driver.graph.call(Trigger, "actuator/reset_stop").success
+    driver.move()
+    assert_one_action_each(driver)
+
+
+def test_robot_that_is_not_enabled_does_not_move(driver: Driver) -> None:
+    driver.start(enabled=False)
+    driver.graph.until(lambda: len(driver.applied) > 15)
+    assert {command.data[0] for command in driver.commands} == {0.0}
+    assert set(driver.sources()) == {Source.STOP}
+    assert driver.report()["enabled"] == "False"
+    driver.enables.publish(Bool(data=True))
+    driver.move()
+    driver.enables.publish(Bool(data=False))
+    driver.graph.until(lambda: driver.newest_command == 0.0)
+
+
+def test_action_that_is_not_finite_latches(driver: Driver) -> None:
+    driver.start(nan=True)
+    driver.graph.until(lambda: len(driver.applied) > 10)
+    assert {command.data[0] for command in driver.commands} == {0.0}
+    assert driver.report()["stopped"] == "not_finite"
+
+
+def test_joint_beyond_its_limits_latches(driver: Driver) -> None:
+    driver.start()
+    driver.move()
+    driver.position = 2.7
+    driver.graph.until(lambda: driver.newest_command == 0.0)
+    driver.position = 0.0
+    driver.graph.serve(0.5)
+    assert driver.newest_command == 0.0
+    assert driver.report()["stopped"] == "joint_limit"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_guard_that_is_asked_to_end_stops_the_robot_first(driver: Driver, signum: int) -> None:
+    driver.start()
+    driver.move()
+    assert driver.graph.stop(ACTUATOR, signum) == 0
+    assert driver.newest_command == 0.0
+
+
+def test_latency_and_counts_are_reported(driver: Driver) -> None:
+    driver.start()
+    driver.move()
+    driver.report()
+    report = driver.report()
+    assert int(report["steps"]) > 0
+    assert 0.0 < float(report["latency_p50_ms"]) <= float(report["latency_p99_ms"]) <= float(report["latency_max_ms"])
+    assert float(report["latency_p50_ms"]) < 1000 * driver.config.robot.guard.action_deadline_s
+    assert report["enabled"] == "True"
+    assert report["stopped"] == ""

@@ -208,6 +208,9 @@ class SensorNode:
             return current(stamp_ns, cameras=True)
 
         stamp_ns = self._ticks.due(time.monotonic(), current, complete)
+        if self._episodes.phase is Phase.RESETTING:
+            # Not taken: readings of the new start may overtake the answer to the reset, and must still count after it.
+            return
         if stamp_ns is not None and stamp_ns > self._last_ns:
             self._last_ns = stamp_ns
             self._tick(stamp_ns, stamp_ns / NANOSECONDS)

@@ -40,7 +40,7 @@ class RobotEnvironment(gymnasium.Env[dict[str, np.ndarray], Any]):
         self.metadata = {**self.metadata, "render_fps": round(1.0 / config.step_s)}
         self._spec = config.observation_spec()
         self._actions = config.action_spec()
-        self.observation_space = observation_space(self._spec)
+        self.observation_space: spaces.Space[Any] = observation_space(self._spec)
         self.action_space = action_space(self._actions)
         self._robot = InProcessRobot(config)
 
@@ -61,7 +61,7 @@ class RobotEnvironment(gymnasium.Env[dict[str, np.ndarray], Any]):
         truncated = arrived.is_last and not arrived.is_terminal
         return self._observed(arrived), arrived.reward, arrived.is_terminal, truncated, info
 
-    def render(self) -> np.ndarray | None:  # type: ignore[override]
+    def render(self) -> np.ndarray | None:
         """A picture of the world, uint8, shape (height, width, 3)."""
         return self._robot.world.photograph() if self.render_mode == "rgb_array" else None
 
@@ -86,7 +86,8 @@ def observation_space(spec: ObservationSpec) -> spaces.Dict:
     """The space of what an agent sees."""
     vectors = {name: spaces.Box(-np.inf, np.inf, (v.size,), np.float32) for name, v in spec.vectors.items()}
     images = {
-        name: spaces.Box(0, np.iinfo(image.dtype).max, image.shape, image.dtype) for name, image in spec.images.items()
+        name: spaces.Box(0, 255 if image.encoding == "rgb8" else 65535, image.shape, image.dtype)
+        for name, image in spec.images.items()
     }
     return spaces.Dict({**vectors, **images})
 

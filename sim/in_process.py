@@ -14,8 +14,9 @@ from robot_mbrl.errors import RobotMbrlError
 from robot_mbrl.messages import NANOSECONDS
 from robot_mbrl.steps import Action, Observation
 from robot_mbrl.tasks import TASKS
+from sim.fitting import make_robots_world
 from sim.starts import start_rng
-from sim.worlds import World, make_world
+from sim.worlds import World
 
 INSTANT_S = 1e-9
 """Times nearer than this are the same."""
@@ -41,10 +42,10 @@ class InProcessRobot:
             session: id of the session; None for a new one.
 
         Raises:
-            WorldError: if the task's world does not exist.
+            WorldError: if the task's world does not exist or does not fit the robot.
         """
         self.config = config
-        self.world: World = make_world(config.task.world)
+        self.world: World = make_robots_world(config)
         self._evaluate = evaluate
         self._period_ns = round(config.robot.period_s * NANOSECONDS)
         self._joint_sources = {command.source for command in config.robot.commands if command.source is not None}

@@ -147,6 +147,10 @@ class BulletWorld:
             step()
         self._steps = due
 
+    def kinds(self) -> Mapping[str, str]:
+        """What each driven joint is commanded in, by its name: effort or velocity."""
+        return {name: drive.kind for name, drive in self._scene.drives.items()}
+
     def read(self, source: str) -> Reading:
         """The present reading of one source, not stamped.
 

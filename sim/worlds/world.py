@@ -69,6 +69,9 @@ class World(Protocol):
     def advance(self, duration_s: float) -> None:
         """Let time pass; durations that are no whole number of physics steps average out."""
 
+    def kinds(self) -> Mapping[str, str]:
+        """What each driven joint is commanded in, by its name: effort or velocity."""
+
     def read(self, source: str) -> Reading:
         """The present reading of one source, not stamped."""
 

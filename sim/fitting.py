@@ -1,0 +1,47 @@
+"""Whether a world is that of a robot: it has the robot's sensors, and drives that take the robot's commands."""
+
+import numpy as np
+
+from robot_mbrl.config import RunConfig
+from robot_mbrl.control.observing import JOINT_STATE
+from sim.errors import WorldError
+from sim.worlds import World, make_world
+
+IMAGE = "sensor_msgs/msg/Image"
+
+
+def make_robots_world(config: RunConfig, *, view: bool = False) -> World:
+    """Build the world of a run's task.
+
+    Args:
+        config: the run.
+        view: whether to open a window on it.
+
+    Raises:
+        WorldError: if there is no such world or display, or the world does not fit the robot.
+    """
+    world = make_world(config.task.world, view=view)
+    world.reset(np.random.default_rng(0))
+    name, kinds = config.task.world, world.kinds()
+    for command in config.robot.commands:
+        for joint in command.joints:
+            if kinds.get(joint.name) != command.kind:
+                raise WorldError(
+                    f"robot {config.robot.name!r} commands {joint.name!r} in {command.kind}, "
+                    f"but the drives of world {name!r} take {dict(kinds)}"
+                )
+    for vector in config.robot.vectors.values():
+        _require(config, vector.source, JOINT_STATE)
+        reading = world.read(vector.source)
+        if missing := {element.joint for element in vector.elements} - set(getattr(reading, "name", ())):
+            raise WorldError(f"source {vector.source!r} of world {name!r} does not measure {sorted(map(str, missing))}")
+    for camera in config.observation_spec().images:
+        _require(config, config.robot.cameras[camera].source, IMAGE)
+        world.render(config.robot.cameras[camera].source)
+    return world
+
+
+def _require(config: RunConfig, source: str, kind: str) -> None:
+    given = config.robot.sources[source].type
+    if given != kind:
+        raise WorldError(f"source {source!r} of robot {config.robot.name!r} is a {given}; simulators have {kind}")

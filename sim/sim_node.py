@@ -1,0 +1,218 @@
+"""A simulated robot's driver: publishes the sensor topics that the robot's YAML names, obeys its command topics.
+
+To the robot's other nodes it is what a real robot's driver is, and it owns `/clock`.
+"""
+
+import sys
+import time
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Int64
+from std_srvs.srv import Trigger
+
+from robot_mbrl import messages, topics
+from robot_mbrl.config import CommandConfig, RunConfig, load_run
+from robot_mbrl.control.observing import JOINT_STATE
+from robot_mbrl.errors import ConfigError, MessageError
+from robot_mbrl.messages import NANOSECONDS
+from robot_mbrl.steps import StepKey
+from ros_nodes import commands, diagnostics, qos
+from ros_nodes.parameters import declare
+from ros_nodes.runtime import run
+from sim.commands import read_command
+from sim.film import Film
+from sim.fitting import make_robots_world
+from sim.lockstep import Lockstep
+from sim.paced import Paced
+from sim.simulation import Simulation
+
+PRIORITY = 10
+"""Real-time priority, below that of the robot's own nodes: what is late here, a real driver would not be."""
+MODES = ("paced", "lockstep")
+WARN_EVERY_S = 5.0
+
+
+class SimNode:
+    """Shell around `Simulation` and what drives its time: `Paced` or `Lockstep`."""
+
+    margin_s = 0.0003
+
+    def __init__(self) -> None:
+        """Build the world and publish its first readings."""
+        self.node = node = Node("simulator")
+        self._config = config = load_run(
+            declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml")
+        )
+        mode = declare(node, "mode", "paced", "paced: as a real robot; lockstep: waits for every step")
+        if mode not in MODES:
+            raise ConfigError(f"parameter mode: {mode!r} is none of {', '.join(MODES)}")
+        seed = declare(node, "seed", 0, "seed of the episodes' starts", low=0, high=2**31)
+        view = declare(node, "view", False, "whether to show the robot in a window")
+        video = declare(node, "video", "", "path of an MP4 file to film the robot into; empty for none")
+        self._world = make_robots_world(config, view=view)
+        self._film = Film(Path(video), config.robot.control_rate_hz, self._world.photograph()) if video else None
+        self._picture_ns = self._picture_due_ns = self._frame_due_ns = 0
+        self._was_braking = True
+        self._advertise()
+        self._simulation = Simulation(self._world, seed, time.time_ns(), self._publish)
+        self._time = self._paced() if mode == "paced" else self._lockstep()
+        self._subscribe(config)
+        diagnostics.publish_regularly(node, self._health)
+
+    def next_deadline_s(self) -> float:
+        """When simulated time is to be looked after again."""
+        return self._time.next_deadline_s()
+
+    def on_deadline(self, now_s: float) -> None:
+        """Let it pass."""
+        self._time.on_deadline(now_s)
+        self._tell_of_brake()
+
+    def close(self) -> None:
+        """Complete the film."""
+        if self._film is not None:
+            self._film.close()
+        self._world.close()
+
+    def _paced(self) -> Paced:
+        speed = declare(self.node, "speed", 1.0, "simulated seconds per second", low=0.01, high=1000.0)
+        rate_hz = declare(self.node, "sensor_rate_hz", 100.0, "joint states per simulated second", low=1.0, high=1000.0)
+        return Paced(
+            self._simulation,
+            speed=speed,
+            sensor_rate_hz=rate_hz,
+            driver_timeout_s=self._config.robot.guard.driver_timeout_s,
+            now_s=time.monotonic(),
+        )
+
+    def _lockstep(self) -> Lockstep:
+        if self._config.task.action_repeat != 1:
+            raise ConfigError("lockstep knows no action_repeat: what happens within a step would not be waited for")
+        node, spec = self.node, self._config.action_spec()
+        lockstep = Lockstep(self._simulation, period_ns=self._period_ns, now_s=time.monotonic())
+
+        def on_applied(message: Any) -> None:
+            try:
+                action = messages.read_action(message, spec)
+            except MessageError as error:
+                self._warn(str(error))
+            else:
+                lockstep.applied(action.key.stamp_ns, time.monotonic())
+
+        def on_allowance(message: Any) -> None:
+            lockstep.allow(message.data, time.monotonic())
+
+        node.create_subscription(JointState, topics.APPLIED_ACTION, on_applied, qos.LIVE)
+        node.create_subscription(Int64, topics.STEP_ALLOWANCE, on_allowance, qos.LATCHED)
+        return lockstep
+
+    @property
+    def _period_ns(self) -> int:
+        return round(self._config.robot.period_s * NANOSECONDS)
+
+    def _advertise(self) -> None:
+        node, robot = self.node, self._config.robot
+        self._joints = [
+            (name, JointState(), node.create_publisher(JointState, source.topic, qos.sensor(reliable=source.reliable)))
+            for name, source in robot.sources.items()
+            if source.type == JOINT_STATE
+        ]
+        self._cameras = []
+        for name, spec in self._config.observation_spec().images.items():
+            source = robot.sources[robot.cameras[name].source]
+            publisher = node.create_publisher(Image, source.topic, qos.sensor(reliable=source.reliable))
+            self._cameras.append((robot.cameras[name].source, spec, publisher))
+        self._clock = node.create_publisher(Clock, "/clock", qos.CLOCK)
+        node.create_service(Trigger, topics.RESET, self._on_reset)
+
+    def _subscribe(self, config: RunConfig) -> None:
+        for command in config.robot.commands:
+            kind = commands.TYPES[command.type]
+            self.node.create_subscription(kind, command.topic, self._obeying(command), qos.COMMANDS)
+
+    def _obeying(self, config: CommandConfig) -> Callable[[Any], None]:
+        def obey(message: Any) -> None:
+            try:
+                values = read_command(message, config)
+            except MessageError as error:
+                self._warn(f"{config.topic}: {error}")
+                return
+            self._time.command(values, time.monotonic())
+            self._tell_of_brake()
+
+        return obey
+
+    def _on_reset(self, request: Any, response: Any) -> Any:
+        response.message = str(self._time.reset(time.monotonic()))
+        # The new start begins a new rhythm of pictures, in step with the observations.
+        self._picture_due_ns = self._frame_due_ns = 0
+        response.success = True
+        return response
+
+    def _publish(self, stamp_ns: int) -> None:
+        """Publish all readings, the clock last: who hears it has been sent the readings of that time."""
+        for source, message, publisher in self._joints:
+            reading: Any = self._world.read(source)
+            messages.write_stamp(message.header.stamp, stamp_ns)
+            message.name = reading.name
+            message.position = array("d", reading.position)
+            message.velocity = array("d", reading.velocity)
+            message.effort = array("d", reading.effort)
+            publisher.publish(message)
+        if stamp_ns >= self._picture_due_ns or stamp_ns == self._picture_ns:
+            self._picture_ns, self._picture_due_ns = stamp_ns, stamp_ns + self._period_ns
+            for source, spec, publisher in self._cameras:
+                message = Image()
+                picture = self._world.render(source, spec.height, spec.width)
+                messages.write_image(message, StepKey(source, stamp_ns), picture)
+                publisher.publish(message)
+        clock = Clock()
+        messages.write_stamp(clock.clock, stamp_ns)
+        self._clock.publish(clock)
+        if self._film is not None:
+            self._shoot(self._film, stamp_ns)
+
+    def _shoot(self, film: Film, stamp_ns: int) -> None:
+        """Add a frame, half a control period after the observation: the command is not kept waiting then."""
+        if stamp_ns >= self._frame_due_ns:
+            if self._frame_due_ns:
+                film.add(self._world.photograph())
+            self._frame_due_ns = stamp_ns + (self._period_ns if self._frame_due_ns else self._period_ns // 2)
+
+    def _tell_of_brake(self) -> None:
+        braking = self._simulation.braking
+        if braking != self._was_braking:
+            self._was_braking = braking
+            log = self.node.get_logger()
+            if braking:
+                log.warning("the drives brake: no command came within the driver's timeout")
+            else:
+                log.info("the drives obey commands")
+
+    def _warn(self, text: str) -> None:
+        self.node.get_logger().warning(text, throttle_duration_sec=WARN_EVERY_S)
+
+    def _health(self) -> DiagnosticArray:
+        state = "braking" if self._simulation.braking else "obeying"
+        values: dict[str, object] = {"simulated_ns": self._simulation.now_ns}
+        if isinstance(self._time, Lockstep):
+            return diagnostics.report(self.node, diagnostics.OK, state, values | {"steps": self._time.taken})
+        slipped_s = self._time.slipped_s
+        level = diagnostics.WARN if slipped_s else diagnostics.OK
+        return diagnostics.report(self.node, level, state, values | {"slipped_s": f"{slipped_s:.3f}"})
+
+
+def main() -> int:
+    """Run the node."""
+    return run(SimNode, priority=PRIORITY)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

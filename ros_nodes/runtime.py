@@ -86,12 +86,14 @@ def run(build: Callable[[], ManagedNode], args: Sequence[str] | None = None, *, 
 
     signal.signal(signal.SIGINT, request_stop)
     signal.signal(signal.SIGTERM, request_stop)
+    # Before DDS starts its threads, which inherit the priority: a message is read only once they have run.
+    refusal = _ask_for_fifo(priority) if priority else None
     rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
     managed: ManagedNode | None = None
     try:
         managed = build()
-        if priority:
-            _ask_for_fifo(managed.node, priority)
+        if refusal is not None:
+            managed.node.get_logger().warning(refusal)
         executor = make_executor()
         executor.add_node(managed.node)
         gc.collect()
@@ -130,10 +132,10 @@ def spin_until_deadline(executor: Executor, managed: ManagedNode) -> None:
         time.sleep(slack_s)
 
 
-def _ask_for_fifo(node: Node, priority: int) -> None:
+def _ask_for_fifo(priority: int) -> str | None:
+    """Ask for real-time priority; returns what to tell the user where it is refused."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except (PermissionError, OSError, AttributeError) as error:
-        node.get_logger().warning(
-            f"no real-time priority ({error}): under load, steps may be late; allow it with rtprio in limits.conf"
-        )
+        return f"no real-time priority ({error}): under load, steps may be late; allow it with rtprio in limits.conf"
+    return None

@@ -1,0 +1,256 @@
+"""Policy and bundle nodes as processes over real DDS: what drives the robot, and what may change that."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from robot_mbrl.config import RunConfig, load_run, save_run
+from robot_mbrl.runs.environment import node_environment
+from robot_mbrl.specs import Mode, Source
+from tests.bundles import make_bundle, write_bundle
+from tests.graph.policy_bench import PATIENCE_S, RobotBench
+
+SWAPS = 50
+FIRST_VERSION = 100
+SWAPPING_PATIENCE_S = 60.0
+LARGE_LAYERS = 12
+"""Makes a bundle of 12 MB."""
+
+
+class Setup:
+    """A bench with the folders and parameters of one run."""
+
+    def __init__(self, folder: Path, config: RunConfig, environment: dict[str, str]) -> None:
+        self.folder, self.config = folder, config
+        self.bench = RobotBench(config, environment)
+        self._config_file = folder / "config.yaml"
+        save_run(config, self._config_file)
+
+    def start(self, start_policy: str = "cached", *, policy_file: str = "", **bundle_parameters: Any) -> None:
+        """Start both nodes, or with a policy file only the policy's, and wait until they are connected."""
+        config = str(self._config_file)
+        nodes = {"policy": {"config": config, "start_policy": start_policy, "policy_file": policy_file}}
+        if not policy_file:
+            nodes["bundle"] = {"config": config, "store": str(self.folder / "bundles"), **bundle_parameters}
+        self.bench.start_all(nodes)
+
+    def reboot(self, start_policy: str = "cached") -> None:
+        """Lose power, and start both nodes again."""
+        self.bench.kill("bundle")
+        self.bench.kill("policy")
+        self.start(start_policy)
+
+    def send(self, data: bytes) -> None:
+        """Send a bundle and wait until it drives."""
+        announced = len(self.bench.announcements)
+        self.bench.send_bundle(data)
+        self.bench.until(lambda: len(self.bench.announcements) > announced)
+        self.drive_until_version(self.bench.announcements[-1]["version"])
+
+    def send_bad(self, data: bytes) -> str:
+        """Send a bundle and wait until it is refused; returns the reason."""
+        refused = self.bench.health["bundle"]["refused"]
+        self.bench.send_bundle(data)
+        self.bench.until(lambda: self.bench.health["bundle"]["refused"] != refused)
+        return self.bench.health["bundle"]["last_refusal"]
+
+    def drive_until_version(self, version: int) -> None:
+        """Live short episodes until a wish comes from this version."""
+        for _ in range(500):
+            stamp_ns = self.bench.observe(is_first=True)
+            deadline_s = time.monotonic() + self.config.step_s
+            while stamp_ns not in self.bench.wishes and time.monotonic() < deadline_s:
+                self.bench.spin(self.config.step_s / 4)
+            wish = self.bench.wishes.get(stamp_ns)
+            if wish is not None and wish.action.policy_version == version:
+                return
+        pytest.fail(f"version {version} never drove; health: {self.bench.health}")
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    environment = node_environment(os.environ)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return environment
+
+
+@pytest.fixture
+def make_setup(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[[RunConfig], Setup]]:
+    setups: list[Setup] = []
+
+    def make(config: RunConfig) -> Setup:
+        setups.append(Setup(tmp_path, config, environment))
+        return setups[-1]
+
+    yield make
+    for setup in setups:
+        setup.bench.close()
+
+
+@pytest.fixture
+def setup(make_setup: Callable[[RunConfig], Setup]) -> Setup:
+    return make_setup(load_run("cartpole"))
+
+
+def value(action: Any) -> float:
+    return float(action.values[0])
+
+
+def test_policy_is_fed_with_what_was_applied_and_evaluates_without_exploring(setup: Setup) -> None:
+    setup.start()
+    bench, config = setup.bench, setup.config
+    setup.send(make_bundle(config, version=1, previous=0.5, explore=0.25))
+    assert value(bench.step(is_first=True, applied=-0.5)) == pytest.approx(0.25)
+    assert value(bench.step(applied=0.75)) == pytest.approx(0.0)
+    assert value(bench.step(applied=1.0, mode=Mode.EVALUATE)) == pytest.approx(0.375)
+    assert value(bench.step(mode=Mode.EVALUATE)) == pytest.approx(0.5)
+
+
+def test_newer_bundle_of_the_run_takes_over_with_the_state(setup: Setup) -> None:
+    setup.start()
+    bench, config = setup.bench, setup.config
+    setup.send(make_bundle(config, version=1, count=0.01))
+    bench.step(is_first=True)
+    bench.send_bundle(make_bundle(config, version=2, count=0.02))
+    steps = 0
+    while (action := bench.step()).policy_version == 1:
+        steps += 1
+        assert value(action) == pytest.approx(0.01 * steps)
+    assert value(action) == pytest.approx(min(1.0, 0.02 * (steps + 1)))
+
+
+def test_bad_bundles_are_refused_and_the_old_one_goes_on(setup: Setup) -> None:
+    setup.start()
+    bench, config = setup.bench, setup.config
+    setup.send(make_bundle(config, version=1, bias=0.25))
+    bench.until(lambda: "bundle" in bench.health)
+    good = make_bundle(config, version=2, bias=0.5)
+    refusals = {
+        "corrupted": (good[: len(good) // 2], "cannot open it"),
+        "foreign": (make_bundle(config, version=9, run_id="run-b"), "follows run run-a"),
+        "wrong specification": (make_bundle(load_run("cartpole-positions"), version=2), "cartpole-positions"),
+        "NaN": (make_bundle(config, version=2, bias=float("nan")), "not finite"),
+        "damaged weights": (make_bundle(config, version=2, canary_error=0.1), "canary"),
+    }
+    for case, (data, complaint) in refusals.items():
+        assert complaint in setup.send_bad(data), case
+        action = bench.step(is_first=True)
+        assert (action.policy_version, value(action)) == (1, pytest.approx(0.25)), case
+    setup.send(good)
+    assert value(bench.step(is_first=True)) == pytest.approx(0.5)
+    bench.until(lambda: bench.health["bundle"]["last_refusal"] == "")
+
+
+def test_new_learner_is_followed_where_that_is_allowed(setup: Setup) -> None:
+    setup.start(accept_new_run=True)
+    setup.send(make_bundle(setup.config, version=7))
+    setup.send(make_bundle(setup.config, version=1, run_id="run-b"))
+
+
+def test_cached_bundle_drives_after_a_reboot_without_a_learner(setup: Setup) -> None:
+    setup.start()
+    bench = setup.bench
+    setup.send(make_bundle(setup.config, version=1, bias=0.1))
+    setup.send(make_bundle(setup.config, version=2, bias=0.2))
+    bench.forget_bundle()
+    setup.reboot()
+    setup.drive_until_version(2)
+    assert value(bench.step(is_first=True)) == pytest.approx(0.2)
+    newest = max((setup.folder / "bundles").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-100])
+    setup.reboot()
+    setup.drive_until_version(1)
+
+
+def test_random_start_holds_each_draw_and_yields_to_the_first_bundle(setup: Setup) -> None:
+    setup.start("random")
+    bench, hold = setup.bench, setup.config.robot.random_hold_steps
+    actions = [bench.step(is_first=step == 0) for step in range(4 * hold)]
+    assert {action.source for action in actions} == {Source.RANDOM}
+    assert {action.policy_version for action in actions} == {0}
+    draws = np.array([value(action) for action in actions]).reshape(4, hold)
+    assert (draws == draws[:, :1]).all()
+    assert len(set(draws[:, 0])) == 4
+    setup.send(make_bundle(setup.config, version=1))
+    assert bench.step().source is Source.POLICY
+
+
+def test_hold_start_wishes_nothing_until_the_learner_sends_a_bundle(setup: Setup) -> None:
+    bench = setup.bench
+    setup.start()
+    setup.send(make_bundle(setup.config, version=1))
+    bench.forget_bundle()
+    setup.reboot("hold")
+    bench.until(lambda: len(bench.announcements) == 2)
+    stamps = [bench.observe(is_first=True)]
+    bench.until(lambda: "policy" in bench.health)
+    stamps.append(bench.observe())
+    setup.send(make_bundle(setup.config, version=2))
+    assert not bench.wishes.keys() & set(stamps)
+
+
+def test_policy_file_drives_without_a_bundle_node(setup: Setup) -> None:
+    path = write_bundle(setup.folder / "policy.onnx", make_bundle(setup.config, version=5, bias=0.3))
+    setup.start("file", policy_file=str(path))
+    action = setup.bench.step(is_first=True, mode=Mode.EVALUATE)
+    assert (action.policy_version, value(action)) == (5, pytest.approx(0.3))
+
+
+def test_policy_file_that_does_not_fit_ends_the_node_with_a_message(setup: Setup) -> None:
+    path = write_bundle(setup.folder / "policy.onnx", make_bundle(load_run("cartpole-positions")))
+    command = [sys.executable, "-m", "ros_nodes.policy_node", "--ros-args", "-p", "config:=cartpole"]
+    command += ["-p", "start_policy:=file", "-p", f"policy_file:={path}"]
+    ended = subprocess.run(command, env=setup.bench.environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert ended.returncode == 2
+    assert "made for task cartpole-positions" in ended.stderr
+
+
+def test_policy_that_sees_waits_for_the_picture_of_the_same_stamp(make_setup: Callable[[RunConfig], Setup]) -> None:
+    setup = make_setup(load_run("cartpole-image"))
+    path = write_bundle(setup.folder / "policy.onnx", make_bundle(setup.config, count=0.1))
+    setup.start("file", policy_file=str(path))
+    actions = [setup.bench.step(is_first=step == 0) for step in range(5)]
+    assert [value(action) for action in actions] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
+
+
+def test_fifty_swaps_of_a_large_bundle_at_100_hz_miss_no_stamp(make_setup: Callable[[RunConfig], Setup]) -> None:
+    config = load_run("cartpole", {"robot.control_rate_hz": 100.0})
+    setup = make_setup(config)
+    setup.start()
+    bench = setup.bench
+    large = make_bundle(config, count=0.001, layers=LARGE_LAYERS, version=FIRST_VERSION)
+    assert len(large) > 12e6
+    learner = [sys.executable, "-m", "tests.graph.bundle_sender", str(write_bundle(setup.folder / "large.onnx", large))]
+    with subprocess.Popen(learner, stdin=subprocess.PIPE, text=True, env=bench.environment) as sender:
+        assert sender.stdin is not None
+        print(FIRST_VERSION, file=sender.stdin, flush=True)
+        bench.until(lambda: bool(bench.announcements))
+        setup.drive_until_version(FIRST_VERSION)
+        stamps, sent = [bench.observe(is_first=True)], FIRST_VERSION
+        start_s = time.monotonic()
+        while sent < FIRST_VERSION + SWAPS or bench.newest_version() < sent:
+            assert time.monotonic() - start_s < SWAPPING_PATIENCE_S, f"only version {sent} so far"
+            if bench.newest_version() == sent:
+                sent += 1
+                print(sent, file=sender.stdin, flush=True)
+            next_s = start_s + len(stamps) * config.step_s
+            while (left_s := next_s - time.monotonic()) > 0:
+                bench.spin(left_s)
+            bench.apply(stamps[-1], 0.0)
+            stamps.append(bench.observe())
+        bench.until(lambda: stamps[-1] in bench.wishes)
+        sender.stdin.close()
+    versions = [bench.wishes[stamp].action.policy_version for stamp in stamps if stamp in bench.wishes]
+    assert len(versions) == len(stamps)
+    assert sorted(set(versions)) == list(range(FIRST_VERSION, FIRST_VERSION + SWAPS + 1))
+    delays_s = [bench.wishes[stamp].delay_s for stamp in stamps]
+    # Most steps fall into the sending, verifying or loading of a bundle, all on the processors of this machine.
+    assert np.median(delays_s) < config.step_s / 2

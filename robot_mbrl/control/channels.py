@@ -54,6 +54,7 @@ class Channel:
         self._positions: list[float] = []
         self._velocities: list[float] = []
         self._held: list[float] | None = None
+        self._may_begin = False
         self._checks = [OutgoingCheck(joint, of_position=self._of_position) for joint in config.joints]
         self._shapers: list[Shaper] = []
         if not self._of_position:
@@ -78,8 +79,7 @@ class Channel:
         self._positions = positions
         self.sensed_s = now_s
         faults = [fault for joint, x in zip(joints, positions, strict=True) if (fault := self._misplaced(joint, x))]
-        if self._of_position and not self._shapers and not faults:
-            self._shapers = [PositionShaper(joint, x) for joint, x in zip(joints, positions, strict=True)]
+        self._may_begin = self._of_position and not faults
         return "; ".join(faults)
 
     def _misplaced(self, joint: CommandJoint, position: float) -> str:
@@ -119,7 +119,7 @@ class Channel:
             The command; None while the positions to begin from are not known.
         """
         if not self._shapers:
-            return None
+            return self._begin()
         wished = [targets[joint.name] for joint in self.config.joints] if targets else self._stop_targets()
         values = []
         for index, (shaper, target) in enumerate(zip(self._shapers, wished, strict=True)):
@@ -140,7 +140,7 @@ class Channel:
     def go_home(self, home: Mapping[str, float], dt_s: float) -> Command | None:
         """The next command of a slow move of position-commanded joints to these positions."""
         if not self._shapers:
-            return None
+            return self._begin()
         values = [
             shaper.advance(home[joint.name], dt_s, HOME_SHARE * joint.max_rate)
             for shaper, joint in zip(self._shapers, self.config.joints, strict=True)
@@ -156,6 +156,14 @@ class Channel:
             return True
         pairs = zip(self.config.joints, self._positions, strict=False)
         return bool(self._positions) and all(abs(x - home[joint.name]) <= HOME_TOLERANCE for joint, x in pairs)
+
+    def _begin(self) -> Command | None:
+        """The first command of positions: where the joints are."""
+        if not self._may_begin:
+            return None
+        pairs = zip(self.config.joints, self._positions, strict=True)
+        self._shapers = [PositionShaper(joint, position) for joint, position in pairs]
+        return Command(self.config, tuple(self._positions))
 
     def fault(self, command: Command, dt_s: float) -> str:
         """What the final assertion has against a command; empty if nothing."""

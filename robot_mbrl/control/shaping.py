@@ -49,10 +49,12 @@ def braking_speed(distance: float, deceleration: float, reaction_s: float) -> fl
 
     Solves v·t + v²/(2·a) = d; without a reaction time, sqrt(2·a·d). Not positive distances give 0.
     """
-    if distance <= 0.0:
+    square = 2.0 * deceleration * distance
+    if square <= 0.0:
         return 0.0
     lost = deceleration * reaction_s
-    return math.sqrt(lost * lost + 2.0 * deceleration * distance) - lost
+    # The difference of root and `lost`, written so that it keeps its digits for small distances.
+    return square / (math.sqrt(lost * lost + square) + lost)
 
 
 class Shaper(Protocol):

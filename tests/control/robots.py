@@ -12,7 +12,7 @@ PERIOD_S = 0.05
 GUARD = {
     "command_rate_hz": 100.0,
     "action_deadline_s": 0.04,
-    "command_timeout_s": 0.1,
+    "command_timeout_s": 0.13,
     "recover_steps": 3,
     "safe_stop": "hold",
     "driver_timeout_s": None,

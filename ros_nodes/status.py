@@ -144,7 +144,9 @@ def message_class(name: str) -> Any | None:
 def show(report: dict[str, Any], console: Console) -> None:
     """Print a report for people."""
     console.print(f"domain {report['domain']}: {', '.join(report['nodes']) or 'no nodes'}", highlight=False)
-    table = Table("topic", "type", "from", "Hz", "last heard", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for heading in ("topic", "type", "from", "Hz", "last heard"):
+        table.add_column(heading, no_wrap=heading != "from")
     for topic in report["topics"]:
         rate = "–" if topic["rate_hz"] is None else f"{topic['rate_hz']:.1f}"
         age = "–" if topic["age_s"] is None else f"{topic['age_s']:.2f} s ago"

@@ -37,7 +37,9 @@ def run(args: argparse.Namespace) -> int:
     config, folder = open_run(args)
     if config.task.world is None:
         raise ConfigError(f"{config.task.name} exists in hardware only: start its nodes with the launch files")
-    options = Options(speed=args.speed, view=args.view, video=args.video, seed=config.seed)
+    # A resumed life goes on from other starts than those it has seen.
+    seed = config.seed + int(folder.read_summary().get("robot_steps", 0))
+    options = Options(speed=args.speed, view=args.view, video=args.video, seed=seed)
     demo = Demo(config, folder, options, Screen(Console(), args.quiet))
     with StopRequest() as stop:
         try:

@@ -38,6 +38,6 @@ def save_curve(
     axes.set(xlabel="minutes the robot has lived", ylabel="return of the episode", title=title)
     axes.grid(alpha=0.3)
     if axes.lines:
-        axes.legend(loc="best", frameon=False)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)
     FigureCanvasAgg(figure)
     figure.savefig(path)

@@ -1,0 +1,234 @@
+"""What is made of a driver's messages."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from robot_mbrl.config import RobotConfig
+from robot_mbrl.control.observing import Observer, Sensed, Stale, fit_picture
+from robot_mbrl.errors import MessageError
+from robot_mbrl.specs import ImageSpec
+from tests.control.robots import COMMANDS, GUARD, joint_state
+
+SOURCES = {
+    "joints": {"topic": "joint_states", "type": "sensor_msgs/msg/JointState", "max_age_s": 0.2},
+    "imu": {"topic": "imu", "type": "sensor_msgs/msg/Imu", "max_age_s": 0.1},
+    "wrench": {"topic": "ft", "type": "geometry_msgs/msg/WrenchStamped", "max_age_s": 0.1},
+    "odometry": {"topic": "odom", "type": "nav_msgs/msg/Odometry", "max_age_s": 0.5},
+    "camera": {"topic": "image_raw", "type": "sensor_msgs/msg/Image", "max_age_s": 0.3},
+}
+VECTORS = {
+    "arm": {
+        "source": "joints",
+        "elements": [
+            {"name": "elbow", "field": "position", "joint": "b"},
+            {"name": "elbow_sin", "field": "position", "joint": "b", "transform": "sin"},
+            {"name": "shoulder_velocity", "field": "velocity", "joint": "a"},
+        ],
+    },
+    "body": {
+        "source": "imu",
+        "elements": [
+            {"name": "roll", "field": "orientation", "transform": "roll"},
+            {"name": "pitch", "field": "orientation", "transform": "pitch"},
+            {"name": "yaw", "field": "orientation", "transform": "yaw"},
+            {"name": "spin", "field": "angular_velocity.z"},
+        ],
+    },
+    "hand": {"source": "wrench", "elements": [{"name": "force", "field": "wrench.force.z"}]},
+    "place": {"source": "odometry", "elements": [{"name": "x", "field": "pose.pose.position.x"}]},
+}
+
+
+def robot(*vectors: str) -> RobotConfig:
+    return RobotConfig.model_validate(
+        {
+            "name": "r",
+            "control_rate_hz": 20.0,
+            "sources": SOURCES,
+            "vectors": {name: VECTORS[name] for name in vectors},
+            "cameras": {"eye": {"source": "camera", "image": {"height": 8, "width": 8}}},
+            "commands": [COMMANDS["twist"]],
+            "guard": GUARD,
+        }
+    )
+
+
+def joints(**changes: Any) -> SimpleNamespace:
+    # More joints than wanted, in an order of the driver's own, with an effort that it does not measure.
+    fields = {"names": ["b", "c", "a"], "position": [0.5, 9.0, 0.1], "velocity": [5.0, 9.0, 1.0]} | changes
+    return joint_state(fields["names"], fields["position"], fields["velocity"], [math.nan] * 3)
+
+
+def imu(roll: float = 0.0, pitch: float = 0.0, yaw: float = 0.0, scale: float = 1.0) -> SimpleNamespace:
+    (sr, sp, sy), (cr, cp, cy) = np.sin(np.array([roll, pitch, yaw]) / 2), np.cos(np.array([roll, pitch, yaw]) / 2)
+    quaternion = SimpleNamespace(
+        x=scale * (sr * cp * cy - cr * sp * sy),
+        y=scale * (cr * sp * cy + sr * cp * sy),
+        z=scale * (cr * cp * sy - sr * sp * cy),
+        w=scale * (cr * cp * cy + sr * sp * sy),
+    )
+    return SimpleNamespace(orientation=quaternion, angular_velocity=SimpleNamespace(z=0.3))
+
+
+def image(picture: np.ndarray, encoding: str) -> SimpleNamespace:
+    height, width = picture.shape[:2]
+    return SimpleNamespace(
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=0,
+        step=picture.strides[0],
+        data=picture.tobytes(),
+    )
+
+
+def sensed(observer: Observer, now_s: float) -> Sensed:
+    result = observer.assemble(now_s)
+    assert isinstance(result, Sensed), result
+    return result
+
+
+def test_joints_are_read_by_name_and_transformed() -> None:
+    observer = Observer(robot("arm"))
+    observer.receive("joints", joints(), 1.0)
+    values = sensed(observer, 1.05).values
+    assert values == {"elbow": 0.5, "elbow_sin": pytest.approx(math.sin(0.5)), "shoulder_velocity": 1.0}
+    assert sensed(observer, 1.05).ages_s == {"joints": pytest.approx(0.05)}
+
+
+@pytest.mark.parametrize("angles", [(0.1, -0.2, 0.3), (-3.0, 1.5, 3.0), (0.0, math.pi / 2, 0.0)])
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_angles_are_read_from_quaternions(angles: tuple[float, float, float], scale: float) -> None:
+    observer = Observer(robot("body"))
+    observer.receive("imu", imu(*angles, scale=scale), 1.0)
+    values = sensed(observer, 1.0).values
+    assert [values[name] for name in ("roll", "pitch", "yaw")] == pytest.approx(angles, abs=1e-6)
+    assert values["spin"] == 0.3
+
+
+def test_nested_fields_are_read_by_path() -> None:
+    observer = Observer(robot("hand", "place"))
+    observer.receive("wrench", SimpleNamespace(wrench=SimpleNamespace(force=SimpleNamespace(z=-2.0))), 1.0)
+    position = SimpleNamespace(position=SimpleNamespace(x=4.0))
+    observer.receive("odometry", SimpleNamespace(pose=SimpleNamespace(pose=position)), 1.0)
+    assert sensed(observer, 1.0).values == {"force": -2.0, "x": 4.0}
+
+
+def test_source_that_was_never_heard_or_is_too_old_is_named() -> None:
+    observer = Observer(robot("arm", "body"))
+    observer.receive("joints", joints(), 1.0)
+    never = observer.assemble(1.0)
+    assert never == Stale("imu", math.inf)
+    assert "'imu' has sent nothing" in str(never)
+    observer.receive("imu", imu(), 1.0)
+    assert sensed(observer, 1.05).ages_s["imu"] == pytest.approx(0.05)
+    stale = observer.assemble(1.15)
+    assert isinstance(stale, Stale)
+    assert (stale.source, stale.age_s) == ("imu", pytest.approx(0.15))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_message_with_a_wanted_value_that_is_not_finite_is_refused_as_a_whole(bad: float) -> None:
+    observer = Observer(robot("arm"))
+    observer.receive("joints", joints(), 1.0)
+    with pytest.raises(MessageError, match="not finite"):
+        observer.receive("joints", joints(position=[bad, 0.0, 0.7]), 1.1)
+    with pytest.raises(MessageError, match="not finite"):
+        observer.receive("joints", joints(velocity=[]), 1.1)
+    assert sensed(observer, 1.1).values["elbow"] == 0.5
+    assert observer.newest_s("joints") == 1.0
+
+
+def test_quaternion_without_a_direction_is_refused() -> None:
+    with pytest.raises(MessageError, match="roll is not finite"):
+        Observer(robot("body")).receive("imu", imu(scale=0.0), 1.0)
+
+
+def test_joint_states_of_another_device_on_the_same_topic_are_ignored() -> None:
+    observer = Observer(robot("arm"))
+    observer.receive("joints", joint_state(["gripper"], [0.2]), 1.0)
+    assert isinstance(observer.assemble(1.0), Stale)
+
+
+def test_joint_state_that_lacks_a_joint_is_refused() -> None:
+    with pytest.raises(MessageError, match="'a' is not among"):
+        Observer(robot("arm")).receive("joints", joint_state(["b"], [0.2], [0.0]), 1.0)
+
+
+@pytest.mark.parametrize("path", ["angular_velocity.w", "angular_velocity"])
+def test_field_that_is_not_there_or_no_number_is_named(path: str) -> None:
+    raw = robot("body").model_dump()
+    raw["vectors"]["body"]["elements"] = [{"name": "spin", "field": path}]
+    with pytest.raises(MessageError, match=path):
+        Observer(RobotConfig.model_validate(raw)).receive("imu", imu(), 1.0)
+
+
+def test_every_message_must_be_newer_than_the_reset_and_cameras_may_be_excepted() -> None:
+    observer = Observer(robot("arm"), ["eye"])
+    observer.receive("joints", joints(), 2.0)
+    observer.receive("camera", image(np.zeros((8, 8, 3), np.uint8), "rgb8"), 1.9)
+    assert sensed(observer, 2.05).oldest_s == pytest.approx(1.9)
+    assert observer.current(2.0, cameras=False)
+    assert not observer.current(2.0, cameras=True)
+
+
+def test_cameras_are_resized_and_their_colours_ordered() -> None:
+    observer = Observer(robot("arm"), ["eye"])
+    blue = np.zeros((480, 640, 3), np.uint8)
+    blue[..., 0] = 200  # In a bgr8 picture.
+    observer.receive("camera", image(blue, "bgr8"), 1.0)
+    observer.receive("joints", joints(), 1.0)
+    picture = sensed(observer, 1.0).images["eye"]
+    assert picture.shape == (8, 8, 3)
+    assert picture.dtype == np.uint8
+    assert np.array_equal(picture[0, 0], [0, 0, 200])
+
+
+def test_compressed_pictures_are_decoded() -> None:
+    observer = Observer(robot("arm"), ["eye"])
+    red = np.zeros((48, 64, 3), np.uint8)
+    red[..., 2] = 250
+    data = cv2.imencode(".png", red)[1].tobytes()
+    observer.receive("camera", SimpleNamespace(format="png", data=data), 1.0)
+    observer.receive("joints", joints(), 1.0)
+    assert np.array_equal(sensed(observer, 1.0).images["eye"][3, 3], [250, 0, 0])
+    with pytest.raises(MessageError, match="cannot be decoded"):
+        observer.receive("camera", SimpleNamespace(format="png", data=data[:20]), 1.1)
+
+
+def test_only_observed_cameras_are_needed() -> None:
+    assert Observer(robot("arm")).sources == ("joints",)
+    assert Observer(robot("arm"), ["eye"]).sources == ("joints", "camera")
+
+
+def test_depths_are_never_averaged() -> None:
+    depths = np.full((16, 16, 1), 1000, np.uint16)
+    depths[::2] = 3000
+    small = fit_picture(depths, ImageSpec(height=8, width=8, encoding="16UC1"))
+    assert small.shape == (8, 8, 1)
+    assert small.dtype == np.uint16
+    assert set(np.unique(small)) <= {1000, 3000}
+
+
+def test_grey_pictures_become_coloured_but_depths_do_not() -> None:
+    spec = ImageSpec(height=8, width=8)
+    grey = fit_picture(np.full((8, 8, 1), 7, np.uint8), spec)
+    assert np.array_equal(grey, np.full((8, 8, 3), 7, np.uint8))
+    with pytest.raises(MessageError, match="cannot become rgb8"):
+        fit_picture(np.zeros((8, 8, 1), np.uint16), spec)
+
+
+def test_pictures_do_not_share_memory_with_the_message() -> None:
+    data = bytearray(np.zeros((8, 8, 3), np.uint8).tobytes())
+    message = image(np.zeros((8, 8, 3), np.uint8), "rgb8")
+    message.data = data
+    observer = Observer(robot("arm"), ["eye"])
+    observer.receive("joints", joints(), 1.0)
+    observer.receive("camera", message, 1.0)
+    data[:] = bytes([255]) * len(data)
+    assert sensed(observer, 1.0).images["eye"].max() == 0

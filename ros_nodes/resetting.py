@@ -51,6 +51,11 @@ class Resetting:
             self.message = f"waiting for service {self._client.srv_name}"
             self.next_s = time.monotonic()
 
+    def postpone(self, now_s: float) -> None:
+        """Ask a little later."""
+        if self.next_s is not None:
+            self.next_s = now_s + RETRY_S
+
     def pursue(self, now_s: float) -> None:
         """Ask, or ask again."""
         if self._client is None or self.next_s is None or now_s < self.next_s:

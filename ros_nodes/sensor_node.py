@@ -73,7 +73,9 @@ class SensorNode:
         grace_s = declare(
             node, "grace_s", 0.005, "how long a simulated tick waits for late readings, wall s", low=0.0, high=1.0
         )
-        lockstep = declare(node, "lockstep", False, "whether the simulator waits for every step: nothing is late then")
+        self._lockstep = lockstep = declare(
+            node, "lockstep", False, "whether the simulator waits for every step: nothing is late then"
+        )
         self._graces_s = {"grace_s": float("inf"), "slow_grace_s": SLOW_GRACE_S}
         if not lockstep:
             self._graces_s = {"grace_s": grace_s, "slow_grace_s": grace_s}
@@ -104,7 +106,10 @@ class SensorNode:
             self._last_ns = max(self._last_ns + 1, self.node.get_clock().now().nanoseconds)
             self._tick(self._last_ns, now_s)
         if self._episodes.phase is Phase.RESETTING:
-            self._resetting.pursue(now_s)
+            if self._lockstep and not self._is_heard():
+                self._resetting.postpone(now_s)
+            else:
+                self._resetting.pursue(now_s)
 
     def close(self) -> None:
         """Nothing is left to do: without observations, the guard stops the robot."""
@@ -197,8 +202,9 @@ class SensorNode:
             self._episodes.reset_done(time.monotonic())
             return
         reset_ns = int(answer) if answer.isdecimal() else self._ticks.now_ns
-        self._ticks.realign(reset_ns)
         self._episodes.reset_done(reset_ns / NANOSECONDS)
+        self._ticks.realign(reset_ns, time.monotonic())
+        self._tick_simulated()
 
     def _tick_simulated(self) -> None:
         def current(stamp_ns: int, *, cameras: bool = False) -> bool:
@@ -209,7 +215,7 @@ class SensorNode:
 
         stamp_ns = self._ticks.due(time.monotonic(), current, complete)
         if self._episodes.phase is Phase.RESETTING:
-            # Not taken: readings of the new start may overtake the answer to the reset, and must still count after it.
+            # Readings of the new start may overtake the answer to the reset; its ticks are realigned to them then.
             return
         if stamp_ns is not None and stamp_ns > self._last_ns:
             self._last_ns = stamp_ns
@@ -227,6 +233,17 @@ class SensorNode:
             self._publish(observation)
             if self._episodes.phase is Phase.RESETTING:
                 self._resetting.begin()
+
+    def _is_heard(self) -> bool:
+        """Whether guard and policy are there: nothing goes on in lockstep after an observation that they missed."""
+        node = self.node
+        listeners = node.get_subscriptions_info_by_topic(topics.OBSERVATION)
+        names = {(listener.node_namespace, listener.node_name) for listener in listeners}
+        for topic in (topics.ACTION, topics.APPLIED_ACTION):
+            answering = node.get_publishers_info_by_topic(topic)
+            if not answering or any((a.node_namespace, a.node_name) not in names for a in answering):
+                return False
+        return self._observations.get_subscription_count() >= len(listeners)
 
     def _publish(self, observation: Observation) -> None:
         for name, picture in observation.images.items():

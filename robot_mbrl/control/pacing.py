@@ -71,7 +71,7 @@ class SimulatedTicks:
         self._period_ns = period_ns
         self._grace_s, self._slow_grace_s = grace_s, slow_grace_s
         self._next_ns: int | None = None
-        self._after_ns = -1
+        self._after_ns = self._sensed_ns = -1
         self._reached_s = math.inf
         # Whether the pictures have been waited for in vain, so that only the other readings are.
         self._slow_waited = False
@@ -82,15 +82,20 @@ class SimulatedTicks:
         deadline_s = self._reached_s + (self._grace_s if self._slow_waited else min(self._grace_s, self._slow_grace_s))
         return deadline_s if math.isfinite(deadline_s) else None
 
-    def realign(self, after_ns: int) -> None:
-        """Let the first reading stamped after `after_ns` set the phase anew."""
+    def realign(self, after_ns: int, now_s: float) -> None:
+        """Let the first reading stamped after `after_ns` set the phase anew, or the newest if it has overtaken this."""
         self._next_ns, self._after_ns = None, after_ns
         self._reached_s, self._slow_waited = math.inf, False
+        self._begin(self._sensed_ns, now_s)
 
     def sensed(self, stamp_ns: int, now_s: float) -> None:
         """Note a reading's stamp."""
         if self._next_ns is not None and stamp_ns > self._next_ns + LEAP_NS:
-            self.realign(self.now_ns)
+            self.realign(self.now_ns, now_s)
+        self._sensed_ns = max(self._sensed_ns, stamp_ns)
+        self._begin(stamp_ns, now_s)
+
+    def _begin(self, stamp_ns: int, now_s: float) -> None:
         if self._next_ns is None and stamp_ns > self._after_ns:
             self._next_ns = stamp_ns
         self.passed(stamp_ns, now_s)

@@ -115,10 +115,20 @@ def test_simulated_time_that_ran_ahead_skips_ticks() -> None:
 def test_realigned_ticks_begin_with_the_first_reading_after() -> None:
     bench = Bench()
     bench.sense(0)
-    bench.ticks.realign(round(1.2 * PERIOD_NS))
+    bench.ticks.realign(round(1.2 * PERIOD_NS), bench.now_s)
     assert bench.sense(1.2) == []
     assert bench.sense(1.7) == [1.7]
     assert bench.sense(2.7) == [2.7]
+
+
+def test_reading_that_overtook_the_realignment_counts() -> None:
+    bench = Bench(lockstep=True)
+    bench.sense(0)
+    bench.joints = bench.pictures = round(1.3 * PERIOD_NS)
+    bench.ticks.sensed(bench.joints, bench.now_s)
+    bench.ticks.realign(round(1.2 * PERIOD_NS), bench.now_s)
+    assert bench.take() == [1.3]
+    assert bench.sense(2.3) == [2.3]
 
 
 def test_simulator_started_anew_sets_its_own_phase() -> None:

@@ -1,0 +1,239 @@
+"""The sensor node as a process: what it observes of a driver that the test plays, on real and on simulated time."""
+
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image, JointState
+from std_srvs.srv import Trigger
+
+from robot_mbrl import messages, topics
+from robot_mbrl.config import load_run, save_run
+from robot_mbrl.messages import NANOSECONDS
+from robot_mbrl.specs import Mode, Source
+from robot_mbrl.steps import Action, Observation, StepKey
+from ros_nodes import qos
+from tests.graph.graph import Graph
+
+SENSOR = "ros_nodes.sensor_node"
+START_NS = 1_700_000_000 * NANOSECONDS
+PERIOD_NS = 50_000_000
+STEPS = 5
+
+
+class Driver:
+    """A cart-pole's driver and clock, and its guard and policy."""
+
+    def __init__(self, graph: Graph, folder: Path, task: str = "cartpole", **settings: Any) -> None:
+        self.graph = graph
+        self.config = load_run(task, {"task.episode_steps": STEPS, **{f"task.{k}": v for k, v in settings.items()}})
+        self.config_file = folder / "config.yaml"
+        save_run(self.config, self.config_file)
+        self.position = 0.0
+        self.silent = False
+        self.clock_ns = START_NS
+        self.resets: list[int] = []
+        self.observations = graph.collect(JointState, topics.OBSERVATION, qos.STEPS)
+        self.pictures = graph.collect(Image, topics.image("camera"), qos.IMAGES)
+        self.health = graph.collect(DiagnosticArray, topics.DIAGNOSTICS, qos.EVENTS)
+        self._joints = graph.publisher(JointState, "joint_states", qos.STEPS)
+        self._camera = graph.publisher(Image, "camera/image_raw", qos.IMAGES)
+        self._clocks = graph.publisher(Clock, "/clock", qos.EVENTS)
+        # In lockstep, nothing begins before guard and policy are there.
+        graph.publisher(JointState, topics.ACTION, qos.ACTION)
+        self._applied = graph.publisher(JointState, topics.APPLIED_ACTION, qos.STEPS)
+        self.feedback = graph.publisher(JointState, topics.FEEDBACK, qos.EVENTS)
+
+    def start(self, **parameters: Any) -> None:
+        """Start the node and wait until it hears the joints."""
+        self.graph.start(SENSOR, config=str(self.config_file), **parameters)
+        self.graph.until(lambda: self._joints.get_subscription_count() == 1)
+
+    def offer_reset(self) -> None:
+        """A simulator's reset: it takes no simulated time, and the answer names the time it has."""
+
+        def reset(request: Any, response: Any) -> Any:
+            self.resets.append(self.clock_ns)
+            self.position = 0.0
+            response.success, response.message = True, str(self.clock_ns)
+            return response
+
+        self.graph.node.create_service(Trigger, topics.RESET, reset)
+
+    def measure(self) -> None:
+        if not self.silent:
+            message = JointState(name=["hinge", "slider"])
+            messages.write_stamp(message.header.stamp, self.clock_ns)
+            message.position, message.velocity = array("d", [3.1, self.position]), array("d", [0.0, 0.0])
+            self._joints.publish(message)
+
+    def see(self) -> None:
+        """A grey picture whose brightness tells the time."""
+        message = Image()
+        brightness = (self.clock_ns - START_NS) // PERIOD_NS % 256
+        messages.write_image(message, StepKey("camera", self.clock_ns), np.full((32, 32, 3), brightness, np.uint8))
+        self._camera.publish(message)
+
+    def step(self, *, picture: bool = False) -> Observation:
+        """One control period of a simulator in lockstep; returns what was observed."""
+        self.clock_ns += PERIOD_NS
+        self.position += 0.1
+        count = len(self.observations)
+        self.measure()
+        if picture:
+            self.see()
+        self._clocks.publish(Clock(clock=messages_time(self.clock_ns)))
+        self.graph.until(lambda: len(self.observations) > count)
+        observation = messages.read_observation(self.observations[-1])
+        self.apply(observation)
+        return observation
+
+    def apply(self, observation: Observation, source: Source = Source.POLICY) -> None:
+        message = JointState()
+        action = Action(observation.key, self.config.action_spec().null(), source)
+        messages.write_action(message, action, self.config.action_spec())
+        self._applied.publish(message)
+
+    def lived(self) -> list[Observation]:
+        return [messages.read_observation(message) for message in self.observations]
+
+    def report(self, accept: Callable[[Any], bool]) -> Any:
+        """The next report of its health that is as expected."""
+        del self.health[:]
+        self.graph.until(lambda: any(accept(array.status[0]) for array in self.health))
+        return next(array.status[0] for array in self.health if accept(array.status[0]))
+
+
+def messages_time(stamp_ns: int) -> Any:
+    clock = Clock()
+    messages.write_stamp(clock.clock, stamp_ns)
+    return clock.clock
+
+
+def set_mode(graph: Graph, mode: str) -> bool:
+    client = graph.node.create_client(SetParameters, "sensor/set_parameters")
+    graph.until(client.service_is_ready)
+    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=mode)
+    answer = client.call_async(SetParameters.Request(parameters=[Parameter(name="mode", value=value)]))
+    graph.until(answer.done)
+    return bool(answer.result().results[0].successful)
+
+
+def test_real_robot_is_observed_at_its_control_rate(graph: Graph, tmp_path: Path) -> None:
+    driver = Driver(graph, tmp_path, reset="none")
+    graph.every(0.01, driver.measure)
+    driver.start()
+    graph.until(lambda: len(driver.observations) > 40)
+    lived = driver.lived()[10:]
+    gaps_s = np.diff([o.key.stamp_ns for o in lived]) / NANOSECONDS
+    assert np.median(gaps_s) == pytest.approx(driver.config.step_s, abs=0.005)
+    assert len({o.key.session for o in lived}) == 1
+    assert all(0.0 <= o.ages_s["joints"] <= driver.config.robot.sources["joints"].max_age_s for o in lived)
+    assert set(lived[0].values) == {"cart_position", "pole_cos", "pole_sin", "cart_velocity", "pole_velocity"}
+
+
+def test_silent_driver_is_not_observed_and_named(graph: Graph, tmp_path: Path) -> None:
+    driver = Driver(graph, tmp_path, reset="none")
+    graph.every(0.01, driver.measure)
+    driver.start()
+    graph.until(lambda: driver.observations)
+    driver.silent = True
+    report = driver.report(lambda status: "stale" in status.message)
+    assert "'joints'" in report.message
+    count = len(driver.observations)
+    graph.serve(0.3)
+    assert len(driver.observations) == count
+    driver.silent = False
+    graph.until(lambda: len(driver.observations) > count)
+
+
+def test_person_starts_the_episode_of_a_task_that_needs_one(graph: Graph, tmp_path: Path) -> None:
+    driver = Driver(graph, tmp_path, reset="human")
+    graph.every(0.01, driver.measure)
+    driver.start()
+    driver.report(lambda status: "person" in status.message)
+    assert driver.observations == []
+    assert graph.call(Trigger, "sensor/start_episode").success
+    graph.until(lambda: driver.observations and driver.lived()[-1].is_last)
+    count = len(driver.observations)
+    assert count == STEPS + 1
+    graph.serve(0.3)
+    assert len(driver.observations) == count
+    assert graph.call(Trigger, "sensor/start_episode").success
+    graph.until(lambda: len(driver.observations) > count)
+    assert driver.lived()[count].is_first
+
+
+def test_lockstep_observes_each_step_once_under_the_simulators_own_stamps(graph: Graph, tmp_path: Path) -> None:
+    driver = Driver(graph, tmp_path)
+    driver.offer_reset()
+    driver.start(use_sim_time=True, lockstep=True)
+    graph.until(lambda: driver.resets)
+    lived = [driver.step() for _ in range(STEPS + 1)]
+    assert [o.key.stamp_ns for o in lived] == [START_NS + k * PERIOD_NS for k in range(1, STEPS + 2)]
+    assert [o.values["cart_position"] for o in lived] == pytest.approx([0.1 * k for k in range(1, STEPS + 2)])
+    assert [o.is_first for o in lived] == [True] + STEPS * [False]
+    assert [o.is_last for o in lived] == STEPS * [False] + [True]
+    assert {age for o in lived for age in o.ages_s.values()} == {0.0}
+    # The simulator is reset, and the next episode begins with its new start.
+    graph.until(lambda: len(driver.resets) == 2)
+    first = driver.step()
+    assert first.is_first
+    assert first.values["cart_position"] == pytest.approx(0.1)
+
+
+def test_beginning_of_a_stop_ends_the_episode(graph: Graph, tmp_path: Path) -> None:
+    driver = Driver(graph, tmp_path)
+    driver.offer_reset()
+    driver.start(use_sim_time=True, lockstep=True)
+    graph.until(lambda: driver.resets)
+    driver.step()
+    stopped = driver.step()
+    driver.apply(stopped, Source.STOP)
+    graph.serve(0.1)
+    last = driver.step()
+    assert last.is_last
+    assert not last.is_terminal
+    graph.until(lambda: len(driver.resets) == 2)
+
+
+def test_labels_and_modes_reach_the_steps(graph: Graph, tmp_path: Path) -> None:
+    driver = Driver(graph, tmp_path)
+    driver.offer_reset()
+    driver.start(use_sim_time=True, lockstep=True, mode="evaluate")
+    graph.until(lambda: driver.resets)
+    driver.step()
+    plain = driver.step()
+    assert plain.mode is Mode.EVALUATE
+    assert not set_mode(graph, "play")
+    assert set_mode(graph, "train")
+    label = JointState(name=["reward", "failure"], position=array("d", [10.0, 1.0]))
+    driver.feedback.publish(label)
+    graph.serve(0.1)
+    labelled = driver.step()
+    assert labelled.reward == pytest.approx(plain.reward + 10.0, abs=0.1)
+    assert labelled.is_terminal
+    assert labelled.mode is Mode.EVALUATE
+    graph.until(lambda: len(driver.resets) == 2)
+    assert driver.step().mode is Mode.EXPLORE
+
+
+def test_pictures_have_the_stamp_and_the_time_of_their_observation(graph: Graph, tmp_path: Path) -> None:
+    driver = Driver(graph, tmp_path, task="cartpole-image")
+    driver.offer_reset()
+    driver.start(use_sim_time=True, lockstep=True)
+    graph.until(lambda: driver.resets and driver._camera.get_subscription_count() == 1)
+    lived = [driver.step(picture=True) for _ in range(STEPS)]
+    graph.until(lambda: len(driver.pictures) == STEPS)
+    for index, (observation, message) in enumerate(zip(lived, driver.pictures, strict=True), start=1):
+        assert messages.read_key(message) == observation.key
+        picture = messages.read_image(message)
+        assert picture.shape == driver.config.observation_spec().images["camera"].shape
+        assert set(np.unique(picture)) == {index}

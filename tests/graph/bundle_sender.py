@@ -1,13 +1,13 @@
-"""A learner's hand: publishes versions of a bundle from a process of its own, as a learner does.
+"""A learner's hand: sends versions of a bundle, each as soon as the one before drives, from a process of its own."""
 
-Call with the bundle's path; each line on standard input is a version of as many digits as the bundle's own.
-"""
-
-import json
-import sys
+import contextlib
 from pathlib import Path
+from typing import Any
 
 import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
 from std_msgs.msg import MultiArrayDimension, UInt8MultiArray
 
 from robot_mbrl import messages, topics
@@ -15,19 +15,37 @@ from robot_mbrl.control.bundle_file import read_bundle
 from ros_nodes import qos
 
 
-def main() -> None:
-    """Publish each version that is asked for, until the input ends."""
-    path = Path(sys.argv[1])
-    data, own = path.read_bytes(), read_bundle(path).metadata.version
-    rclpy.init()
-    publisher = rclpy.create_node("bundle_sender").create_publisher(UInt8MultiArray, topics.POLICY, qos.LATCHED)
-    for line in sys.stdin:
+class BundleSender:
+    """Parameters: `bundle`, the path of a bundle; `last`, the last version to send, of as many digits as its own."""
+
+    def __init__(self) -> None:
+        self.node = node = Node("bundle_sender")
+        path = Path(node.declare_parameter("bundle", "").value)
+        self._last = node.declare_parameter("last", 0).value
+        self._data, self._own = path.read_bytes(), read_bundle(path).metadata.version
+        self._sent = self._own
+        self._publisher = node.create_publisher(UInt8MultiArray, topics.POLICY, qos.LATCHED)
+        node.create_subscription(JointState, topics.ACTION, self._on_action, qos.EVENTS)
+        self._send()
+
+    def _on_action(self, message: Any) -> None:
+        if messages.read_named(message)[topics.POLICY_VERSION] == self._sent < self._last:
+            self._sent += 1
+            self._send()
+
+    def _send(self) -> None:
         # A change of equal length leaves the file's structure as it is.
-        version = data.replace(*(f'"version":{json.dumps(number)},'.encode() for number in (own, int(line))))
+        data = self._data.replace(f'"version":{self._own},'.encode(), f'"version":{self._sent},'.encode())
         message = UInt8MultiArray()
-        messages.write_bundle(message, MultiArrayDimension(), version)
-        publisher.publish(message)
-    rclpy.shutdown()
+        messages.write_bundle(message, MultiArrayDimension(), data)
+        self._publisher.publish(message)
+
+
+def main() -> None:
+    """Send until interrupted."""
+    rclpy.init()
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+        rclpy.spin(BundleSender().node)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """Policy and bundle nodes as processes over real DDS: what drives the robot, and what may change that."""
 
-import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +10,14 @@ import numpy as np
 import pytest
 
 from robot_mbrl.config import RunConfig, load_run, save_run
-from robot_mbrl.runs.environment import node_environment
 from robot_mbrl.specs import Mode, Source
 from tests.bundles import make_bundle, write_bundle
-from tests.graph.policy_bench import PATIENCE_S, RobotBench
+from tests.graph.graph import PATIENCE_S, Graph
+from tests.graph.policy_bench import BUNDLE_NODE, POLICY_NODE, RobotBench
 
 SWAPS = 50
 FIRST_VERSION = 100
-SWAPPING_PATIENCE_S = 60.0
+SWAPPING_PATIENCE_S = 90.0
 LARGE_LAYERS = 12
 """Makes a bundle of 12 MB."""
 
@@ -27,72 +25,44 @@ LARGE_LAYERS = 12
 class Setup:
     """A bench with the folders and parameters of one run."""
 
-    def __init__(self, folder: Path, config: RunConfig, environment: dict[str, str]) -> None:
-        self.folder, self.config = folder, config
-        self.bench = RobotBench(config, environment)
+    def __init__(self, folder: Path, config: RunConfig, graph: Graph) -> None:
+        self.folder, self.config, self.graph = folder, config, graph
+        self.bench = RobotBench(graph, config)
         self._config_file = folder / "config.yaml"
         save_run(config, self._config_file)
 
     def start(self, start_policy: str = "cached", *, policy_file: str = "", **bundle_parameters: Any) -> None:
         """Start both nodes, or with a policy file only the policy's, and wait until they are connected."""
         config = str(self._config_file)
-        nodes = {"policy": {"config": config, "start_policy": start_policy, "policy_file": policy_file}}
+        nodes = {POLICY_NODE: {"config": config, "start_policy": start_policy, "policy_file": policy_file}}
         if not policy_file:
-            nodes["bundle"] = {"config": config, "store": str(self.folder / "bundles"), **bundle_parameters}
-        self.bench.start_all(nodes)
+            nodes[BUNDLE_NODE] = {"config": config, "store": str(self.folder / "bundles"), **bundle_parameters}
+        self.bench.start(nodes)
 
     def reboot(self, start_policy: str = "cached") -> None:
         """Lose power, and start both nodes again."""
-        self.bench.kill("bundle")
-        self.bench.kill("policy")
+        self.graph.kill(BUNDLE_NODE)
+        self.graph.kill(POLICY_NODE)
         self.start(start_policy)
 
     def send(self, data: bytes) -> None:
         """Send a bundle and wait until it drives."""
         announced = len(self.bench.announcements)
         self.bench.send_bundle(data)
-        self.bench.until(lambda: len(self.bench.announcements) > announced)
-        self.drive_until_version(self.bench.announcements[-1]["version"])
+        self.graph.until(lambda: len(self.bench.announcements) > announced)
+        self.bench.drive_until_version(self.bench.announcements[-1]["version"])
 
     def send_bad(self, data: bytes) -> str:
         """Send a bundle and wait until it is refused; returns the reason."""
         refused = self.bench.health["bundle"]["refused"]
         self.bench.send_bundle(data)
-        self.bench.until(lambda: self.bench.health["bundle"]["refused"] != refused)
+        self.graph.until(lambda: self.bench.health["bundle"]["refused"] != refused)
         return self.bench.health["bundle"]["last_refusal"]
 
-    def drive_until_version(self, version: int) -> None:
-        """Live short episodes until a wish comes from this version."""
-        for _ in range(500):
-            stamp_ns = self.bench.observe(is_first=True)
-            deadline_s = time.monotonic() + self.config.step_s
-            while stamp_ns not in self.bench.wishes and time.monotonic() < deadline_s:
-                self.bench.spin(self.config.step_s / 4)
-            wish = self.bench.wishes.get(stamp_ns)
-            if wish is not None and wish.action.policy_version == version:
-                return
-        pytest.fail(f"version {version} never drove; health: {self.bench.health}")
-
 
 @pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    environment = node_environment(os.environ)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    return environment
-
-
-@pytest.fixture
-def make_setup(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[[RunConfig], Setup]]:
-    setups: list[Setup] = []
-
-    def make(config: RunConfig) -> Setup:
-        setups.append(Setup(tmp_path, config, environment))
-        return setups[-1]
-
-    yield make
-    for setup in setups:
-        setup.bench.close()
+def make_setup(tmp_path: Path, graph: Graph) -> Callable[[RunConfig], Setup]:
+    return lambda config: Setup(tmp_path, config, graph)
 
 
 @pytest.fixture
@@ -131,7 +101,7 @@ def test_bad_bundles_are_refused_and_the_old_one_goes_on(setup: Setup) -> None:
     setup.start()
     bench, config = setup.bench, setup.config
     setup.send(make_bundle(config, version=1, bias=0.25))
-    bench.until(lambda: "bundle" in bench.health)
+    setup.graph.until(lambda: "bundle" in bench.health)
     good = make_bundle(config, version=2, bias=0.5)
     refusals = {
         "corrupted": (good[: len(good) // 2], "cannot open it"),
@@ -146,7 +116,7 @@ def test_bad_bundles_are_refused_and_the_old_one_goes_on(setup: Setup) -> None:
         assert (action.policy_version, value(action)) == (1, pytest.approx(0.25)), case
     setup.send(good)
     assert value(bench.step(is_first=True)) == pytest.approx(0.5)
-    bench.until(lambda: bench.health["bundle"]["last_refusal"] == "")
+    setup.graph.until(lambda: bench.health["bundle"]["last_refusal"] == "")
 
 
 def test_new_learner_is_followed_where_that_is_allowed(setup: Setup) -> None:
@@ -162,12 +132,12 @@ def test_cached_bundle_drives_after_a_reboot_without_a_learner(setup: Setup) -> 
     setup.send(make_bundle(setup.config, version=2, bias=0.2))
     bench.forget_bundle()
     setup.reboot()
-    setup.drive_until_version(2)
+    bench.drive_until_version(2)
     assert value(bench.step(is_first=True)) == pytest.approx(0.2)
     newest = max((setup.folder / "bundles").iterdir())
     newest.write_bytes(newest.read_bytes()[:-100])
     setup.reboot()
-    setup.drive_until_version(1)
+    bench.drive_until_version(1)
 
 
 def test_random_start_holds_each_draw_and_yields_to_the_first_bundle(setup: Setup) -> None:
@@ -189,9 +159,9 @@ def test_hold_start_wishes_nothing_until_the_learner_sends_a_bundle(setup: Setup
     setup.send(make_bundle(setup.config, version=1))
     bench.forget_bundle()
     setup.reboot("hold")
-    bench.until(lambda: len(bench.announcements) == 2)
+    setup.graph.until(lambda: len(bench.announcements) == 2)
     stamps = [bench.observe(is_first=True)]
-    bench.until(lambda: "policy" in bench.health)
+    setup.graph.until(lambda: "policy" in bench.health)
     stamps.append(bench.observe())
     setup.send(make_bundle(setup.config, version=2))
     assert not bench.wishes.keys() & set(stamps)
@@ -204,11 +174,13 @@ def test_policy_file_drives_without_a_bundle_node(setup: Setup) -> None:
     assert (action.policy_version, value(action)) == (5, pytest.approx(0.3))
 
 
-def test_policy_file_that_does_not_fit_ends_the_node_with_a_message(setup: Setup) -> None:
-    path = write_bundle(setup.folder / "policy.onnx", make_bundle(load_run("cartpole-positions")))
+def test_policy_file_that_does_not_fit_ends_the_node_with_a_message(
+    tmp_path: Path, graph_environment: dict[str, str]
+) -> None:
+    path = write_bundle(tmp_path / "policy.onnx", make_bundle(load_run("cartpole-positions")))
     command = [sys.executable, "-m", "ros_nodes.policy_node", "--ros-args", "-p", "config:=cartpole"]
     command += ["-p", "start_policy:=file", "-p", f"policy_file:={path}"]
-    ended = subprocess.run(command, env=setup.bench.environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    ended = subprocess.run(command, env=graph_environment, capture_output=True, text=True, timeout=PATIENCE_S)
     assert ended.returncode == 2
     assert "made for task cartpole-positions" in ended.stderr
 
@@ -228,29 +200,23 @@ def test_fifty_swaps_of_a_large_bundle_at_100_hz_miss_no_stamp(make_setup: Calla
     bench = setup.bench
     large = make_bundle(config, count=0.001, layers=LARGE_LAYERS, version=FIRST_VERSION)
     assert len(large) > 12e6
-    learner = [sys.executable, "-m", "tests.graph.bundle_sender", str(write_bundle(setup.folder / "large.onnx", large))]
-    with subprocess.Popen(learner, stdin=subprocess.PIPE, text=True, env=bench.environment) as sender:
-        assert sender.stdin is not None
-        print(FIRST_VERSION, file=sender.stdin, flush=True)
-        bench.until(lambda: bool(bench.announcements))
-        setup.drive_until_version(FIRST_VERSION)
-        stamps, sent = [bench.observe(is_first=True)], FIRST_VERSION
-        start_s = time.monotonic()
-        while sent < FIRST_VERSION + SWAPS or bench.newest_version() < sent:
-            assert time.monotonic() - start_s < SWAPPING_PATIENCE_S, f"only version {sent} so far"
-            if bench.newest_version() == sent:
-                sent += 1
-                print(sent, file=sender.stdin, flush=True)
-            next_s = start_s + len(stamps) * config.step_s
-            while (left_s := next_s - time.monotonic()) > 0:
-                bench.spin(left_s)
-            bench.apply(stamps[-1], 0.0)
-            stamps.append(bench.observe())
-        bench.until(lambda: stamps[-1] in bench.wishes)
-        sender.stdin.close()
-    versions = [bench.wishes[stamp].action.policy_version for stamp in stamps if stamp in bench.wishes]
-    assert len(versions) == len(stamps)
-    assert sorted(set(versions)) == list(range(FIRST_VERSION, FIRST_VERSION + SWAPS + 1))
-    delays_s = [bench.wishes[stamp].delay_s for stamp in stamps]
+    last = FIRST_VERSION + SWAPS
+    sent = str(write_bundle(setup.folder / "large.onnx", large))
+    setup.graph.start("tests.graph.bundle_sender", bundle=sent, last=last)
+    setup.graph.until(lambda: bool(bench.announcements))
+    bench.drive_until_version(FIRST_VERSION)
+    stamps = [bench.observe(is_first=True)]
+
+    def live() -> None:
+        bench.apply(stamps[-1], 0.0)
+        stamps.append(bench.observe())
+
+    live_regularly = setup.graph.node.create_timer(config.step_s, live)
+    setup.graph.until(lambda: last in bench.versions, SWAPPING_PATIENCE_S)
+    live_regularly.cancel()
+    setup.graph.until(lambda: stamps[-1] in bench.wishes)
+    missing = [stamp for stamp in stamps if stamp not in bench.wishes]
+    assert not missing
+    assert bench.versions == set(range(FIRST_VERSION, last + 1))
     # Most steps fall into the sending, verifying or loading of a bundle, all on the processors of this machine.
-    assert np.median(delays_s) < config.step_s / 2
+    assert np.median([bench.wishes[stamp].delay_s for stamp in stamps]) < config.step_s / 2

@@ -17,6 +17,7 @@ from robot_mbrl.runs.curve import save_curve
 from robot_mbrl.runs.environment import JOINING, node_environment
 from robot_mbrl.runs.folder import RunFolder, write_json
 from robot_mbrl.runs.metrics import read_metrics
+from robot_mbrl.runs.progress import number
 from robot_mbrl.runs.record import RunRecord, evaluation
 from robot_mbrl.runs.scenario import Options, scenario
 from robot_mbrl.runs.supervisor import StopRequest
@@ -68,7 +69,8 @@ class Demo:
         self._options = options
         self._screen = screen
         self._environment = node_environment(os.environ)
-        before = folder.read_summary()
+        before, record = folder.read_summary(), RunRecord()
+        record.take(read_metrics(folder.metrics))
         self._lived_s: float = before.get("wall_s", 0.0)
         self._summary: dict[str, Any] = {
             "task": config.task.name,
@@ -76,6 +78,8 @@ class Demo:
             "speed": options.speed,
             "evaluation": {"episodes": 0, "solved": 0, "mean_return": None},
             "expert_return": before.get("expert_return"),
+            "wall_s": self._lived_s,
+            **record.summary(),
         }
         joining = " ".join(f"{name}={self._environment[name]}" for name in JOINING)
         screen.say(f"run folder: {folder.path}\njoin from another terminal: robot-mbrl status, or export {joining}")
@@ -134,12 +138,12 @@ class Demo:
     def tell(self, *, interrupted: bool) -> None:
         """Print the verdict."""
         verdict, summary = self._summary["evaluation"], self._summary
-        lines = [f"lived {summary.get('robot_steps', 0)} steps in {summary.get('wall_s', 0.0) / 60:.1f} minutes"]
+        lines = [f"lived {summary['robot_steps']} steps in {summary['wall_s'] / 60:.1f} minutes"]
         if verdict["episodes"]:
             lines.append(
                 f"the frozen policy solved {verdict['solved']} of {verdict['episodes']} episodes from starts it never "
-                f"trained on; mean return {verdict['mean_return']:.1f}, the scripted expert's "
-                f"{summary['expert_return']:.1f}"
+                f"trained on; mean return {number(verdict['mean_return'])}, the scripted expert's "
+                f"{number(summary['expert_return'])}"
             )
         elif not interrupted:
             lines.append("no policy was exported yet: run it for longer")

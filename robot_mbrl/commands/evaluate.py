@@ -15,6 +15,7 @@ from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.environment import node_environment
 from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.progress import number
 from robot_mbrl.runs.record import evaluation
 from robot_mbrl.runs.scenario import Options
 from robot_mbrl.runs.supervisor import StopRequest
@@ -71,4 +72,4 @@ def _print_plainly(verdict: dict[str, Any]) -> None:
         print("no episode was finished")
         return
     print(f"solved {verdict['solved']} of {verdict['episodes']} episodes")
-    print(f"mean return {verdict['mean_return']:.1f}, the scripted expert's {verdict['expert_return']:.1f}")
+    print(f"mean return {number(verdict['mean_return'])}, the scripted expert's {number(verdict['expert_return'])}")

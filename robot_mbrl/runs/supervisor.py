@@ -163,7 +163,8 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 # Out of the terminal's process group: Ctrl-C reaches the supervisor, which stops the nodes in order.
-                start_new_session=True,
+                # Not out of its session: between sessions, Linux's autogroups make niceness meaningless.
+                process_group=0,
                 preexec_fn=_child_setup(spec.niceness),
             )
         child.pidfd = os.pidfd_open(child.process.pid)

@@ -74,6 +74,15 @@ def test_nodes_are_asked_by_sigint_and_what_they_print_is_kept(tmp_path: Path, e
     assert f"closed by SIGINT, nice {min(nice, 19)}" in (tmp_path / "logs" / "policy.log").read_text()
 
 
+def test_nodes_share_a_session_for_their_niceness_to_count_but_hear_no_ctrl_c(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with Supervisor([node(tmp_path)], RunFolder(tmp_path), environment):
+        pid = alive_pid(tmp_path)
+        assert os.getsid(pid) == os.getsid(0)
+        assert os.getpgid(pid) != os.getpgid(0)
+
+
 def test_a_killed_node_is_restarted_and_counted(tmp_path: Path, environment: dict[str, str]) -> None:
     folder = RunFolder(tmp_path)
     with Supervisor([node(tmp_path)], folder, environment) as supervisor:

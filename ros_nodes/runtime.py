@@ -79,17 +79,20 @@ def run(build: Callable[[], ManagedNode], args: Sequence[str] | None = None, *, 
         priority: SCHED_FIFO priority to ask for; 0 leaves the scheduler alone.
     """
     stop = False
+    managed: ManagedNode | None = None
 
     def request_stop(signum: int, frame: object) -> None:
         nonlocal stop
         stop = True
+        if managed is None:
+            # Starting may take long, and there is nothing yet that would have to be closed.
+            raise SystemExit(0)
 
     signal.signal(signal.SIGINT, request_stop)
     signal.signal(signal.SIGTERM, request_stop)
     # Before DDS starts its threads, which inherit the priority: a message is read only once they have run.
     refusal = _ask_for_fifo(priority) if priority else None
     rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
-    managed: ManagedNode | None = None
     try:
         managed = build()
         if refusal is not None:

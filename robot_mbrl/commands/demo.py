@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -86,16 +85,16 @@ class Demo:
 
     def learn(self, duration_s: float, stop: StopRequest) -> None:
         """Let robot and learner live together."""
-        written_s = 0.0
+        written_s = lived_s = 0.0
 
         def on_update(record: RunRecord, elapsed_s: float) -> bool:
-            nonlocal written_s
+            nonlocal written_s, lived_s
+            lived_s = elapsed_s
             if elapsed_s - written_s >= SUMMARY_PERIOD_S:
                 written_s = elapsed_s
                 self._write(record, elapsed_s)
             return elapsed_s >= duration_s
 
-        started_s = time.monotonic()
         record, restarts = follow(
             scenario("demo", self._config, self._folder.path, self._options),
             self._folder,
@@ -108,7 +107,7 @@ class Demo:
             on_update=on_update,
         )
         self._summary["restarts"] = restarts
-        self._write(record, min(time.monotonic() - started_s, duration_s))
+        self._write(record, lived_s)
 
     def judge(self, stop: StopRequest) -> None:
         """Let the exported policy drive, frozen, from starts it has never seen."""

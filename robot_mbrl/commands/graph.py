@@ -74,5 +74,6 @@ def follow(
             record.take(tail.new())
             progress.update(record)
             done = on_update(record, progress.elapsed_s)
+        screen.say("stopping the nodes")
     record.take(tail.new())
     return record, supervisor.restarts

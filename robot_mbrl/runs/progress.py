@@ -138,15 +138,15 @@ def _rows(record: RunRecord, elapsed_s: float, duration_s: float) -> list[tuple[
     reasons = ", ".join(f"{name} {count}" for name, count in record.interventions.items())
     return [
         ("time", f"{clock(elapsed_s)} of {clock(duration_s)}, {clock(duration_s - elapsed_s)} left"),
-        ("robot", f"{record.robot_steps} steps, {len(record.episodes)} episodes {state}"),
+        ("robot", f"steps {record.robot_steps}, episodes {len(record.episodes)} {state}"),
         ("returns", f"{sparkline(record.returns())}  last {_last(record.returns())}, evaluated {_last(judged)}"),
         (
             "learner",
-            f"{number(learner.get('updates'), 0)} updates, train ratio {number(record.train_ratio, 0)}",
+            f"updates {number(learner.get('updates'), 0)}, train ratio {number(record.train_ratio, 0)}",
         ),
         ("policy", f"version {record.policy_version}" if record.policy_version else "random actions or none yet"),
         ("latency", f"p50 {number(latency['p50'])}  p99 {number(latency['p99'])}  max {number(latency['max'])} ms"),
-        ("missed", f"{record.missed_steps} steps"),
+        ("missed", f"steps {record.missed_steps}"),
         ("guard", f"interventions: {reasons}" if reasons else "no interventions"),
     ]
 

@@ -34,6 +34,9 @@ CommandType = Literal[
     "geometry_msgs/msg/TwistStamped",
 ]
 Model = TypeVar("Model", bound=Frozen)
+JOINT_STATE = "sensor_msgs/msg/JointState"
+JOINT_FIELDS = ("position", "velocity", "effort")
+TWIST_AXES = ("linear.x", "linear.y", "linear.z", "angular.x", "angular.y", "angular.z")
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 
 
@@ -130,8 +133,10 @@ class CommandConfig(Frozen):
                 raise ValueError(f"joint {joint.name}: position bounds need the command's source to be named")
         if self.kind == "position" and self.source is None:
             raise ValueError("position commands need a source with the measured positions")
-        if self.kind == "twist" and not self.type.startswith("geometry_msgs/"):
-            raise ValueError("twist commands need geometry_msgs/msg/Twist or TwistStamped")
+        if (self.kind == "twist") != self.type.startswith("geometry_msgs/"):
+            raise ValueError("twist commands, and only those, need geometry_msgs/msg/Twist or TwistStamped")
+        if self.kind == "twist" and (unknown := [joint.name for joint in self.joints if joint.name not in TWIST_AXES]):
+            raise ValueError(f"a twist has no axes {unknown}; it has {TWIST_AXES}")
         return self
 
 
@@ -193,11 +198,17 @@ class RobotConfig(Frozen):
             for value in vector.elements:
                 if joint_state and value.joint is None:
                     raise ValueError(f"vectors.{name}: {value.name} reads a JointState and needs a joint")
+                if joint_state and value.field not in JOINT_FIELDS:
+                    raise ValueError(f"vectors.{name}: {value.name} reads {value.field!r}, none of {JOINT_FIELDS}")
+                if not joint_state and value.joint is not None:
+                    raise ValueError(f"vectors.{name}: {value.name} names a joint, but its source is no JointState")
         for name, camera in self.cameras.items():
             self._require_source(camera.source, f"cameras.{name}.source", images=True)
         for command in self.commands:
             if command.source is not None:
                 self._require_source(command.source, "commands.source", images=False)
+                if self.sources[command.source].type != JOINT_STATE:
+                    raise ValueError(f"commands.source: source {command.source!r} is no JointState")
         _require_unique((e.name for v in self.vectors.values() for e in v.elements), "observed values")
         _require_unique(self.joint_names, "commanded joints")
         for choice in self.choices:

@@ -8,12 +8,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from robot_mbrl.config import CameraConfig, RobotConfig, ValueConfig
+from robot_mbrl.config import JOINT_STATE, CameraConfig, RobotConfig, ValueConfig
 from robot_mbrl.errors import MessageError
 from robot_mbrl.messages import read_field, read_image, read_joint
 from robot_mbrl.specs import ImageSpec
-
-JOINT_STATE = "sensor_msgs/msg/JointState"
 
 
 @dataclass(frozen=True, slots=True)

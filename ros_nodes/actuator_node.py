@@ -7,6 +7,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
@@ -56,7 +57,7 @@ class ActuatorNode:
         self._sent: tuple[StepKey, int] | None = None
         self._logged: str | None = None
         self._advertise(config.robot)
-        self._subscribe(config.robot)
+        self._subscribe(config.robot, qos.LOCKSTEP if lockstep else qos.LIVE)
 
     def next_deadline_s(self) -> float:
         """When the guard must be asked again."""
@@ -94,9 +95,9 @@ class ActuatorNode:
         node.create_service(Trigger, topics.RESET_STOP, self._on_reset_stop)
         node.create_service(Trigger, topics.HOME, self._on_home)
 
-    def _subscribe(self, robot: RobotConfig) -> None:
+    def _subscribe(self, robot: RobotConfig, observations: QoSProfile) -> None:
         node = self.node
-        node.create_subscription(JointState, topics.OBSERVATION, with_info(self._on_observation), qos.LIVE)
+        node.create_subscription(JointState, topics.OBSERVATION, with_info(self._on_observation), observations)
         node.create_subscription(JointState, topics.ACTION, self._on_action, qos.ACTION)
         node.create_subscription(Bool, topics.ENABLE, self._on_enable, qos.EVENTS)
         node.create_subscription(Bool, topics.EMERGENCY_STOP, self._on_emergency_stop, qos.EVENTS)

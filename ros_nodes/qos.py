@@ -31,6 +31,9 @@ LIVE = _profile(5, durable=False)
 FOLLOWED = _profile(OBSERVATION_DEPTH, durable=False)
 """Readers of steps that follow the present but must not miss one while they are busy (monitor)."""
 
+LOCKSTEP = _profile(5, durable=True)
+"""The guard's reader of observations in lockstep, where the world waits for ever after one that went by unheard."""
+
 ACTION = _profile(1, durable=False)
 """`action`: only the newest wish counts."""
 

@@ -1,5 +1,6 @@
 """Observes the robot: at every tick of the control rate, one observation, judged by the task."""
 
+import math
 import sys
 import time
 from collections import Counter
@@ -37,6 +38,8 @@ SLOW_GRACE_S = 0.1
 """How long a tick in lockstep waits for pictures, which may be rarer than ticks."""
 CLOCK_RESTART_NS = NANOSECONDS
 """Simulated time that goes back by more is another simulator's."""
+ACQUAINTANCE_S = 1.0
+"""Nodes that this one has discovered for so long have discovered one another."""
 WARN_EVERY_S = 5.0
 MODES = ("train", "evaluate")
 
@@ -76,6 +79,7 @@ class SensorNode:
         self._lockstep = lockstep = declare(
             node, "lockstep", False, "whether the simulator waits for every step: nothing is late then"
         )
+        self._heard_s = math.inf
         self._graces_s = {"grace_s": float("inf"), "slow_grace_s": SLOW_GRACE_S}
         if not lockstep:
             self._graces_s = {"grace_s": grace_s, "slow_grace_s": grace_s}
@@ -106,7 +110,7 @@ class SensorNode:
             self._last_ns = max(self._last_ns + 1, self.node.get_clock().now().nanoseconds)
             self._tick(self._last_ns, now_s)
         if self._episodes.phase is Phase.RESETTING:
-            if self._lockstep and not self._is_heard():
+            if self._lockstep and not self._is_heard(now_s):
                 self._resetting.postpone(now_s)
             else:
                 self._resetting.pursue(now_s)
@@ -234,16 +238,18 @@ class SensorNode:
             if self._episodes.phase is Phase.RESETTING:
                 self._resetting.begin()
 
-    def _is_heard(self) -> bool:
-        """Whether guard and policy are there: nothing goes on in lockstep after an observation that they missed."""
+    def _is_heard(self, now_s: float) -> bool:
+        """Whether guard and policy have been there for a while: in lockstep, nothing follows an unheard observation."""
         node = self.node
         listeners = node.get_subscriptions_info_by_topic(topics.OBSERVATION)
         names = {(listener.node_namespace, listener.node_name) for listener in listeners}
         for topic in (topics.ACTION, topics.APPLIED_ACTION):
             answering = node.get_publishers_info_by_topic(topic)
             if not answering or any((a.node_namespace, a.node_name) not in names for a in answering):
+                self._heard_s = math.inf
                 return False
-        return self._observations.get_subscription_count() >= len(listeners)
+        self._heard_s = min(self._heard_s, now_s)
+        return now_s - self._heard_s >= ACQUAINTANCE_S
 
     def _publish(self, observation: Observation) -> None:
         for name, picture in observation.images.items():

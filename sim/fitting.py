@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from robot_mbrl.config import RunConfig
-from robot_mbrl.control.observing import JOINT_STATE
+from robot_mbrl.config import JOINT_STATE, RunConfig
 from sim.errors import WorldError
 from sim.worlds import World, make_world
 

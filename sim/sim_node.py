@@ -18,8 +18,7 @@ from std_msgs.msg import Int64
 from std_srvs.srv import Trigger
 
 from robot_mbrl import messages, topics
-from robot_mbrl.config import CommandConfig, RunConfig, load_run
-from robot_mbrl.control.observing import JOINT_STATE
+from robot_mbrl.config import JOINT_STATE, CommandConfig, RunConfig, load_run
 from robot_mbrl.errors import ConfigError, MessageError
 from robot_mbrl.messages import NANOSECONDS
 from robot_mbrl.steps import StepKey
@@ -109,7 +108,8 @@ class SimNode:
         def on_allowance(message: Any) -> None:
             lockstep.allow(message.data, time.monotonic())
 
-        node.create_subscription(JointState, topics.APPLIED_ACTION, on_applied, qos.LIVE)
+        # With the writer's history: for an action that went by unheard, the world would wait for ever.
+        node.create_subscription(JointState, topics.APPLIED_ACTION, on_applied, qos.STEPS)
         node.create_subscription(Int64, topics.STEP_ALLOWANCE, on_allowance, qos.LATCHED)
         return lockstep
 
@@ -150,11 +150,18 @@ class SimNode:
         return obey
 
     def _on_reset(self, request: Any, response: Any) -> Any:
+        if isinstance(self._time, Lockstep) and not self._is_guarded():
+            response.success, response.message = False, "no guard is there yet, whose commands would be waited for"
+            return response
         response.message = str(self._time.reset(time.monotonic()))
         # The new start begins a new rhythm of pictures, in step with the observations.
         self._picture_due_ns = self._frame_due_ns = 0
         response.success = True
         return response
+
+    def _is_guarded(self) -> bool:
+        topics_of_guard = [topics.APPLIED_ACTION, *(command.topic for command in self._config.robot.commands)]
+        return all(self.node.count_publishers(topic) for topic in topics_of_guard)
 
     def _publish(self, stamp_ns: int) -> None:
         """Publish all readings, the clock last: who hears it has been sent the readings of that time."""

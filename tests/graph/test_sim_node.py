@@ -23,6 +23,7 @@ from tests.graph.graph import Graph
 SIMULATOR, SENSOR, ACTUATOR = "sim.sim_node", "ros_nodes.sensor_node", "ros_nodes.actuator_node"
 POLICY = "tests.graph.constant_policy"
 PERIOD_NS = 50_000_000
+SPEC = load_run("cartpole").action_spec()
 COMMAND_TOPIC = "effort_controller/commands"
 
 
@@ -62,10 +63,15 @@ class Robot:
     def now_ns(self) -> int:
         return messages.read_stamp(self.joints[-1].header.stamp)
 
+    @property
+    def repetitions(self) -> int:
+        """How often the newest joint states have been sent."""
+        newest = self.joints[-1].header.stamp
+        return sum(1 for message in self.joints[-50:] if message.header.stamp == newest)
+
     def steps(self) -> list[tuple[Any, Any]]:
         """Observations that await an action, each with what was applied, as far as both have come."""
-        spec = load_run("cartpole").action_spec()
-        applied = {a.key: a for a in (messages.read_action(m, spec) for m in self.applied)}
+        applied = {a.key: a for a in (messages.read_action(m, SPEC) for m in self.applied)}
         observed = (messages.read_observation(m) for m in self.observations)
         return [(o, applied[o.key]) for o in observed if o.key in applied]
 
@@ -184,19 +190,18 @@ def test_lockstep_waits_for_command_and_applied_action(robot: Robot) -> None:
     robot.graph.serve(0.3)
     assert robot.now_ns == begun_ns
     robot.run_lockstep(value=0.5)
-    robot.graph.until(lambda: len(robot.steps()) >= 50)
+    robot.graph.until(lambda: len(robot.applied) >= 50)
+    # The newest observation is without an action for longer than a hundred steps took.
     robot.graph.kill(POLICY)
-    robot.graph.serve(0.5)
-    stopped_ns = robot.now_ns
-    robot.graph.serve(0.5)
-    assert robot.now_ns == stopped_ns
+    robot.graph.until(lambda: robot.repetitions >= 20)
+    robot.graph.until(lambda: len(robot.observations) == len(robot.applied) + 1)
 
 
 def test_lockstep_loses_no_step_and_repeats_itself(robot: Robot) -> None:
     robot.start(mode="lockstep", seed=3)
     robot.run_lockstep(value=0.5)
     # Four episodes of 10 steps, and the resets between them.
-    robot.graph.until(lambda: len(robot.steps()) >= 44)
+    robot.graph.until(lambda: len(robot.applied) >= 45)
     steps = robot.steps()[:44]
     assert [step[0].is_first for step in steps] == ([True] + [False] * 10) * 4
     assert [step[0].is_last for step in steps] == ([False] * 10 + [True]) * 4
@@ -212,18 +217,24 @@ def test_lockstep_loses_no_step_and_repeats_itself(robot: Robot) -> None:
     robot.joints.clear()
     robot.start(mode="lockstep", seed=3)
     robot.run_lockstep(value=0.5)
-    robot.graph.until(lambda: len(robot.steps()) >= 44)
+    robot.graph.until(lambda: len(robot.applied) >= 45)
     assert [o.values for o, _ in robot.steps()[:44]] == values
 
 
 def test_lockstep_never_goes_beyond_the_learners_allowance(robot: Robot) -> None:
     allowances = robot.graph.publisher(Int64, topics.STEP_ALLOWANCE, qos.LATCHED)
-    # A learner that has had 1,000 steps of earlier sessions.
-    allowances.publish(Int64(data=1001))
+    robot.applied = []
+    learned = 0
+
+    def allow() -> None:
+        # A learner that has had 1,000 steps of earlier sessions, and is done with `learned` of this one.
+        allowances.publish(Int64(data=1000 + min(len(robot.applied), learned) + 1))
+
     robot.start(mode="lockstep")
+    allow()
+    robot.graph.every(0.01, allow)
     robot.run_lockstep(value=0.5)
-    for allowed in (1, 2, 15):
-        allowances.publish(Int64(data=1000 + allowed))
-        robot.graph.until(lambda n=allowed: len(robot.steps()) == n)
+    for learned in (0, 1, 14):
+        robot.graph.until(lambda n=learned: len(robot.applied) == n + 1)
         robot.graph.serve(0.3)
-        assert len(robot.steps()) == allowed
+        assert len(robot.applied) == learned + 1

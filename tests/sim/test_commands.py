@@ -1,0 +1,64 @@
+"""Command messages of every type a robot's YAML can name."""
+
+import math
+from types import SimpleNamespace as Message
+
+import pytest
+
+from robot_mbrl.config import CommandConfig
+from robot_mbrl.errors import MessageError
+from sim.commands import read_command
+
+
+def config(kind, message_type, *names):
+    joints = [{"name": name, "unit": "", "low": -1, "high": 1, "max_rate": 1, "max_acceleration": 1} for name in names]
+    source = "joints" if kind == "position" else None
+    raw = {"topic": "commands", "type": message_type, "kind": kind, "source": source, "joints": joints}
+    return CommandConfig.model_validate(raw)
+
+
+ARRAY = config("effort", "std_msgs/msg/Float64MultiArray", "a", "b")
+STATE = config("velocity", "sensor_msgs/msg/JointState", "a", "b")
+TRAJECTORY = config("position", "trajectory_msgs/msg/JointTrajectory", "a", "b")
+TWIST = config("twist", "geometry_msgs/msg/Twist", "linear.x", "angular.z")
+STAMPED = config("twist", "geometry_msgs/msg/TwistStamped", "linear.x", "angular.z")
+
+
+def twist(x, z):
+    zero = {"x": 0.0, "y": 0.0, "z": 0.0}
+    return Message(linear=Message(**{**zero, "x": x}), angular=Message(**{**zero, "z": z}))
+
+
+@pytest.mark.parametrize(
+    ("message", "command", "values"),
+    [
+        (Message(data=[1.0, 2.0]), ARRAY, {"a": 1.0, "b": 2.0}),
+        (Message(name=["b", "a"], velocity=[2.0, 1.0], position=[], effort=[]), STATE, {"a": 1.0, "b": 2.0}),
+        (
+            Message(joint_names=["b", "a"], points=[Message(positions=[9.0, 9.0]), Message(positions=[2.0, 1.0])]),
+            TRAJECTORY,
+            {"a": 1.0, "b": 2.0},
+        ),
+        (twist(0.5, -1.0), TWIST, {"linear.x": 0.5, "angular.z": -1.0}),
+        (Message(twist=twist(0.5, -1.0)), STAMPED, {"linear.x": 0.5, "angular.z": -1.0}),
+    ],
+)
+def test_commands_are_read_by_joint(message, command, values):
+    assert read_command(message, command) == values
+
+
+@pytest.mark.parametrize(
+    ("message", "command", "complaint"),
+    [
+        (Message(data=[1.0]), ARRAY, "1 commands for 2 joints"),
+        (Message(data=[1.0, math.nan]), ARRAY, "not finite"),
+        (Message(data=[math.inf, 0.0]), ARRAY, "not finite"),
+        (Message(name=["a", "c"], velocity=[1.0, 1.0]), STATE, "joints are"),
+        (Message(name=["a"], velocity=[1.0]), STATE, "joints are"),
+        (Message(name=["a", "b"], velocity=[]), STATE, "0 commands for 2 joints"),
+        (Message(joint_names=["a", "b"], points=[]), TRAJECTORY, "without points"),
+    ],
+)
+def test_what_commands_nothing_sensible_is_refused(message, command, complaint):
+    with pytest.raises(MessageError, match=complaint):
+        read_command(message, command)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import MultiArrayDimension, String, UInt8MultiArray
 
@@ -54,7 +55,7 @@ class RobotBench:
         self._applied = graph.publisher(JointState, topics.APPLIED_ACTION, qos.STEPS)
         self._policies = graph.publisher(UInt8MultiArray, topics.POLICY, qos.LATCHED)
         # Deeper than the guard's, so that a test process that is late itself loses no wish.
-        graph.node.create_subscription(JointState, topics.ACTION, self._on_action, qos.EVENTS)
+        graph.node.create_subscription(JointState, topics.ACTION, self._on_action, QoSProfile(depth=1000))
         graph.node.create_subscription(String, topics.BUNDLE, self._on_bundle, qos.LATCHED)
         graph.node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_health, qos.EVENTS)
 
@@ -115,6 +116,13 @@ class RobotBench:
             if wish is not None and wish.action.policy_version == version:
                 return
         pytest.fail(f"version {version} never drove; health: {self.health}")
+
+    def fresh_health(self, node: str) -> dict[str, str]:
+        """What a node reports of itself from now on: the second report, since the first may have been on its way."""
+        for _ in range(2):
+            self.health.pop(node, None)
+            self.graph.until(lambda: node in self.health)
+        return self.health[node]
 
     def _identities(self, topic: str, end: str) -> set[tuple[int, ...]]:
         """Identities of the writers or readers of a topic: those of a killed node stay in the graph for 20 s."""

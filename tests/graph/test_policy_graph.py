@@ -205,6 +205,7 @@ def test_fifty_swaps_of_a_large_bundle_at_100_hz_miss_no_stamp(make_setup: Calla
     setup.graph.start("tests.graph.bundle_sender", bundle=sent, last=last)
     setup.graph.until(lambda: bool(bench.announcements))
     bench.drive_until_version(FIRST_VERSION)
+    before = bench.fresh_health("policy")
     stamps = [bench.observe(is_first=True)]
 
     def live() -> None:
@@ -214,9 +215,11 @@ def test_fifty_swaps_of_a_large_bundle_at_100_hz_miss_no_stamp(make_setup: Calla
     live_regularly = setup.graph.node.create_timer(config.step_s, live)
     setup.graph.until(lambda: last in bench.versions, SWAPPING_PATIENCE_S)
     live_regularly.cancel()
-    setup.graph.until(lambda: stamps[-1] in bench.wishes)
-    missing = [stamp for stamp in stamps if stamp not in bench.wishes]
-    assert not missing
+    # Counted by the policy node: on a busy machine this process, which has no real-time priority, may miss a wish.
+    after = bench.fresh_health("policy")
+    assert int(after["wishes"]) - int(before["wishes"]) == len(stamps)
+    assert after["cuts"] == before["cuts"]
+    assert after["failed"] == "0"
     assert bench.versions == set(range(FIRST_VERSION, last + 1))
     # Most steps fall into the sending, verifying or loading of a bundle, all on the processors of this machine.
-    assert np.median([bench.wishes[stamp].delay_s for stamp in stamps]) < config.step_s / 2
+    assert np.median([wish.delay_s for wish in bench.wishes.values()]) < config.step_s / 2

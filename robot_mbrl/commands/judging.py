@@ -22,7 +22,7 @@ EPISODES = 10
 UNSEEN_SEED = 1_000_000
 """Added to a run's seed for starts it has never trained on."""
 START_UP_S = 60.0
-"""How much longer than its episodes an evaluation over the graph may take, resets and a slow machine included."""
+"""How long a busy machine may take to start a scenario's nodes."""
 
 
 def unseen_seed(config: RunConfig) -> int:

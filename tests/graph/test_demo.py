@@ -21,9 +21,10 @@ PATIENCE_S = 90.0
 SHORT = ("--set", "task.episode_steps=20", "--set", "agent.prefill_steps=60", "--set", "agent.export_period_s=1")
 
 
-def wait_for(condition: Callable[[], bool], what: str) -> None:
+def wait_for(condition: Callable[[], bool], what: str, demo: subprocess.Popen[str]) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
     while not condition():
+        assert demo.poll() is None, f"the demo ended before {what}"
         assert time.monotonic() < deadline_s, f"waited {PATIENCE_S} s in vain for {what}"
         time.sleep(0.05)
 
@@ -84,7 +85,7 @@ def test_a_run_from_its_start_over_a_death_and_an_interruption_to_its_verdict(
     folder = RunFolder(tmp_path)
     demo = robot_mbrl("demo", "cartpole", "--seed=3", "--minutes=10", f"--run={tmp_path}", *SHORT)
 
-    wait_for(lambda: lines(folder, "bundle") > 0, "the first policy")
+    wait_for(lambda: lines(folder, "bundle") > 0, "the first policy", demo)
     processes = read_json(folder.processes)
     assert processes.keys() == set(SCENARIOS["demo"])
     status = robot_mbrl("status", f"--run={tmp_path}", "--json", "--seconds=4")
@@ -93,9 +94,9 @@ def test_a_run_from_its_start_over_a_death_and_an_interruption_to_its_verdict(
     assert report["bundles"]["/cartpole"]["version"] >= 1
 
     os.kill(processes["learner"], signal.SIGKILL)
-    wait_for(lambda: read_json(folder.processes).get("learner", 0) != processes["learner"], "a new learner")
+    wait_for(lambda: read_json(folder.processes).get("learner", 0) != processes["learner"], "a new learner", demo)
     lived = lines(folder, "episode")
-    wait_for(lambda: lines(folder, "episode") > lived, "the robot to live on")
+    wait_for(lambda: lines(folder, "episode") > lived, "the robot to live on", demo)
     demo.send_signal(signal.SIGINT)
     assert f"go on: robot-mbrl demo cartpole --run {tmp_path} --resume" in finish(demo)
     assert read_json(folder.processes) == {}

@@ -74,6 +74,8 @@ def _refuse(console: Console, error: BundleError) -> int:
 def _origin(bundle: Bundle) -> Table:
     metadata = bundle.metadata
     table = Table(title=bundle.name, show_header=False, title_justify="left")
+    table.add_column()
+    table.add_column(overflow="fold")
     rows = {
         "robot": metadata.robot,
         "task": metadata.task,

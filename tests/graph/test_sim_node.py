@@ -1,5 +1,6 @@
 """The simulator as a process: a driver to those who know no better, with a clock that never goes back."""
 
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ SIMULATOR, SENSOR, ACTUATOR = "sim.sim_node", "ros_nodes.sensor_node", "ros_node
 POLICY = "tests.graph.constant_policy"
 PERIOD_NS = 50_000_000
 SPEC = load_run("cartpole").action_spec()
+PACE_TOLERANCE = 0.3
 COMMAND_TOPIC = "effort_controller/commands"
 
 
@@ -34,21 +36,21 @@ class Robot:
         self.graph = graph
         self.folder = folder
         self.commands = graph.publisher(Float64MultiArray, COMMAND_TOPIC, qos.COMMANDS)
-        self.joints = graph.collect(JointState, "joint_states", QoSProfile(depth=1000))
-        self.clocks: list[Any] = []
-        graph.node.create_subscription(Clock, "/clock", self.clocks.append, qos.CLOCK)
+        # A test that is slower than the robot shall see the present, not a backlog.
+        self.joints = graph.collect(JointState, "joint_states", QoSProfile(depth=5))
         self._force: float | None = None
-        graph.every(0.01, self._command)
 
-    def start(self, task: str = "cartpole", **parameters: Any) -> None:
+    def start(self, task: str = "cartpole", *, episode_steps: int = 10, **parameters: Any) -> None:
         config = self.folder / "config.yaml"
-        save_run(load_run(task, {"task.episode_steps": 10}), config)
+        save_run(load_run(task, {"task.episode_steps": episode_steps}), config)
         self.config = str(config)
         self.graph.start(SIMULATOR, config=self.config, use_sim_time=True, **parameters)
         self.graph.until(lambda: self.joints)
 
     def drive(self, force: float | None) -> None:
-        """Command a force at 100 Hz from now on; None to fall silent."""
+        """Command a force at 20 Hz from now on; None to fall silent."""
+        if self._force is None:
+            self.graph.every(0.05, self._command)
         self._force = force
 
     def _command(self) -> None:
@@ -62,6 +64,15 @@ class Robot:
     @property
     def now_ns(self) -> int:
         return messages.read_stamp(self.joints[-1].header.stamp)
+
+    def pace(self) -> float:
+        """Simulated seconds per second, in the middle of some measurements: a busy machine may hold it up at times."""
+        paces = []
+        for _ in range(8):
+            then_s, then_ns = time.monotonic(), self.now_ns
+            self.graph.until(lambda then_ns=then_ns: self.now_ns > then_ns + NANOSECONDS // 2)
+            paces.append((self.now_ns - then_ns) / NANOSECONDS / (time.monotonic() - then_s))
+        return float(np.median(paces))
 
     @property
     def repetitions(self) -> int:
@@ -91,23 +102,21 @@ def robot(graph: Graph, tmp_path: Path) -> Robot:
 
 
 def test_paced_time_keeps_pace_and_readings_come_on_a_grid_of_it(robot: Robot) -> None:
+    clocks_heard: list[Any] = []
+    robot.graph.node.create_subscription(Clock, "/clock", clocks_heard.append, qos.CLOCK)
     robot.start()
-    robot.graph.until(lambda: len(robot.joints) >= 30)
+    robot.graph.until(lambda: len(robot.joints) >= 30 and len(clocks_heard) >= 30)
     stamps = [messages.read_stamp(message.header.stamp) for message in robot.joints]
-    assert set(np.diff(stamps).tolist()) == {10_000_000}
-    clocks = [messages.read_stamp(message.clock) for message in robot.clocks]
-    assert all(a < b for a, b in pairwise(clocks))
-    begun_ns = robot.now_ns
-    robot.graph.serve(1.0)
-    assert 0.7 < (robot.now_ns - begun_ns) / NANOSECONDS < 1.3
+    assert not any(np.diff(stamps) % 10_000_000)
+    clocks = [messages.read_stamp(message.clock) for message in clocks_heard]
+    assert clocks == sorted(set(clocks))
+    assert robot.pace() == pytest.approx(1.0, abs=PACE_TOLERANCE)
 
 
 def test_speed_multiplies_the_pace(robot: Robot) -> None:
     robot.start(speed=4.0)
     robot.graph.until(lambda: len(robot.joints) >= 30)
-    begun_ns = robot.now_ns
-    robot.graph.serve(1.0)
-    assert 3.0 < (robot.now_ns - begun_ns) / NANOSECONDS < 5.0
+    assert robot.pace() == pytest.approx(4.0, abs=4.0 * PACE_TOLERANCE)
 
 
 def test_it_obeys_and_brakes_once_nobody_commands(robot: Robot) -> None:
@@ -173,11 +182,11 @@ def test_window_without_a_display_is_refused_with_a_reason(graph: Graph, tmp_pat
 
 
 def test_killed_guard_brings_the_world_to_rest(robot: Robot) -> None:
-    robot.start()
-    robot.graph.start(POLICY, config=robot.config, value=1.0)
+    robot.start(episode_steps=1000)
+    robot.graph.start(POLICY, config=robot.config, value=-1.0)
     robot.graph.start(ACTUATOR, config=robot.config, use_sim_time=True, enable_on_start=True)
     robot.graph.start(SENSOR, config=robot.config, use_sim_time=True)
-    robot.graph.until(lambda: robot.speed > 1.0)
+    robot.graph.until(lambda: robot.speed < -1.0)
     robot.graph.kill(ACTUATOR)
     killed_ns = robot.now_ns
     robot.graph.until(lambda: abs(robot.speed) < 0.01)

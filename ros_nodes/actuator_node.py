@@ -57,7 +57,7 @@ class ActuatorNode:
         self._sent: tuple[StepKey, int] | None = None
         self._logged: str | None = None
         self._advertise(config.robot)
-        self._subscribe(config.robot, qos.LOCKSTEP if lockstep else qos.LIVE)
+        self._subscribe(config.robot, qos.LOCKSTEP if lockstep else qos.FOLLOWED)
 
     def next_deadline_s(self) -> float:
         """When the guard must be asked again."""

@@ -246,6 +246,13 @@ def test_action_that_is_not_finite_latches(value: float) -> None:
     assert bench.applied[-1].source is Source.STOP
 
 
+def test_action_that_is_not_finite_latches_without_a_message_too() -> None:
+    bench = Bench().move()
+    bench.observe()
+    bench.act(math.nan, 0.0)
+    assert bench.guard.stopped is Reason.NOT_FINITE
+
+
 def test_joint_found_beyond_its_limits_latches() -> None:
     bench = Bench().move()
     bench.positions = [2.6, 0.0]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from rclpy.qos import QoSProfile
 
 PATIENCE_S = 30.0
 """Longer than anything takes on a busy machine; whoever waits in vain has found a fault."""
+PRIORITY = 5
+"""Of the test's process where that is permitted, below that of the nodes."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -28,6 +31,9 @@ class Graph:
 
     def __init__(self, environment: Mapping[str, str], namespace: str) -> None:
         self.namespace = namespace
+        # The driver that a test plays is as punctual as a real one, whatever else this machine is doing.
+        with suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         # Nodes say at once when they set a field of a message to what it cannot hold.
         path = os.pathsep.join([str(ROOT), environment.get("PYTHONPATH", "")]).strip(os.pathsep)
@@ -115,3 +121,4 @@ class Graph:
         self._executor.shutdown()
         self.node.destroy_node()
         self._context.try_shutdown()
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

@@ -69,6 +69,10 @@ class NodeRow:
     niceness: int = 0
     stop_s: float = STOP_S
     """How long it may take to close itself before it is killed."""
+    reads_clock: bool = False
+    """Whether simulated time means anything to it. Merely listening to `/clock` costs a node a twentieth of a core."""
+    computes: bool = False
+    """Whether it keeps the agent's number of threads busy all the time."""
 
     @property
     def executable(self) -> str:
@@ -88,6 +92,8 @@ class NodeProcess:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     niceness: int = 0
     stop_s: float = STOP_S
+    own_cores: int = 0
+    """Cores that it should have to itself where other nodes run on the same machine."""
 
     def command(self) -> list[str]:
         """The command line that runs it with this Python."""
@@ -144,12 +150,14 @@ def _monitor(s: Situation) -> dict[str, Parameter]:
 
 NODES = (
     NodeRow("simulator", "sim.sim_node", Side.SIM, _simulator),
-    NodeRow("sensor", "ros_nodes.sensor_node", Side.ROBOT, _sensor),
+    NodeRow("sensor", "ros_nodes.sensor_node", Side.ROBOT, _sensor, reads_clock=True),
     NodeRow("actuator", "ros_nodes.actuator_node", Side.ROBOT, _actuator),
     NodeRow("policy", "ros_nodes.policy_node", Side.ROBOT, _policy),
     NodeRow("bundle", "ros_nodes.bundle_node", Side.ROBOT, _bundle),
     NodeRow("recorder", "ros_nodes.recorder_node", Side.ROBOT, _run_dir, stop_s=RECORDER_STOP_S),
-    NodeRow("learner", "ros_nodes.learner_node", Side.WORKSTATION, _run_dir, LEARNER_NICENESS, LEARNER_STOP_S),
+    NodeRow(
+        "learner", "ros_nodes.learner_node", Side.WORKSTATION, _run_dir, LEARNER_NICENESS, LEARNER_STOP_S, computes=True
+    ),
     NodeRow("monitor", "ros_nodes.monitor_node", Side.WORKSTATION, _monitor),
 )
 
@@ -186,7 +194,10 @@ def scenario(
 
 
 def _process(row: NodeRow, situation: Situation) -> NodeProcess:
-    common: dict[str, Parameter] = {"config": str(situation.folder.config), "use_sim_time": situation.simulated}
+    common: dict[str, Parameter] = {
+        "config": str(situation.folder.config),
+        "use_sim_time": situation.simulated and row.reads_clock,
+    }
     return NodeProcess(
         name=row.name,
         module=row.module,
@@ -196,6 +207,7 @@ def _process(row: NodeRow, situation: Situation) -> NodeProcess:
         parameters={**common, **row.parameters(situation)},
         niceness=row.niceness,
         stop_s=row.stop_s,
+        own_cores=situation.config.agent.threads if row.computes else 0,
     )
 
 

@@ -7,7 +7,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Self
@@ -87,6 +87,7 @@ class Supervisor:
         self._children = {node.name: _Child(node) for node in nodes}
         self._folder = folder
         self._environment = dict(environment)
+        self._cores = share_cores(nodes, os.sched_getaffinity(0))
 
     def __enter__(self) -> Self:
         self.start()
@@ -165,7 +166,7 @@ class Supervisor:
                 # Out of the terminal's process group: Ctrl-C reaches the supervisor, which stops the nodes in order.
                 # Not out of its session: between sessions, Linux's autogroups make niceness meaningless.
                 process_group=0,
-                preexec_fn=_child_setup(spec.niceness),
+                preexec_fn=_child_setup(spec.niceness, self._cores[spec.name]),
             )
         child.pidfd = os.pidfd_open(child.process.pid)
         child.started_s = time.monotonic()
@@ -215,8 +216,31 @@ class Supervisor:
         write_json(self._folder.processes, self.running)
 
 
-def _child_setup(niceness: int) -> Callable[[], None]:
-    """What a child does between fork and exec: it ties its life to its parent's, and steps back in priority."""
+def share_cores(nodes: Sequence[NodeProcess], cores: Collection[int]) -> dict[str, set[int]]:
+    """Which cores each node may run on.
+
+    A node that computes gets its own, and the others keep off them: left to the scheduler, control processes with
+    real-time priority interrupt the learner on whichever core it is, and it makes half as many updates.
+
+    Args:
+        nodes: those of one machine.
+        cores: those there are.
+
+    Returns:
+        Cores by name of node: all of them for each where there are too few to divide.
+    """
+    left = sorted(cores)
+    if sum(node.own_cores for node in nodes) >= len(left):
+        return {node.name: set(left) for node in nodes}
+    shares = {}
+    for node in nodes:
+        if node.own_cores:
+            shares[node.name] = {left.pop() for _ in range(node.own_cores)}
+    return {node.name: shares.get(node.name, set(left)) for node in nodes}
+
+
+def _child_setup(niceness: int, cores: set[int]) -> Callable[[], None]:
+    """What a child does between fork and exec: it ties its life to its parent's, and leaves others their share."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     parent = os.getpid()
 
@@ -227,5 +251,6 @@ def _child_setup(niceness: int) -> Callable[[], None]:
             os._exit(1)
         with contextlib.suppress(OSError):
             os.nice(niceness)
+            os.sched_setaffinity(0, cores)
 
     return setup

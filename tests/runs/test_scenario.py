@@ -79,6 +79,16 @@ def test_a_real_robot_waits_for_its_policy_and_for_being_enabled(tmp_path: Path)
     assert robot["actuator"].parameters["use_sim_time"] is False
 
 
+def test_simulated_time_is_for_those_who_read_it(tmp_path: Path) -> None:
+    reading = {name for name, process in processes("demo", tmp_path).items() if process.parameters["use_sim_time"]}
+    assert reading == {"sensor"}
+
+
+def test_only_the_learner_asks_for_cores_of_its_own(tmp_path: Path) -> None:
+    asking = {name: process.own_cores for name, process in processes("demo", tmp_path).items() if process.own_cores}
+    assert asking == {"learner": CONFIG.agent.threads}
+
+
 def test_a_simulated_robot_begins_with_random_actions_or_with_the_policy_it_has(tmp_path: Path) -> None:
     assert processes("demo", tmp_path)["policy"].parameters["start_policy"] == "random"
     store = RunFolder(tmp_path).bundles

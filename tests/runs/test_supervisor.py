@@ -13,7 +13,7 @@ import pytest
 from robot_mbrl.runs import supervisor as supervision
 from robot_mbrl.runs.folder import RunFolder, read_json
 from robot_mbrl.runs.scenario import NodeProcess, Side
-from robot_mbrl.runs.supervisor import NodeFailedError, StopRequest, Supervisor
+from robot_mbrl.runs.supervisor import NodeFailedError, StopRequest, Supervisor, share_cores
 
 NODES = Path(__file__).parent / "nodes"
 PATIENCE_S = 20.0
@@ -168,3 +168,22 @@ def test_a_stop_request_hands_the_signals_back() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         eventually(lambda: stop.requested)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_node_that_computes_gets_cores_of_its_own_and_the_others_keep_off_them(tmp_path: Path) -> None:
+    nodes = [node(tmp_path, "policy"), node(tmp_path, "learner", own_cores=2)]
+    assert share_cores(nodes, {0, 1, 4, 5}) == {"policy": {0, 1}, "learner": {4, 5}}
+
+
+def test_cores_are_shared_where_there_are_too_few_to_divide(tmp_path: Path) -> None:
+    nodes = [node(tmp_path, "policy"), node(tmp_path, "learner", own_cores=2)]
+    assert share_cores(nodes, {0, 1}) == {"policy": {0, 1}, "learner": {0, 1}}
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core cannot be divided")
+def test_nodes_run_on_their_cores(tmp_path: Path, environment: dict[str, str]) -> None:
+    nodes = [node(tmp_path, "policy"), node(tmp_path, "learner", own_cores=1)]
+    with Supervisor(nodes, RunFolder(tmp_path), environment):
+        cores = {name: os.sched_getaffinity(alive_pid(tmp_path, name)) for name in ("policy", "learner")}
+    assert len(cores["learner"]) == 1
+    assert not cores["learner"] & cores["policy"]

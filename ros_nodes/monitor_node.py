@@ -14,7 +14,7 @@ from std_msgs.msg import String
 from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError, MessageError
-from robot_mbrl.experience.joining import StepJoiner
+from robot_mbrl.pairing import StepPairing
 from robot_mbrl.runs.episodes import EpisodeTally
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.metrics import MetricsLog, read_metrics
@@ -51,7 +51,7 @@ class MonitorNode:
         self._driven = False
         self._log = MetricsLog(path, None if evaluation else folder.tensorboard)
         self._tally = EpisodeTally(config.task.episode_steps)
-        self._joiner = StepJoiner()
+        self._pairing = StepPairing()
         self._spec = config.action_spec()
         self._guard: dict[str, float | str] = {}
         self._guard_due_s = 0.0
@@ -74,13 +74,13 @@ class MonitorNode:
 
     def _on_observation(self, message: Any) -> None:
         try:
-            self._take(self._joiner.add_observation(messages.read_observation(message)))
+            self._take(self._pairing.add_observation(messages.read_observation(message)))
         except MessageError as error:
             self._warn(error)
 
     def _on_applied_action(self, message: Any) -> None:
         try:
-            self._take(self._joiner.add_action(messages.read_action(message, self._spec)))
+            self._take(self._pairing.add_action(messages.read_action(message, self._spec)))
         except MessageError as error:
             self._warn(error)
 

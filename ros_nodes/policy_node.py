@@ -16,11 +16,11 @@ from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import load_bundle
 from robot_mbrl.control.bundle_loader import BundleLoader
 from robot_mbrl.control.bundle_store import Announcement
-from robot_mbrl.control.pairing import ObservationPairing
 from robot_mbrl.control.pilot import Pilot
 from robot_mbrl.control.policy_runner import PolicyRunner
 from robot_mbrl.control.start_policies import HoldPolicy, Policy, RandomPolicy
 from robot_mbrl.errors import BundleError, ConfigError, RobotMbrlError
+from robot_mbrl.pairing import ObservationPairing
 from robot_mbrl.steps import Observation
 from ros_nodes import diagnostics, qos
 from ros_nodes.parameters import declare

@@ -22,10 +22,10 @@ from mcap_ros2.decoder import DecoderFactory
 from robot_mbrl import topics
 from robot_mbrl.errors import ExperienceError, MessageError
 from robot_mbrl.experience.cdr import read_joint_state, read_key
-from robot_mbrl.experience.joining import StepJoiner
 from robot_mbrl.experience.records import Record, read_content, whole_records
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.messages import read_action, read_image, read_observation
+from robot_mbrl.pairing import StepPairing
 from robot_mbrl.specs import ActionSpec
 from robot_mbrl.steps import Step, StepKey
 
@@ -87,14 +87,14 @@ class StepReader:
         self._action = action
         self._cameras = {f"/{topics.image(camera)}": camera for camera in cameras}
         self._known = known
-        self._joiner = StepJoiner(cameras)
+        self._pairing = StepPairing(cameras)
         self.malformed: Counter[str] = Counter()
         """Messages that could not be read, by reason."""
 
     @property
     def dropped(self) -> int:
         """Steps of which only a part was recorded."""
-        return self._joiner.dropped
+        return self._pairing.half_pairs
 
     def read(self, paths: Sequence[Path]) -> Iterator[Step]:
         """Steps of files in the order given; a step may begin in one and be completed in the next.
@@ -122,10 +122,10 @@ class StepReader:
         if self._known is not None and self._known(key):
             return None
         if observation:
-            return self._joiner.add_observation(read_observation(_named(message)))
+            return self._pairing.add_observation(read_observation(_named(message)))
         if applied:
-            return self._joiner.add_action(read_action(_named(message), self._action))
-        return self._joiner.add_image(str(camera), key, read_image(message.decode()))
+            return self._pairing.add_action(read_action(_named(message), self._action))
+        return self._pairing.add_image(str(camera), key, read_image(message.decode()))
 
 
 @dataclass(frozen=True)

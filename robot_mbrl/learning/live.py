@@ -10,11 +10,11 @@ from robot_mbrl.config import RunConfig
 from robot_mbrl.control.bundle_file import read_bundle
 from robot_mbrl.durable import written_durably
 from robot_mbrl.errors import BundleError
-from robot_mbrl.experience.joining import StepJoiner
 from robot_mbrl.experience.reading import fill_replay
 from robot_mbrl.experience.repair import repair_folder
 from robot_mbrl.learning import checkpoint
 from robot_mbrl.learning.learner import Learner
+from robot_mbrl.pairing import StepPairing
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 
 REPORT_PERIOD_S = 1.0
@@ -52,7 +52,7 @@ class LiveLearner:
         self._folder = folder
         self._report = report
         self._clock = clock
-        self._joiner = StepJoiner(tuple(config.observation_spec().images))
+        self._pairing = StepPairing(tuple(config.observation_spec().images))
         self._backlog_ns: dict[str, int] = {}
         self.learner = self._begin(config)
         self._export_period_s = config.agent.export_period_s
@@ -72,15 +72,15 @@ class LiveLearner:
 
     def add_observation(self, observation: Observation) -> None:
         """Take an observation, without its pictures."""
-        self._take(self._joiner.add_observation(observation))
+        self._take(self._pairing.add_observation(observation))
 
     def add_action(self, action: Action) -> None:
         """Take an applied action."""
-        self._take(self._joiner.add_action(action))
+        self._take(self._pairing.add_action(action))
 
     def add_image(self, camera: str, key: StepKey, picture: np.ndarray) -> None:
         """Take a picture that belongs to an observation."""
-        self._take(self._joiner.add_image(camera, key, picture))
+        self._take(self._pairing.add_image(camera, key, picture))
 
     def receive(self, step: Step) -> None:
         """Take a whole step."""
@@ -117,7 +117,7 @@ class LiveLearner:
         refused = self.learner.replay.refused
         return self.learner.metrics() | {
             "updates_per_s": rate,
-            "half_steps": float(self._joiner.dropped),
+            "half_steps": float(self._pairing.half_pairs),
             "repeated_steps": float(refused["repeat"] + refused["late"]),
             "not_finite_steps": float(refused["not_finite"]),
             "paused": float(self.paused),

@@ -8,8 +8,8 @@ import numpy as np
 
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 
-CAPACITY = 1000
-"""Steps that may wait for a part: as deep as the history of the topics, which a late joiner gets one by one."""
+CAPACITY = 4096
+"""Steps that may wait for a part: well above the history of the topics, which a late joiner gets one by one."""
 
 _OBSERVATION = "observation"
 _ACTION = "action"
@@ -71,7 +71,7 @@ class KeyedJoin:
 
 
 class ObservationPairing:
-    """Joins `observation` with the pictures of the same step: for the policy and the recorder.
+    """Joins `observation` with the pictures of the same step: for the policy.
 
     Call `add_observation` and `add_image` in any order, as messages arrive; each returns the observation that it made
     whole, or None.
@@ -105,7 +105,7 @@ class ObservationPairing:
 
 
 class StepPairing:
-    """Joins `observation`, its pictures and `applied_action` to whole steps: for the learner.
+    """Joins `observation`, its pictures and `applied_action` to whole steps: for whoever learns or counts.
 
     Call `add_observation`, `add_image` and `add_action` in any order, as messages arrive; each returns the step that
     it made whole, or None. Steps come out in the order they were lived.

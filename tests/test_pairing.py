@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot_mbrl.control.pairing import ObservationPairing, StepPairing
+from robot_mbrl.pairing import ObservationPairing, StepPairing
 from robot_mbrl.steps import Action, Observation, StepKey
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
@@ -100,3 +100,11 @@ def test_any_interleaving_with_losses_gives_the_common_steps_in_order(data: st.D
             assert step.observation.key == step.action.key
             came.append(step.action.key.stamp_ns)
     assert came == sorted(set(topics["o"]) & set(topics["a"]) & set(topics["c"]))
+
+
+def test_a_history_as_long_as_the_topics_offer_waits_for_its_other_half() -> None:
+    pairing = StepPairing()
+    for stamp in range(1, 1001):
+        pairing.add_action(Action(StepKey("s", stamp), np.zeros(1, np.float32)))
+    steps = [pairing.add_observation(observation(stamp)) for stamp in range(1, 1001)]
+    assert all(step is not None for step in steps)

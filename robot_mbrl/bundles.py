@@ -4,7 +4,7 @@ The signature of every bundle, each tensor with a batch dimension of 1:
 inputs `observation.<name>`… (vectors in physical units, pictures as they are), `prev_action`, `is_first`, `explore`,
 `goal.<name>`…, `noise.<name>`…, `state.<name>`…; outputs `action`, `next_state.<name>`…. Inputs an agent has no use
 for are absent. At the start of an episode `prev_action` is zeros and `is_first` 1.0; both are float32, of shapes (1, A)
-and (1,). `explore` = 0 gives the mode of the policy. Reading it needs ONNX Runtime only.
+and (1,). `explore` = 0 gives the mode of the policy, whatever the noise. Reading it needs ONNX Runtime only.
 """
 
 from typing import Literal

@@ -61,9 +61,11 @@ class PolicyGraph(nn.Module):
         state = State(named["state.deter"], named["state.latent"])
         deter = rssm.advance(state, rssm.action_input(named["prev_action"] * known), known)
         probs = rssm.posterior(deter, rssm.posterior_embedding(embedding))
-        index = sample_index(probs, named["noise.latent"])
+        # A latent drawn at random makes the hands tremble: judged, the policy takes the likeliest, as with its actions.
+        explore = named["explore"].unsqueeze(-1) > 0.5  # (1, 1)
+        index = torch.where(explore, sample_index(probs, named["noise.latent"]), probs.argmax(-1))
         out = self.actor(deter, index)
         mode, sample = self.distribution.mode(out), self.distribution.sample(out, named["noise.action"])
         # Selected rather than blended: one-hot choices must stay one-hot.
-        action = torch.where(named["explore"].unsqueeze(-1) > 0.5, sample, mode)
+        action = torch.where(explore, sample, mode)
         return action, deter, index

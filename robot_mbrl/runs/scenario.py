@@ -70,7 +70,7 @@ class NodeRow:
     stop_s: float = STOP_S
     """How long it may take to close itself before it is killed."""
     reads_clock: bool = False
-    """Whether simulated time means anything to it. Merely listening to `/clock` costs a node a twentieth of a core."""
+    """Whether simulated time means anything to it. Others would take in `/clock` for nothing."""
     computes: bool = False
     """Whether it keeps the agent's number of threads busy all the time."""
 

@@ -1,7 +1,7 @@
 """One update of the learner: world model, imagination, actor, critic, optimiser and slow critic, with sampling.
 
-Run it with `python -m benchmarks.learner_update`. The second size is the one the peers were measured at
-: 24 observed values, 6 actions, batch 16 x 64, horizon 15 from every state, Reinforce.
+Run it with `python -m benchmarks.learner_update`. The second size is the one the peers were measured at:
+24 observed values, 6 actions, batch 16 x 64, horizon 15 from every state, Reinforce.
 """
 
 import statistics

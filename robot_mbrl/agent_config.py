@@ -1,6 +1,7 @@
 """The agent's settings: one flat model per agent family, read from `presets/*.yaml`.
 
-The defaults are the CPU setting (docs/learning.md shows what it learned); what they share with others follows DreamerV3.
+The defaults are the CPU setting (docs/learning.md shows what it learned); what they share with others
+follows DreamerV3.
 """
 
 from typing import Annotated, Literal

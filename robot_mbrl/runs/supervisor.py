@@ -110,12 +110,11 @@ class Supervisor:
         """Start every node."""
         self._folder.logs.mkdir(parents=True, exist_ok=True)
         write_json(self._folder.environment, {name: self._environment.get(name, "") for name in JOINING})
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.stop)
             for child in self._children.values():
                 self._launch(child)
-        except BaseException:
-            self.stop()
-            raise
+            undo.pop_all()
         self._write_processes()
 
     def watch(self, timeout_s: float) -> None:

@@ -121,8 +121,11 @@ def test_bad_bundles_are_refused_and_the_old_one_goes_on(setup: Setup) -> None:
 
 def test_new_learner_is_followed_where_that_is_allowed(setup: Setup) -> None:
     setup.start(accept_new_run=True)
-    setup.send(make_bundle(setup.config, version=7))
-    setup.send(make_bundle(setup.config, version=1, run_id="run-b"))
+    setup.send(make_bundle(setup.config, version=7, bias=0.25))
+    setup.send(make_bundle(setup.config, version=1, run_id="run-b", bias=0.5))
+    assert setup.bench.announcements[-1]["run_id"] == "run-b"
+    action = setup.bench.step(is_first=True)
+    assert (action.policy_version, value(action)) == (1, pytest.approx(0.5))
 
 
 def test_cached_bundle_drives_after_a_reboot_without_a_learner(setup: Setup) -> None:

@@ -1,0 +1,233 @@
+"""When the guard stops the robot, how, and what it takes to go on."""
+
+import math
+
+import pytest
+
+from robot_mbrl.control.interlock import Reason
+from robot_mbrl.control.shaping import OutgoingCheck
+from robot_mbrl.specs import Source
+from tests.control.guard_bench import COMMAND_S, RECOVER, TIMEOUT_S, GuardBench
+from tests.control.robots import PERIOD_S, action_message, joint_state
+
+
+def test_silent_policy_stops_the_robot_until_it_is_steady_again() -> None:
+    bench = GuardBench().move(1.0, 1.0)
+    moving_s = bench.now_s
+    while bench.guard.stopped is None:
+        bench.observe()
+        bench.run(PERIOD_S)
+    assert bench.guard.stopped is Reason.NO_ACTION
+    assert bench.now_s - moving_s <= TIMEOUT_S + PERIOD_S
+    assert bench.applied[-1].source is Source.STOP
+    assert bench.command[0] == 0.0
+    assert bench.step().source is Source.STOP
+    assert bench.miss().source is Source.STOP  # It begins to count anew.
+    assert [bench.step().source for _ in range(RECOVER)][-2:] == [Source.STOP, Source.POLICY]
+
+
+def test_observations_that_cease_stop_the_robot_and_nothing_is_applied_without_one() -> None:
+    bench = GuardBench().move(1.0, 1.0)
+    bench.observe()
+    bench.act()
+    count = len(bench.applied)
+    bench.run(TIMEOUT_S + COMMAND_S)
+    assert bench.guard.stopped is Reason.NO_OBSERVATION
+    bench.run(1.0)
+    assert bench.command == (0.0, 0.0)
+    assert len(bench.applied) == count
+
+
+def test_observations_may_rest_between_two_episodes() -> None:
+    bench = GuardBench().move()
+    bench.observe(is_last=True)
+    assert bench.applied[-1].source is Source.POLICY
+    assert bench.applied[-1].values == pytest.approx([0.0, 0.0])
+    bench.run(30.0)
+    assert bench.command == (0.0, 0.0)
+    assert bench.guard.stopped is None
+    assert bench.step().source is Source.POLICY
+
+
+def test_first_action_of_an_episode_that_is_late_keeps_the_stop() -> None:
+    bench = GuardBench().move(1.0, 1.0)
+    bench.observe(is_last=True)
+    bench.run(5.0)
+    applied = bench.miss()
+    assert applied.source is Source.LATE
+    # Nothing is what -1/3 stands for where the bounds are -1 and 2.
+    assert applied.values == pytest.approx([0.0, -1 / 3])
+    assert bench.command == (0.0, 0.0)
+
+
+def test_last_step_of_a_stopped_episode_says_so() -> None:
+    bench = GuardBench()
+    bench.observe(is_last=True)
+    assert bench.applied[-1].source is Source.STOP
+
+
+def test_stale_joints_stop_the_robot_and_it_recovers() -> None:
+    bench = GuardBench().move()
+    bench.observe()
+    bench.act()
+    for _ in range(6):
+        bench.run(PERIOD_S, sensing=False)
+        bench.stamp += 1
+        bench.guard.observe(bench.key, False, bench.now_s)
+        bench.act()
+    assert bench.guard.stopped is Reason.STALE_JOINTS
+    assert [bench.step().source for _ in range(RECOVER)][-1] is Source.POLICY
+
+
+def test_robot_that_is_not_enabled_stays_where_it_is() -> None:
+    bench = GuardBench("position", enabled=False)
+    bench.positions = [0.3, -0.2]
+    for _ in range(10):
+        assert bench.step(1.0, 1.0).source is Source.STOP
+    assert set(bench.commands) == {(0.3, -0.2)}
+    bench.guard.enable(True, bench.now_s)
+    bench.move(1.0, 1.0)
+    assert bench.command[0] > 0.3
+    bench.guard.enable(False, bench.now_s)
+    bench.update()
+    assert bench.guard.stopped is Reason.DISABLED
+
+
+def test_emergency_stop_latches_and_is_released_by_a_person_only() -> None:
+    bench = GuardBench().move(1.0, 1.0)
+    bench.guard.emergency_stop(True, bench.now_s)
+    bench.run(0.1)
+    assert bench.command == (0.0, 0.0)
+    assert not bench.guard.reset_stop(bench.now_s)
+    bench.guard.emergency_stop(False, bench.now_s)
+    for _ in range(2 * RECOVER):
+        assert bench.step().source is Source.STOP
+    assert bench.guard.reset_stop(bench.now_s)
+    bench.move()
+    assert bench.counted(Reason.EMERGENCY_STOP) == 1
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300])
+def test_action_that_is_not_finite_latches(value: float) -> None:
+    bench = GuardBench().move()
+    bench.observe()
+    bench.guard.receive_message(action_message(bench.key, {"a": value, "b": 0.0}), bench.now_s)
+    bench.run(PERIOD_S)
+    assert bench.guard.stopped is Reason.NOT_FINITE
+    assert bench.applied[-1].source is Source.STOP
+
+
+def test_action_that_is_not_finite_latches_without_a_message_too() -> None:
+    bench = GuardBench().move()
+    bench.observe()
+    bench.act(math.nan, 0.0)
+    assert bench.guard.stopped is Reason.NOT_FINITE
+
+
+def test_joint_found_beyond_its_limits_latches() -> None:
+    bench = GuardBench().move()
+    bench.positions = [2.6, 0.0]
+    bench.sense()
+    assert bench.guard.stopped is Reason.JOINT_LIMIT
+    assert "joint a is at 2.6000" in bench.guard.fault
+    bench.positions = [0.0, 0.0]
+    bench.sense()
+    assert bench.guard.interlock.latched
+
+
+def test_joints_without_a_finite_position_are_refused_and_grow_old() -> None:
+    bench = GuardBench().move()
+    bench.positions = [math.nan, 0.0]
+    bench.run(0.3)
+    assert bench.counted(Reason.MALFORMED_JOINTS) > 0
+    assert Reason.STALE_JOINTS in bench.guard.interlock.counts
+
+
+def test_held_position_is_what_was_measured_and_is_applied_as_such() -> None:
+    bench = GuardBench("position", guard={"safe_stop": "hold"})
+    bench.positions = [0.4, 1.0]
+    applied = bench.miss()
+    assert applied.source is Source.STOP
+    assert applied.values == pytest.approx([0.4, 0.2])
+    assert bench.command == (0.4, 1.0)
+
+
+def test_first_position_command_is_where_the_joint_is_now() -> None:
+    bench = GuardBench("position")
+    bench.positions = [0.9, 0.9]
+    bench.guard.sense("joints", joint_state(["a", "b"], [-0.9, 0.0]), bench.now_s)
+    bench.sense()
+    bench.update()
+    assert bench.commands == [(0.9, 0.9)]
+
+
+def test_position_robot_found_outside_gets_no_command() -> None:
+    bench = GuardBench("position")
+    bench.positions = [1.3, 0.0]
+    bench.run(0.5)
+    assert bench.commands == []
+    assert bench.guard.stopped is Reason.JOINT_LIMIT
+
+
+def test_arm_moved_by_hand_is_held_where_it_is_found_when_released() -> None:
+    bench = GuardBench("position", guard={"safe_stop": "hold"}).move(0.0, 0.0)
+    bench.guard.emergency_stop(True, bench.now_s)
+    bench.positions = [0.2, 0.2]
+    bench.run(2.0)
+    bench.positions = [0.5, 0.5]
+    bench.guard.emergency_stop(False, bench.now_s)
+    assert bench.guard.reset_stop(bench.now_s)
+    bench.run(2.0)
+    assert bench.command == (0.5, 0.5)
+
+
+def test_damping_works_against_the_velocity() -> None:
+    bench = GuardBench("effort", guard={"safe_stop": "damping", "damping": 2.0})
+    bench.velocities = [1.5, -10.0]
+    bench.run(0.5)
+    assert bench.command == (-3.0, 2.0)
+    # A robot without limits of its own on a joint's effort has at least those of its command.
+    assert bench.miss().values == pytest.approx([0.0, -1 / 3])
+
+
+def test_move_home_is_slow_guarded_and_between_episodes_only() -> None:
+    bench = GuardBench("position", home={"a": 0.5, "b": 0.0})
+    bench.run(0.1)
+    start_s = bench.now_s
+    while not bench.guard.home(bench.now_s):
+        assert bench.now_s - start_s < 10.0
+        bench.run(0.2)
+        bench.positions = list(bench.command)
+    assert bench.command[0] == pytest.approx(0.5, abs=0.05)
+    # A tenth of 2 rad/s.
+    assert bench.now_s - start_s > 0.45 / 0.2
+    bench.observe()
+    assert not bench.guard.home(bench.now_s)
+
+
+def test_move_home_lapses_when_nobody_asks_for_it() -> None:
+    bench = GuardBench("position", home={"a": 1.0, "b": 0.0})
+    bench.run(0.1)
+    bench.guard.home(bench.now_s)
+    bench.run(0.9)
+    bench.positions = list(bench.command)
+    bench.run(2.0)
+    assert bench.command[0] == pytest.approx(0.2, abs=0.03)
+
+
+def test_command_that_fails_the_final_assertion_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = GuardBench().move(0.5, 0.5)
+    count = len(bench.commands)
+    monkeypatch.setattr(OutgoingCheck, "fault", lambda check, value, dt_s: f"{check.joint.name}: as if")
+    bench.run(0.02)
+    assert len(bench.commands) == count
+    assert bench.guard.stopped is Reason.ASSERTION
+
+
+def test_shut_down_brings_the_robot_to_rest_for_good() -> None:
+    bench = GuardBench("position", guard={"safe_stop": "hold"}).move(1.0, 1.0)
+    assert not bench.guard.at_rest
+    bench.guard.shut_down(bench.now_s)
+    bench.run(1.0)
+    assert bench.guard.at_rest
+    assert not bench.guard.reset_stop(bench.now_s)

@@ -18,7 +18,15 @@ def block(language: str, beginning: str) -> str:
     return text
 
 
-def test_the_robot_the_task_and_the_preset_are_read(tmp_path: Path) -> None:
+def drive_ahead() -> type[tasks.Task]:
+    namespace: dict[str, Any] = {}
+    exec(block("python", '"""Drive straight'), namespace)
+    written: type[tasks.Task] = namespace["DriveAhead"]
+    return written
+
+
+def test_the_robot_the_task_and_the_preset_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(tasks.TASKS, "drive_ahead", drive_ahead())
     (tmp_path / "wheelie.yaml").write_text(block("yaml", "name: wheelie"))
     (tmp_path / "drive-ahead.yaml").write_text(
         block("yaml", "name: drive-ahead").replace("dreamer-cpu", "reinforce.yaml")
@@ -30,9 +38,7 @@ def test_the_robot_the_task_and_the_preset_are_read(tmp_path: Path) -> None:
 
 
 def test_the_task_judges() -> None:
-    namespace: dict[str, Any] = {}
-    exec(block("python", '"""Drive straight'), namespace)
-    task: tasks.Task = namespace["DriveAhead"]()
+    task = drive_ahead()()
     task.reset()
     assert task.judge({"speed": 0.125}) == tasks.Judgement(reward=0.5)
     assert task.judge({"speed": 0.5}) == tasks.Judgement(reward=1.0, success=True)

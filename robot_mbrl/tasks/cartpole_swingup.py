@@ -6,6 +6,7 @@ the one on the action, which the robot does not measure.
 
 import math
 from collections.abc import Mapping
+from typing import ClassVar
 
 from robot_mbrl.tasks.shaping import closeness
 from robot_mbrl.tasks.task import Judgement
@@ -19,6 +20,8 @@ SUCCESS_RAD = math.radians(12.0)
 
 class CartpoleSwingup:
     """Rewards an upright, centred and quiet pole: (1 + cos)/2 times two factors in [1/2, 1]; never terminal."""
+
+    reads: ClassVar[tuple[str, ...]] = ("pole_cos", "cart_position", "pole_velocity")
 
     def reset(self) -> None:
         """Nothing is remembered between steps."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import ClassVar
 
 from robot_mbrl.tasks.shaping import closeness
 from robot_mbrl.tasks.task import Judgement
@@ -13,6 +14,8 @@ SUCCESS_RAD = math.radians(12.0)
 
 class PendulumSwingup:
     """Rewards an upright and quiet rod: (1 + cos)/2 times a factor in [1/2, 1]; never terminal."""
+
+    reads: ClassVar[tuple[str, ...]] = ("angle_cos", "angular_velocity")
 
     def reset(self) -> None:
         """Nothing is remembered between steps."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import ClassVar
 
 from robot_mbrl.tasks.shaping import closeness
 from robot_mbrl.tasks.task import Judgement
@@ -17,6 +18,15 @@ SUCCESS_M = 0.05
 
 class ReachTarget:
     """Rewards nearness of the tip, half of it steep and half of it felt from anywhere; never terminal."""
+
+    reads: ClassVar[tuple[str, ...]] = (
+        "shoulder_cos",
+        "shoulder_sin",
+        "elbow_cos",
+        "elbow_sin",
+        "target_x",
+        "target_y",
+    )
 
     def reset(self) -> None:
         """Nothing is remembered between steps."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,9 @@ class Judgement:
 
 class Task(Protocol):
     """Rewards and ends of episodes, from the values the robot measures (all of them, also those the agent lacks)."""
+
+    reads: ClassVar[tuple[str, ...]]
+    """Names of the values that it judges by; a robot that does not measure them is refused when the task is loaded."""
 
     def reset(self) -> None:
         """Forget whatever was remembered of the previous episode."""

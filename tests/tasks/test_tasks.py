@@ -45,6 +45,12 @@ def test_packaged_task_judges_with_values_that_its_robot_measures(name):
     assert 0.0 <= task.judge(measured).reward <= 1.0
 
 
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_judges_by_nothing_but_what_it_says_it_reads(name):
+    task = TASKS[name]()
+    assert task.judge(dict.fromkeys(task.reads, 0.5)).reward >= 0.0
+
+
 @given(ANGLE, FINITE, FINITE)
 def test_cartpole_reward_is_within_0_and_1_and_never_terminal(angle, position, velocity):
     judgement = CartpoleSwingup().judge(cartpole(angle, position, velocity))

@@ -4,16 +4,11 @@ The defaults are the CPU setting (docs/learning.md shows what it learned); what 
 follows DreamerV3.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from robot_mbrl.specs import Frozen
-
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+from robot_mbrl.specs import Count, Fraction, Frozen, NonNegative, Positive
 
 
 class AgentConfig(Frozen):
@@ -29,8 +24,8 @@ class AgentConfig(Frozen):
     """Width of the RSSM's prior and posterior layers."""
     stoch: Count = 8
     """Number of categorical latent variables."""
-    classes: Count = 8
-    """Classes of each latent variable."""
+    classes: Annotated[int, Field(ge=1, le=256)] = 8
+    """Classes of each latent variable; replay keeps them as bytes."""
     blocks: Count = 1
     """Blocks of the block-diagonal GRU; must divide deter."""
     units: Count = 64
@@ -115,5 +110,21 @@ class AgentConfig(Frozen):
     checkpoint_period_s: Positive = 30.0
     threads: Count = 1
     """CPU threads the learner may use."""
-    device: str = "auto"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     """auto, cpu or cuda[:n]."""
+
+    @model_validator(mode="after")
+    def _sizes_fit_one_another(self) -> Self:
+        if self.deter % self.blocks:
+            raise ValueError(f"blocks: {self.blocks} does not divide deter, {self.deter}")
+        if self.bins % 2 == 0:
+            raise ValueError(f"bins: {self.bins} is even; an odd number has a bin at zero")
+        if self.min_std > self.max_std:
+            raise ValueError(f"min_std: {self.min_std} is above max_std, {self.max_std}")
+        needed = max(self.prefill_steps, self.batch_length)
+        if self.replay_capacity < needed:
+            raise ValueError(
+                f"replay_capacity: {self.replay_capacity} never holds the {needed} steps that learning begins with "
+                f"(the larger of prefill_steps and batch_length)"
+            )
+        return self

@@ -3,11 +3,30 @@
 Specifications travel inside policy bundles and run folders, so they are pydantic models that read and write JSON.
 """
 
+import re
 from enum import IntEnum
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
+        raise ValueError(
+            f"{name!r} must begin with a letter and hold only letters, digits, _ and -, since topics and files are "
+            f"named after it"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(_checked_name)]
+"""A name that ROS namespaces, topics and folders can be made from."""
 
 
 class Frozen(BaseModel):
@@ -38,7 +57,7 @@ class Element(Frozen):
 
     name: str
     unit: str = ""
-    scale: Annotated[float, Field(gt=0)] = 1.0
+    scale: Positive = 1.0
     """What the world model divides the value by: a typical magnitude, in the value's unit."""
 
 
@@ -137,4 +156,4 @@ class TensorSpec(Frozen):
     """Shape and type of one input or output of a policy bundle, without the batch dimension."""
 
     shape: tuple[int, ...]
-    dtype: Literal["float32", "int64", "uint8", "uint16"] = "float32"
+    dtype: Literal["float32", "float16", "int64", "uint8", "uint16"] = "float32"

@@ -35,6 +35,9 @@ def image(camera: str) -> str:
     return f"{OBSERVATION}/{camera}"
 
 
+JOINT_STATE = "sensor_msgs/msg/JointState"
+IMAGE = "sensor_msgs/msg/Image"
+
 # Reserved names among an observation's elements.
 REWARD = "reward"
 IS_FIRST = "is_first"
@@ -44,23 +47,28 @@ MODE = "mode"
 SUCCESS = "success"
 AGE_SUFFIX = "_age_s"
 
+OBSERVATION_RESERVED = frozenset({REWARD, IS_FIRST, IS_LAST, IS_TERMINAL, MODE, SUCCESS})
+"""What no observed value may be named, nor end in `AGE_SUFFIX`."""
+
 # Reserved names among the elements of `action` and `applied_action`.
 SOURCE = "source"
 POLICY_VERSION = "policy_version"
+ACTION_RESERVED = frozenset({SOURCE, POLICY_VERSION})
+"""What no commanded joint and no choice may be named."""
 
 TYPES = {
-    OBSERVATION: "sensor_msgs/msg/JointState",
-    ACTION: "sensor_msgs/msg/JointState",
-    APPLIED_ACTION: "sensor_msgs/msg/JointState",
+    OBSERVATION: JOINT_STATE,
+    ACTION: JOINT_STATE,
+    APPLIED_ACTION: JOINT_STATE,
     POLICY: "std_msgs/msg/UInt8MultiArray",
     BUNDLE: "std_msgs/msg/String",
     ENABLE: "std_msgs/msg/Bool",
     EMERGENCY_STOP: "std_msgs/msg/Bool",
-    FEEDBACK: "sensor_msgs/msg/JointState",
-    GOAL: "sensor_msgs/msg/JointState",
-    TELEOP: "sensor_msgs/msg/JointState",
-    METRICS: "sensor_msgs/msg/JointState",
-    PREDICTION: "sensor_msgs/msg/Image",
+    FEEDBACK: JOINT_STATE,
+    GOAL: JOINT_STATE,
+    TELEOP: JOINT_STATE,
+    METRICS: JOINT_STATE,
+    PREDICTION: IMAGE,
     GUARD: "diagnostic_msgs/msg/DiagnosticArray",
     DIAGNOSTICS: "diagnostic_msgs/msg/DiagnosticArray",
     STEP_ALLOWANCE: "std_msgs/msg/Int64",

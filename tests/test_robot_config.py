@@ -22,6 +22,10 @@ def joint(kind: str, **changes: Any) -> dict[str, Any]:
     return command(kind, joints=[{k: v for k, v in (first | changes).items() if v is not None}, *others])
 
 
+DAMPED = {"guard": {"safe_stop": "damping", "damping": 1.0}}
+UNMEASURED = {"commands": [COMMANDS["effort"] | {"source": None, "joints": COMMANDS["effort"]["joints"][1:]}]}
+JOINTS = {"topic": "joint_states", "type": "sensor_msgs/msg/JointState", "max_age_s": 0.2}
+EYE = {"sources": {"joints": JOINTS, "eye": {"topic": "image", "type": "sensor_msgs/msg/Image", "max_age_s": 0.3}}}
 BODY = {"sources": {"body": {"topic": "imu", "type": "sensor_msgs/msg/Imu", "max_age_s": 0.1}}}
 
 
@@ -44,11 +48,45 @@ BODY = {"sources": {"body": {"topic": "imu", "type": "sensor_msgs/msg/Imu", "max
         ("position", {"home": {"a": 0.0}}, "home must name"),
         ("effort", {"guard": {"action_deadline_s": 0.5}}, "must not exceed command_timeout_s"),
         ("effort", {"guard": {"safe_stopp": "zero"}}, "safe_stopp"),
+        ("position", {"guard": {"safe_stop": "zero"}}, "no stop of position commands; it must be hold"),
+        ("velocity", {"guard": {"safe_stop": "hold"}}, "no stop of velocity commands; it must be zero"),
+        ("twist", {"guard": {"safe_stop": "damping", "damping": 1.0}}, "no stop of twist commands; it must be zero"),
+        ("effort", {"guard": {"safe_stop": "hold"}}, "no stop of effort commands; it must be damping or zero"),
+        ("effort", {"guard": {"safe_stop": "damping"}}, "needs a gain above 0"),
+        ("effort", {"guard": {"damping": 1.0}}, "no other stop has one"),
+        ("effort", DAMPED | UNMEASURED, "damped by measured velocities; name their JointState"),
+        ("effort", {"name": "my robot"}, "'my robot' must begin with a letter"),
+        ("effort", {"name": "7dof"}, "'7dof' must begin with a letter"),
+        ("effort", EYE | {"cameras": {"left eye": {"source": "eye"}}}, "'left eye' must begin with a letter"),
+        ("effort", EYE | elements(joint="a") | {"cameras": {"v": {"source": "eye"}}}, "'v' is used twice"),
+        (
+            "effort",
+            {"choices": [{"name": "left", "values": {"a": -1.0}}] * 2},
+            "choices: the name 'left' is used twice",
+        ),
+        ("effort", {"choices": [{"name": "source", "values": {}}]}, "a joint or choice named 'source'"),
+        ("effort", joint("effort", name="policy_version"), "a joint or choice named 'policy_version'"),
+        *(
+            ("effort", elements(joint="a", name=name), f"an element named '{name}' would be overwritten")
+            for name in ("reward", "is_first", "is_last", "is_terminal", "mode", "success", "joints_age_s")
+        ),
     ],
 )
 def test_contradictions_are_named(kind: str, changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         robot(kind, **changes)
+
+
+def test_efforts_decide_about_the_safe_stop_of_a_robot_with_positions_too() -> None:
+    both = {"commands": [COMMANDS["effort"], COMMANDS["position"] | {"joints": [named("c")]}]}
+    assert robot("effort", **both | DAMPED).guard.safe_stop == "damping"
+    with pytest.raises(ValidationError, match="no stop of effort and position commands; it must be damping or zero"):
+        robot("effort", **both, guard={"safe_stop": "hold"})
+
+
+def named(name: str) -> dict[str, Any]:
+    """A joint commanded by position."""
+    return COMMANDS["position"]["joints"][0] | {"name": name}
 
 
 def test_joint_of_a_source_that_has_none_is_refused() -> None:

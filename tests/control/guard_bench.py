@@ -19,7 +19,7 @@ class GuardBench:
     """A guard with a driver, a sensor node and a policy that do what the test says."""
 
     def __init__(self, kind: str = "effort", *, enabled: bool = True, **changes: Any) -> None:
-        guard = {"safe_stop": "zero", "recover_steps": RECOVER} | changes.pop("guard", {})
+        guard = {"recover_steps": RECOVER} | changes.pop("guard", {})
         lockstep, repeat = changes.pop("lockstep", False), changes.pop("action_repeat", 1)
         self.robot = robot(kind, guard=guard, **changes)
         self.spec = self.robot.action_spec()

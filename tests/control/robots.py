@@ -14,7 +14,7 @@ GUARD = {
     "action_deadline_s": 0.04,
     "command_timeout_s": 0.13,
     "recover_steps": 3,
-    "safe_stop": "hold",
+    "safe_stop": "zero",
     "driver_timeout_s": None,
 }
 MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
@@ -89,7 +89,8 @@ COMMANDS: dict[str, dict[str, Any]] = {
 
 def robot(kind: str, **changes: Any) -> RobotConfig:
     """A robot with one command of a kind, at 20 Hz; `guard` changes fields of the guard's settings."""
-    guard = {**GUARD, **changes.pop("guard", {})}
+    stop = "hold" if kind == "position" else GUARD["safe_stop"]
+    guard = {**GUARD, "safe_stop": stop, **changes.pop("guard", {})}
     joints = {"topic": "joint_states", "type": "sensor_msgs/msg/JointState", "max_age_s": 0.2}
     raw = {
         "name": kind,

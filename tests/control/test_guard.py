@@ -176,7 +176,7 @@ def test_command_is_repeated_at_its_rate() -> None:
 
 
 def test_position_moves_evenly_over_the_step() -> None:
-    bench = GuardBench("position", guard={"safe_stop": "hold"})
+    bench = GuardBench("position")
     middle = -0.6  # What 0 rad of the second joint is as an action.
     bench.move(0.0, middle)
     bench.observe()
@@ -234,7 +234,7 @@ def test_lockstep_may_stand_still_between_two_steps() -> None:
 
 
 def test_guard_that_was_not_asked_for_long_goes_on_from_rest() -> None:
-    bench = GuardBench("position", guard={"safe_stop": "hold"}).move(1.0, 1.0)
+    bench = GuardBench("position").move(1.0, 1.0)
     before = bench.command
     bench.now_s += 20.0
     bench.update()

@@ -104,9 +104,7 @@ class Storm:
 
     def __init__(self, kind: str, *, lockstep: bool = False) -> None:
         home = {"a": 0.5, "b": 0.5} if kind == "position" else {}
-        # An effort is damped, a velocity or twist becomes zero, a position is held.
-        stop = {"safe_stop": "zero"} if kind == "effort" else {}
-        self.robot = robot(kind, home=home, guard=stop)
+        self.robot = robot(kind, home=home)
         self.guard = Guard(self.robot, PERIOD_S, enabled=True, lockstep=lockstep)
         self.oracle = Oracle(kind)
         self.names = list(self.robot.joint_names)

@@ -144,7 +144,7 @@ def test_joints_without_a_finite_position_are_refused_and_grow_old() -> None:
 
 
 def test_held_position_is_what_was_measured_and_is_applied_as_such() -> None:
-    bench = GuardBench("position", guard={"safe_stop": "hold"})
+    bench = GuardBench("position")
     bench.positions = [0.4, 1.0]
     applied = bench.miss()
     assert applied.source is Source.STOP
@@ -170,7 +170,7 @@ def test_position_robot_found_outside_gets_no_command() -> None:
 
 
 def test_arm_moved_by_hand_is_held_where_it_is_found_when_released() -> None:
-    bench = GuardBench("position", guard={"safe_stop": "hold"}).move(0.0, 0.0)
+    bench = GuardBench("position").move(0.0, 0.0)
     bench.guard.emergency_stop(True, bench.now_s)
     bench.positions = [0.2, 0.2]
     bench.run(2.0)
@@ -225,7 +225,7 @@ def test_command_that_fails_the_final_assertion_is_not_sent(monkeypatch: pytest.
 
 
 def test_shut_down_brings_the_robot_to_rest_for_good() -> None:
-    bench = GuardBench("position", guard={"safe_stop": "hold"}).move(1.0, 1.0)
+    bench = GuardBench("position").move(1.0, 1.0)
     assert not bench.guard.at_rest
     bench.guard.shut_down(bench.now_s)
     bench.run(1.0)

@@ -1,0 +1,63 @@
+"""Tasks, agents and overrides that would only fail while learning are refused when they are read."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robot_mbrl.agent_config import AgentConfig
+from robot_mbrl.config import RunConfig, load_run, packaged
+from robot_mbrl.errors import ConfigError
+from robot_mbrl.nets.images import ImageEncoder
+from robot_mbrl.specs import ImageSpec
+
+
+@pytest.mark.parametrize(
+    ("overrides", "complaint"),
+    [
+        ({"task.task": "typo"}, r"task.task: there is no task class 'typo'; there are \['cartpole_swingup'"),
+        ({"task.name": "../mine"}, "name: .*'../mine' must begin with a letter"),
+        ({"task.observe": ["position"]}, r"task.observe: robot 'cartpole' has no 'position'"),
+        ({"task.task": "reach_target"}, r"task.task: 'reach_target' judges by \['elbow_cos', .* does not measure"),
+        ({"agent.bins": 40}, "agent: .*bins: 40 is even"),
+        ({"agent.blocks": 3}, "agent: .*blocks: 3 does not divide deter, 64"),
+        ({"agent.classes": 257}, "agent.classes: .*less than or equal to 256"),
+        ({"agent.min_std": 2.0}, "min_std: 2.0 is above max_std, 1.0"),
+        ({"agent.replay_capacity": 500}, "replay_capacity: 500 never holds the 1000 steps"),
+        ({"agent.device": "gpu"}, "agent.device"),
+    ],
+)
+def test_contradictions_are_named_with_their_file(overrides: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint) as told:
+        load_run("cartpole", overrides)
+    assert "cartpole.yaml" in str(told.value)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 48), (48, 48), (100, 100)])
+def test_pictures_that_the_agent_cannot_see_are_refused_only_where_they_are_observed(height: int, width: int) -> None:
+    picture = {"robot.cameras": {"camera": {"source": "camera", "image": {"height": height, "width": width}}}}
+    with pytest.raises(ConfigError, match=f"cameras.camera.image of robot 'cartpole': .*not {height}x{width}"):
+        load_run("cartpole-image", picture)
+    assert load_run("cartpole", picture).robot.cameras["camera"].image.height == height
+
+
+@pytest.mark.parametrize("side", [8, 64, 512])
+def test_pictures_that_are_accepted_can_be_encoded(side: int) -> None:
+    picture = {"robot.cameras": {"camera": {"source": "camera", "image": {"height": side, "width": side}}}}
+    image = load_run("cartpole-image", picture).robot.cameras["camera"].image
+    assert ImageEncoder(image, 1).size > 0
+    assert isinstance(image, ImageSpec)
+
+
+def test_a_wrong_field_of_a_robots_own_file_is_named_with_that_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("name: my robot\n")
+    (tmp_path / "task.yaml").write_text("name: t\nrobot: mine.yaml\ntask: cartpole_swingup\nobserve: [positions]\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: name: .*'my robot'"):
+        load_run(tmp_path / "task.yaml")
+
+
+@pytest.mark.parametrize("task", packaged("tasks"))
+@pytest.mark.parametrize("preset", packaged("presets"))
+def test_every_preset_goes_with_every_task(task: str, preset: str) -> None:
+    config: RunConfig = load_run(task, {"task.agent": preset})
+    assert isinstance(config.agent, AgentConfig)

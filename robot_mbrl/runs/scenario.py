@@ -73,6 +73,8 @@ class NodeRow:
     """Whether simulated time means anything to it. Others would take in `/clock` for nothing."""
     computes: bool = False
     """Whether it keeps the agent's number of threads busy all the time."""
+    drives: bool = False
+    """Whether it has a part in moving the robot; those end before the driver, the recorder and the others do."""
 
     @property
     def executable(self) -> str:
@@ -94,6 +96,8 @@ class NodeProcess:
     stop_s: float = STOP_S
     own_cores: int = 0
     """Cores that it should have to itself where other nodes run on the same machine."""
+    stops_first: bool = False
+    """Whether it must have ended before others are asked to."""
 
     def command(self) -> list[str]:
         """The command line that runs it with this Python."""
@@ -150,9 +154,9 @@ def _monitor(s: Situation) -> dict[str, Parameter]:
 
 NODES = (
     NodeRow("simulator", "sim.sim_node", Side.SIM, _simulator),
-    NodeRow("sensor", "ros_nodes.sensor_node", Side.ROBOT, _sensor, reads_clock=True),
-    NodeRow("actuator", "ros_nodes.actuator_node", Side.ROBOT, _actuator),
-    NodeRow("policy", "ros_nodes.policy_node", Side.ROBOT, _policy),
+    NodeRow("sensor", "ros_nodes.sensor_node", Side.ROBOT, _sensor, reads_clock=True, drives=True),
+    NodeRow("actuator", "ros_nodes.actuator_node", Side.ROBOT, _actuator, drives=True),
+    NodeRow("policy", "ros_nodes.policy_node", Side.ROBOT, _policy, drives=True),
     NodeRow("bundle", "ros_nodes.bundle_node", Side.ROBOT, _bundle),
     NodeRow("recorder", "ros_nodes.recorder_node", Side.ROBOT, _run_dir, stop_s=RECORDER_STOP_S),
     NodeRow(
@@ -208,6 +212,7 @@ def _process(row: NodeRow, situation: Situation) -> NodeProcess:
         niceness=row.niceness,
         stop_s=row.stop_s,
         own_cores=situation.config.agent.threads if row.computes else 0,
+        stops_first=row.drives,
     )
 
 

@@ -140,18 +140,23 @@ class Supervisor:
             self._write_processes()
 
     def stop(self) -> None:
-        """Ask every node to close itself, wait its time, and end those that did not."""
-        deadlines_s = {name: time.monotonic() + child.spec.stop_s for name, child in self._children.items()}
-        self._signal(signal.SIGINT, list(self._children))
+        """Stop what drives the robot, then the others: the guard's last commands still find driver and recorder."""
+        for first in (True, False):
+            self._stop([child for child in self._children.values() if child.spec.stops_first is first])
+        self._write_processes()
+
+    def _stop(self, children: Sequence[_Child]) -> None:
+        """Ask nodes to close themselves, wait their time, and end those that did not."""
+        deadlines_s = {child.spec.name: time.monotonic() + child.spec.stop_s for child in children}
+        self._signal(signal.SIGINT, list(deadlines_s))
         late = self._await(deadlines_s)
         self._signal(signal.SIGTERM, late)
         late = self._await(dict.fromkeys(late, time.monotonic() + TERM_S))
         self._signal(signal.SIGKILL, late)
-        for child in self._children.values():
+        for child in children:
             if child.process is not None:
                 child.process.wait()
                 self._forget(child)
-        self._write_processes()
 
     def _launch(self, child: _Child) -> None:
         spec = child.spec
@@ -162,7 +167,8 @@ class Supervisor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
-                # Out of the terminal's process group: Ctrl-C reaches the supervisor, which stops the nodes in order.
+                # Out of the terminal's process group: Ctrl-C reaches the supervisor, which stops what drives
+                # the robot before its driver and the recorder.
                 # Not out of its session: between sessions, Linux's autogroups make niceness meaningless.
                 process_group=0,
                 preexec_fn=_child_setup(spec.niceness, self._cores[spec.name]),

@@ -84,6 +84,12 @@ def test_simulated_time_is_for_those_who_read_it(tmp_path: Path) -> None:
     assert reading == {"sensor"}
 
 
+def test_the_guard_stops_before_the_driver_that_it_commands_and_the_recorder_after_it(tmp_path: Path) -> None:
+    first = {name for name, process in processes("demo", tmp_path).items() if process.stops_first}
+    assert "actuator" in first
+    assert not {"simulator", "recorder", "monitor", "learner"} & first
+
+
 def test_only_the_learner_asks_for_cores_of_its_own(tmp_path: Path) -> None:
     asking = {name: process.own_cores for name, process in processes("demo", tmp_path).items() if process.own_cores}
     assert asking == {"learner": CONFIG.agent.threads}

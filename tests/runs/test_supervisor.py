@@ -74,6 +74,25 @@ def test_nodes_are_asked_by_sigint_and_what_they_print_is_kept(tmp_path: Path, e
     assert f"closed by SIGINT, nice {min(nice, 19)}" in (tmp_path / "logs" / "policy.log").read_text()
 
 
+def moment(folder: Path, name: str, what: str) -> int:
+    """When a stand-in was asked to close, or closed, by its log."""
+    lines = (folder / "logs" / f"{name}.log").read_text().splitlines()
+    return next(int(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{what} at "))
+
+
+def test_what_drives_the_robot_has_ended_before_its_driver_and_recorder_are_asked_to(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    others = ("simulator", "recorder")
+    nodes = [*(node(tmp_path, name) for name in others), node(tmp_path, "actuator", "obey_slowly", stops_first=True)]
+    with Supervisor(nodes, RunFolder(tmp_path), environment) as supervisor:
+        for name in (*others, "actuator"):
+            alive_pid(tmp_path, name)
+        assert len(supervisor.running) == 3
+    for name in others:
+        assert moment(tmp_path, name, "asked") > moment(tmp_path, "actuator", "closed")
+
+
 def test_nodes_share_a_session_for_their_niceness_to_count_but_hear_no_ctrl_c(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:

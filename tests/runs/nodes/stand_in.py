@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 
@@ -23,13 +24,17 @@ def main() -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     mask = {signal.SIGINT, signal.SIGTERM}
-    if behaviour == "obey":
+    if behaviour.startswith("obey"):
         signal.pthread_sigmask(signal.SIG_BLOCK, mask)
     Path(parameters()["alive"]).write_text(str(os.getpid()))
     if behaviour == "deaf":
         while True:
             signal.pause()
     received = signal.sigwait(mask)
+    print(f"asked at {time.monotonic_ns()}")
+    if behaviour == "obey_slowly":
+        time.sleep(0.3)
+    print(f"closed at {time.monotonic_ns()}")
     print(f"closed by {signal.Signals(received).name}, nice {os.nice(0)}", flush=True)
     return 0
 

@@ -30,19 +30,24 @@ class RunFolder:
             path: the folder; None for `runs/<task>-<date>-seed<seed>`.
 
         Raises:
-            ConfigError: if the folder already holds a run.
+            ConfigError: if the folder already holds a run or cannot be made.
         """
         if path is None:
             path = RUNS / f"{config.task.name}-{datetime.now():%Y%m%d-%H%M%S}-seed{config.seed}"
         # Nodes run with this path as a parameter, and a relative one would depend on where they were started.
         folder = cls(path.absolute())
-        if folder.config.exists():
+        try:
+            if folder.config.exists():
+                raise ConfigError(
+                    f"{path} already holds a run: continue it with --resume, or name another folder with --run"
+                )
+            for directory in (folder.path, folder.bags, folder.checkpoints, folder.logs):
+                directory.mkdir(parents=True, exist_ok=True)
+            save_run(config, folder.config)
+        except OSError as error:
             raise ConfigError(
-                f"{path} already holds a run: continue it with --resume, or name another folder with --run"
-            )
-        for directory in (folder.path, folder.bags, folder.checkpoints, folder.logs):
-            directory.mkdir(parents=True, exist_ok=True)
-        save_run(config, folder.config)
+                f"{folder.path} cannot be made a run's folder: {error.strerror}; name another one with --run"
+            ) from error
         return folder
 
     @classmethod
@@ -50,10 +55,14 @@ class RunFolder:
         """The folder of an existing run.
 
         Raises:
-            ConfigError: if there is no run in it.
+            ConfigError: if there is no run in it, or it cannot be read.
         """
         folder = cls(path.absolute())
-        if not folder.config.is_file():
+        try:
+            found = folder.config.is_file()
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be opened: {error.strerror}") from error
+        if not found:
             raise ConfigError(f"{path} is not a run folder: it has no config.yaml")
         return folder
 
@@ -155,7 +164,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Replace a file by a JSON object, atomically: a reader sees the old one or the new one."""
+    """Replace a file by a JSON object, atomically: a reader sees the old one or the new one.
+
+    Not synced to the disk, as `durable` does: these files are shown, nothing is resumed from them, and several are
+    written while a robot's nodes share the disk.
+    """
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(json.dumps(value, indent=2) + "\n")
     partial.replace(path)

@@ -33,6 +33,20 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
         RunFolder.create(load_run("cartpole"), tmp_path)
 
 
+def test_a_folder_that_cannot_be_made_is_named_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"/file/run cannot be made a run's folder: Not a directory; name another"):
+        RunFolder.create(load_run("cartpole"), tmp_path / "file" / "run")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_folder_without_permission_is_named_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o000)
+    for use in (lambda path: RunFolder.create(load_run("cartpole"), path), RunFolder.open):
+        with pytest.raises(ConfigError, match="/closed/run cannot be .*: Permission denied"):
+            use(tmp_path / "closed" / "run")
+
+
 def test_opening_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"has no config\.yaml"):
         RunFolder.open(tmp_path)

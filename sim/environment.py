@@ -54,7 +54,11 @@ class RobotEnvironment(gymnasium.Env[dict[str, np.ndarray], Any]):
         return self._observed(observation), {"success": observation.success}
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """Live through one step."""
+        """Live through one step.
+
+        Raises:
+            ValueError: if the action is of another shape than the action space's, or no choice there is.
+        """
         applied = self._robot.apply(Action(self._robot.observe().key, self._vector(action)))
         arrived = self._robot.observe()
         info = {"success": arrived.success, "source": applied.source.name.lower()}
@@ -77,9 +81,15 @@ class RobotEnvironment(gymnasium.Env[dict[str, np.ndarray], Any]):
         return {**vectors, **{name: observation.images[name] for name in self._spec.images}}
 
     def _vector(self, action: Any) -> np.ndarray:
-        if self._actions.discrete:
-            return np.eye(self._actions.size, dtype=np.float32)[int(action)]
-        return np.asarray(action, np.float32)
+        values = np.asarray(action)
+        expected = () if self._actions.discrete else (self._actions.size,)
+        if values.shape != expected:
+            raise ValueError(f"action of shape {values.shape}; the action space is {self.action_space}")
+        if not self._actions.discrete:
+            return values.astype(np.float32)
+        if values not in range(self._actions.size):
+            raise ValueError(f"there is no choice {action}; the action space is {self.action_space}")
+        return np.eye(self._actions.size, dtype=np.float32)[int(values)]
 
 
 def observation_space(spec: ObservationSpec) -> spaces.Dict:

@@ -54,17 +54,37 @@ def test_episode_is_truncated_after_the_tasks_steps():
     environment.close()
 
 
-def test_choices_become_a_discrete_action():
-    config = load_run("cartpole")
+def choosing():
     choices = [{"name": "left", "values": {"slider": -1.0}}, {"name": "right", "values": {"slider": 1.0}}]
-    raw = config.model_dump(mode="json")
-    raw["robot"]["choices"] = choices
-    environment = RobotEnvironment(type(config).model_validate(raw))
+    return load_run("cartpole", {"robot.choices": choices})
+
+
+def test_choices_become_a_discrete_action():
+    environment = RobotEnvironment(choosing())
     assert environment.action_space == gymnasium.spaces.Discrete(2)
     environment.reset(seed=0)
     observation = environment.step(1)[0]
     # Cart and pole move to the right.
     assert observation["velocities"][0] > 0.3
+    environment.close()
+
+
+@pytest.mark.parametrize("action", [0.5, [0.5, 0.5], [[0.5]], []])
+def test_an_action_of_the_wrong_shape_is_refused(action):
+    environment = RobotEnvironment("cartpole")
+    environment.reset(seed=0)
+    with pytest.raises(ValueError, match=r"action of shape .*; the action space is Box\(-1.0, 1.0, \(1,\), float32\)"):
+        environment.step(action)
+    assert environment.step([0.5])[4]["source"] == "policy"
+    environment.close()
+
+
+@pytest.mark.parametrize("choice", [2, -1, 0.5, [0.0, 1.0]])
+def test_a_choice_that_there_is_not_is_refused(choice):
+    environment = RobotEnvironment(choosing())
+    environment.reset(seed=0)
+    with pytest.raises(ValueError, match=r"the action space is Discrete\(2\)"):
+        environment.step(choice)
     environment.close()
 
 

@@ -32,22 +32,34 @@ class InProcessRobot:
         world: what it is simulated in.
     """
 
-    def __init__(self, config: RunConfig, *, seed: int = 0, evaluate: bool = False, session: str | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        *,
+        seed: int = 0,
+        evaluate: bool = False,
+        view: bool = False,
+        session: str | None = None,
+    ) -> None:
         """Build the world and put the robot at its first start.
 
         Args:
             config: robot and task.
             seed: of the starts.
             evaluate: whether every episode is lived in evaluate mode, instead of every few as the task says.
+            view: whether to open a window on it.
             session: id of the session; None for a new one.
 
         Raises:
-            WorldError: if the task's world does not exist or does not fit the robot.
+            WorldError: if the task's world does not exist or does not fit the robot, or there is no display.
         """
         self.config = config
-        self.world: World = make_robots_world(config)
+        self.world: World = make_robots_world(config, view=view)
         self._evaluate = evaluate
         self._period_ns = round(config.robot.period_s * NANOSECONDS)
+        cameras = [config.robot.cameras[name] for name in config.observation_spec().images]
+        # As the driver's stand-in has them: a picture that is resized later looks different.
+        self._picture_sizes = {camera.source: (camera.image.height, camera.image.width) for camera in cameras}
         self._joint_sources = {command.source for command in config.robot.commands if command.source is not None}
         self.restart(seed, session)
 
@@ -124,7 +136,7 @@ class InProcessRobot:
         """Sense, and tell the guard of what was observed, if anything was."""
         now_s = self._now_s
         for source in self._observer.sources:
-            reading = self.world.read(source)
+            reading = self.world.read(source, *self._picture_sizes.get(source, ()))
             self._observer.receive(source, reading, now_s)
             self._guard.sense(source, reading, now_s)
         sensed = self._observer.assemble(now_s)

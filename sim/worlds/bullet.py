@@ -151,14 +151,14 @@ class BulletWorld:
         """What each driven joint is commanded in, by its name: effort or velocity."""
         return {name: drive.kind for name, drive in self._scene.drives.items()}
 
-    def read(self, source: str) -> Reading:
-        """The present reading of one source, not stamped.
+    def read(self, source: str, height: int = 64, width: int = 64) -> Reading:
+        """The present reading of one source, not stamped; a camera's picture is of the size asked for.
 
         Raises:
             WorldError: if the world has no such source.
         """
         if source in self._scene.cameras:
-            return _image_reading(self.render(source))
+            return _image_reading(self.render(source, height, width))
         if source not in self._source_joints:
             have = sorted([*self._source_joints, *self._scene.cameras])
             raise WorldError(f"this world has no source {source!r}; it has {have}")

@@ -72,8 +72,8 @@ class World(Protocol):
     def kinds(self) -> Mapping[str, str]:
         """What each driven joint is commanded in, by its name: effort or velocity."""
 
-    def read(self, source: str) -> Reading:
-        """The present reading of one source, not stamped."""
+    def read(self, source: str, height: int = 64, width: int = 64) -> Reading:
+        """The present reading of one source, not stamped; a camera's picture is of the size asked for."""
 
     def render(self, camera: str, height: int = 64, width: int = 64) -> np.ndarray:
         """A camera's picture, uint8, shape (height, width, 3)."""

@@ -7,6 +7,7 @@ from robot_mbrl.config import load_run
 from robot_mbrl.runs.episodes import EpisodeTally
 from robot_mbrl.specs import Mode, Source
 from robot_mbrl.steps import Action, Step
+from sim.errors import WorldError
 from sim.experts import EXPERTS
 from sim.in_process import InProcessRobot
 
@@ -176,3 +177,19 @@ def test_pictures_are_observed_where_the_task_asks_for_them():
     robot.close()
     assert observation.images["camera"].shape == (64, 64, 3)
     assert "cart_position" in observation.values
+
+
+@pytest.mark.parametrize("side", [32, 128])
+def test_pictures_are_rendered_at_the_size_that_the_robot_asks_for(side):
+    camera = {"source": "camera", "image": {"height": side, "width": side}}
+    robot = InProcessRobot(load_run("cartpole-image", {"robot.cameras": {"camera": camera}}), session="test")
+    seen = robot.observe().images["camera"]
+    rendered = robot.world.render("camera", side, side)
+    robot.close()
+    assert np.array_equal(seen, rendered)
+
+
+def test_a_window_needs_a_display(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(WorldError, match="no display"):
+        InProcessRobot(load_run("cartpole"), view=True)

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from robot_mbrl.config import JOINT_STATE, RunConfig
+from robot_mbrl.config import RunConfig
+from robot_mbrl.topics import IMAGE, JOINT_STATE
 from sim.errors import WorldError
 from sim.worlds import World, make_world
-
-IMAGE = "sensor_msgs/msg/Image"
 
 
 def make_robots_world(config: RunConfig, *, view: bool = False) -> World:

@@ -18,7 +18,7 @@ from std_msgs.msg import Int64
 from std_srvs.srv import Trigger
 
 from robot_mbrl import messages, topics
-from robot_mbrl.config import JOINT_STATE, CommandConfig, RunConfig, load_run
+from robot_mbrl.config import CommandConfig, RunConfig, load_run
 from robot_mbrl.errors import ConfigError, MessageError
 from robot_mbrl.messages import NANOSECONDS
 from robot_mbrl.steps import StepKey
@@ -122,7 +122,7 @@ class SimNode:
         self._joints = [
             (name, JointState(), node.create_publisher(JointState, source.topic, qos.sensor(reliable=source.reliable)))
             for name, source in robot.sources.items()
-            if source.type == JOINT_STATE
+            if source.type == topics.JOINT_STATE
         ]
         self._cameras = []
         for name, spec in self._config.observation_spec().images.items():

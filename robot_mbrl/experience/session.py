@@ -21,10 +21,9 @@ from robot_mbrl.experience.repair import lock
 from robot_mbrl.messages import write_action, write_image, write_observation
 from robot_mbrl.specs import ActionSpec
 from robot_mbrl.steps import Step
+from robot_mbrl.topics import IMAGE, JOINT_STATE
 
 SYNC_PERIOD_S = 1.0
-JOINT_STATE = "sensor_msgs/msg/JointState"
-IMAGE = "sensor_msgs/msg/Image"
 
 
 class SessionWriter:
@@ -161,3 +160,6 @@ class StepWriter:
 def new_path(folder: Path) -> Path:
     """Path of a session that starts now; names sort by the time of their start."""
     return folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.mcap"
+
+
+__all__ = ["IMAGE", "JOINT_STATE", "SessionWriter", "StepWriter", "new_path"]

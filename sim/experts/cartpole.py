@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from robot_mbrl.config import RobotConfig
-from sim.experts.expert import normalise
+from robot_mbrl.control.shaping import to_action
 from sim.experts.regulator import sampled_lqr
 
 CART_KG = 1.0
@@ -57,7 +57,7 @@ class CartpoleExpert:
             force = -float(self._gain @ (x, speed, theta, rate))
         else:
             force = _force(_pumping_acceleration(x, speed, theta, rate), theta, rate)
-        return np.array([normalise(force, self._joint)], np.float32)
+        return np.array([to_action(self._joint, force)], np.float32)
 
 
 def _pumping_acceleration(x: float, speed: float, theta: float, rate: float) -> float:

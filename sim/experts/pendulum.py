@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from robot_mbrl.config import RobotConfig
-from sim.experts.expert import normalise
+from robot_mbrl.control.shaping import to_action
 from sim.experts.regulator import sampled_lqr
 
 ROD_KG = 1.0
@@ -38,4 +38,4 @@ class PendulumExpert:
             energy = 0.5 * INERTIA_KG_M2 * rate**2 + ROD_KG * GRAVITY_M_S2 * HALF_LENGTH_M * (math.cos(theta) - 1.0)
             # At a turning point the rate says nothing; any push will do.
             torque = -PUMP_GAIN * energy * math.copysign(1.0, rate)
-        return np.array([normalise(torque, self._joint)], np.float32)
+        return np.array([to_action(self._joint, torque)], np.float32)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from robot_mbrl.config import RobotConfig
+from robot_mbrl.control.shaping import to_action
 from robot_mbrl.tasks.reach_target import FOREARM_M, UPPER_ARM_M
-from sim.experts.expert import normalise
 
 GAIN_PER_S = 5.0
 
@@ -31,7 +31,7 @@ class ReacherExpert:
             default=angles,
         )
         speeds = [GAIN_PER_S * (g - a) for g, a in zip(goal, angles, strict=True)]
-        return np.array([normalise(s, joint) for s, joint in zip(speeds, self._joints, strict=True)], np.float32)
+        return np.array([to_action(joint, s) for s, joint in zip(speeds, self._joints, strict=True)], np.float32)
 
     def _allows(self, posture: tuple[float, float]) -> bool:
         return all(

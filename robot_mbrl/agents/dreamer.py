@@ -27,10 +27,10 @@ class Dream(NamedTuple):
 
     states: State
     """(N, H + 1, ...)."""
-    actor_out: tuple[Tensor, ...]
-    """H x (N, outputs), what the actor said at states 0…H-1: where gradients through the dynamics end."""
-    actions: Tensor
-    """(N, H, A)."""
+    actions: tuple[Tensor, ...]
+    """H x (N, A), taken at states 0…H-1: where gradients through the dynamics end."""
+    noise: Tensor
+    """(N, H, noise), what the actions were drawn with."""
 
     def departed(self) -> State:
         """States 0…H-1, without gradients."""
@@ -90,9 +90,9 @@ class Dreamer(nn.Module):
         posterior = posterior.detach()
 
         starts, weight = self._starts(posterior, batch.is_terminal, generator)
-        with frozen(self.world_model), torch.set_grad_enabled(self.through_dynamics):
+        with frozen(self.world_model):
             dream = self.imagine(starts, generator)
-        metrics |= self._learn_behaviour(dream, weight)
+            metrics |= self._learn_behaviour(dream, weight)
 
         metrics |= optimizer.step()
         metrics["model_loss"] = model_loss.detach()
@@ -118,28 +118,29 @@ class Dreamer(nn.Module):
         noise_shape = (horizon, count, self.noise_size)
         draw = torch.randn if self.distribution.noise == "normal" else torch.rand
         noise = draw(*noise_shape, generator=generator, device=device)
-        states, outs, actions = [start], [], []
+        states, actions = [start], []
         for step in range(horizon):
             # The actor sees the state without gradient: it learns from where its actions lead, not from what it saw.
-            # So its outputs can be leaves here, and its weights get their gradients for all steps at once later.
+            # So actions can be leaves here, and the actor's weights get their gradients for all steps at once later.
             with torch.no_grad():
                 out = self.actor(states[-1].deter, states[-1].latent)
-            out.requires_grad_(self.through_dynamics)
-            action = self.distribution.sample(out, noise[step])
-            states.append(self.world_model.rssm.imagine(states[-1], action, uniform[step]))
-            outs.append(out)
+                action = self.distribution.bounded(self.distribution.sample(out, noise[step]))
+            action.requires_grad_(self.through_dynamics)
+            with torch.set_grad_enabled(self.through_dynamics):
+                states.append(self.world_model.rssm.imagine(states[-1], action, uniform[step]))
             actions.append(action)
         # The start's one-hot stands in for its probabilities, which are only a way for gradients to pass.
-        first = nn.functional.one_hot(start.latent, config.classes).float()
+        first = torch.zeros(count, config.stoch, config.classes, device=device, dtype=start.deter.dtype)
+        first.scatter_(-1, start.latent.unsqueeze(-1), 1.0)
         probs = torch.stack([first if s.probs is None else s.probs for s in states], 1)
         trajectory = State(torch.stack([s.deter for s in states], 1), torch.stack([s.latent for s in states], 1), probs)
-        return Dream(trajectory, tuple(outs), torch.stack(actions, 1))
+        return Dream(trajectory, tuple(actions), noise.transpose(0, 1))
 
     def _learn_behaviour(self, dream: Dream, weight: Tensor) -> dict[str, Tensor]:
         """Gradients of actor and critic from imagined trajectories and the weights (N,) of their starts."""
         config = self.config
         arrived, departed = dream.arrived(), dream.departed()
-        with frozen(self.world_model), torch.set_grad_enabled(self.through_dynamics):
+        with torch.set_grad_enabled(self.through_dynamics):
             reward = self.world_model.reward(*arrived).squeeze(-1)  # (N, H), earned on arriving at states 1…H
             discount = config.discount * torch.sigmoid(self.world_model.continues(*arrived).squeeze(-1))
         logits = self.critic(*(dream.states if self.through_dynamics else dream.states.detach()))  # (N, H + 1, bins)
@@ -151,24 +152,26 @@ class Dreamer(nn.Module):
             scale = self._return_scale(returns)
 
         out = self.actor(*departed)
+        sample = self.distribution.sample(out, dream.noise)  # (N, H, A), as drawn in the dream
         entropy = self.distribution.entropy(out)
         if self.through_dynamics:
             objective = -(reached * returns / scale).mean()
-            through = torch.stack(torch.autograd.grad(objective, dream.actor_out, retain_graph=True), 1)
-            # A loss whose gradient towards the outputs is the one that came through the dynamics.
-            actor_loss = (out * through).sum() - config.entropy * (reached * entropy).mean()
+            through = torch.stack(torch.autograd.grad(objective, dream.actions, retain_graph=True), 1)
+            # A loss whose gradient towards the draws is the one that came through the dynamics to the actions: it
+            # passes the clipping between the two as if there were none, so that saturated actions can return.
+            actor_loss = (sample * through).sum() - config.entropy * (reached * entropy).mean()
         else:
             advantage = ((returns - value[:, :-1]) / scale).detach()
-            objective = -(reached * self.distribution.log_prob(out, dream.actions) * advantage).mean()
+            objective = -(reached * self.distribution.log_prob(out, sample.detach()) * advantage).mean()
             actor_loss = objective - config.entropy * (reached * entropy).mean()
-        _accumulate(actor_loss, self.actor)
+        _set_gradients(actor_loss, self.actor)
 
         target = returns.detach()
         with torch.no_grad():
             slow = self.twohot.mean(self.slow_critic(*departed))
         error = self.twohot.loss(logits[:, :-1], target)
         error = error + config.slow_critic_scale * self.twohot.loss(logits[:, :-1], slow)
-        _accumulate((reached * error).mean(), self.critic)
+        _set_gradients((reached * error).mean(), self.critic)
         return {
             "actor_loss": objective.detach(),
             "critic_loss": error.mean().detach(),
@@ -197,12 +200,12 @@ def lambda_return(reward: Tensor, discount: Tensor, value: Tensor, return_lambda
     Returns:
         (N, H), of states 0…H-1.
     """
-    bootstrapped = reward + discount * value[:, 1:] * (1.0 - return_lambda)
-    decay = discount * return_lambda
+    bootstrapped = (reward + discount * value[:, 1:] * (1.0 - return_lambda)).unbind(1)
+    decay = (discount * return_lambda).unbind(1)
     result = value[:, -1]
     returns = []
-    for step in reversed(range(reward.shape[1])):
-        result = bootstrapped[:, step] + decay[:, step] * result
+    for step in reversed(range(len(decay))):
+        result = torch.addcmul(bootstrapped[step], decay[step], result)
         returns.append(result)
     return torch.stack(returns[::-1], 1)
 
@@ -220,7 +223,7 @@ def frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _accumulate(loss: Tensor, module: nn.Module) -> None:
+def _set_gradients(loss: Tensor, module: nn.Module) -> None:
     """Leave the loss's gradient in the module's parameters, and in nothing else."""
     parameters = list(module.parameters())
     for parameter, grad in zip(parameters, torch.autograd.grad(loss, parameters, retain_graph=True), strict=True):
@@ -228,7 +231,10 @@ def _accumulate(loss: Tensor, module: nn.Module) -> None:
 
 
 class DreamerOptimizer:
-    """One Adam over three groups, each with its own rate and gradient clipping, and a shared linear warm-up."""
+    """One Adam over three groups, each with its own rate and gradient clipping, and a shared linear warm-up.
+
+    A step whose gradients are not finite, such as one on a reward that overflows, is left out.
+    """
 
     def __init__(self, agent: Dreamer) -> None:
         config = agent.config
@@ -247,15 +253,19 @@ class DreamerOptimizer:
             eps=config.adam_epsilon,
             fused=True,
         )
+        self.adam.grad_scale = None  # type: ignore[attr-defined] # both as torch.amp.GradScaler sets them
 
     def step(self) -> dict[str, Tensor]:
-        """Apply the accumulated gradients and clear them; returns each group's gradient norm before clipping."""
+        """Apply the gradients and clear them; returns each group's norm before clipping, and if they were left out."""
         self.updates += 1
         share = min(1.0, self.updates / max(1, self.warmup))
         norms = {}
         for name, rate, group in zip(self.names, self.rates, self.adam.param_groups, strict=True):
             group["lr"] = rate * share
             norms[f"{name}_grad_norm"] = nn.utils.clip_grad_norm_(group["params"], self.clip, foreach=True)
+        # Decided by the optimiser where the gradients are, so that nothing waits for the device.
+        left_out = (~torch.isfinite(torch.stack(list(norms.values()))).all()).float()
+        self.adam.found_inf = left_out  # type: ignore[attr-defined]
         self.adam.step()
         self.adam.zero_grad(set_to_none=True)
-        return norms
+        return norms | {"left_out": left_out}

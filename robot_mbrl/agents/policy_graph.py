@@ -65,7 +65,7 @@ class PolicyGraph(nn.Module):
         explore = named["explore"].unsqueeze(-1) > 0.5  # (1, 1)
         index = torch.where(explore, sample_index(probs, named["noise.latent"]), probs.argmax(-1))
         out = self.actor(deter, index)
-        mode, sample = self.distribution.mode(out), self.distribution.sample(out, named["noise.action"])
+        sample = self.distribution.sample(out, named["noise.action"])
         # Selected rather than blended: one-hot choices must stay one-hot.
-        action = torch.where(explore, sample, mode)
+        action = torch.where(explore, self.distribution.bounded(sample), self.distribution.mode(out))
         return action, deter, index

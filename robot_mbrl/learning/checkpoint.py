@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 INDEX = "checkpoint.json"
 _FORMAT = 1
 _COUNTERS = ("robot_steps", "updates", "policy_version")
+_FREE = frozenset({"threads", "device", "export_period_s", "checkpoint_period_s", "train_ratio", "max_debt_updates"})
+"""Settings that a resumed run may have changed: they say how fast it learns, not what."""
 
 
 def exists(run_folder: Path) -> bool:
@@ -46,7 +48,8 @@ def save(learner: "Learner") -> None:
         "weights": weights,
         "replay": replay,
         "run_id": learner.run_id,
-        "agent": learner.config.agent.model_dump(mode="json"),
+        "agent": _binding(learner),
+        "device": learner.device.type,
         "counters": {name: getattr(learner, name) for name in _COUNTERS},
         "credit": learner.credit,
         "optimizer_updates": learner.optimizer.updates,
@@ -68,14 +71,17 @@ def load(learner: "Learner") -> None:
     """
     folder = learner.folder
     index = _read_index(folder)
-    if index["agent"] != (mine := learner.config.agent.model_dump(mode="json")):
+    if index["agent"] != (mine := _binding(learner)):
         changed = sorted(name for name in mine if mine[name] != index["agent"].get(name))
         raise CheckpointError(f"{folder / INDEX}: saved with other settings of {', '.join(changed)}; start a new run")
     weights = folder / index["weights"]
     try:
         tensors = load_file(weights, device=str(learner.device))
         learner.agent.load_state_dict(_with_prefix(tensors, "agent."))
-        learner.generator.set_state(tensors["generator"].cpu())
+        if index["device"] == learner.device.type:
+            learner.generator.set_state(tensors["generator"].cpu())
+        else:  # another kind of generator, which cannot go on where this one was: a new sequence, also reproducible
+            learner.generator.manual_seed(learner.config.seed + index["counters"]["updates"])
         _load_moments(learner, tensors)
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"{weights}: damaged or of another preset: {error}") from error
@@ -97,6 +103,11 @@ def load(learner: "Learner") -> None:
     learner.credit = index["credit"]
     learner.optimizer.updates = index["optimizer_updates"]
     learner.rng.bit_generator.state = index["numpy_rng"]
+
+
+def _binding(learner: "Learner") -> dict[str, Any]:
+    """The agent's settings that a checkpoint cannot be resumed without."""
+    return learner.config.agent.model_dump(mode="json", exclude=set(_FREE))
 
 
 def _tensors(learner: "Learner") -> dict[str, torch.Tensor]:

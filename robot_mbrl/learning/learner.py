@@ -51,10 +51,10 @@ class Learner:
         self.generator = torch.Generator(self.device).manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
         self.replay_state = {
-            "deter": TensorSpec(shape=(agent.deter,)),
+            "deter": TensorSpec(shape=(agent.deter,), dtype="float16"),
             "latent": TensorSpec(shape=(agent.stoch,), dtype="uint8"),
         }
-        """The latent states that replay keeps beside each step."""
+        """The latent states that replay keeps beside each step: the bulk of its memory, so half precision must do."""
         self.step_ns = round(config.step_s * 1e9)
         """Nominal time between two steps, nanoseconds."""
         self.replay = Replay(
@@ -122,7 +122,7 @@ class Learner:
         agent = self.config.agent
         sampled = self.replay.sample(self.rng, agent.batch_size, agent.batch_length)
         before, known = self.replay.read_state(sampled["row"][:, 0] - 1)
-        initial = State(self._tensor(before["deter"]), self._tensor(before["latent"]).long())
+        initial = State(self._tensor(before["deter"]).float(), self._tensor(before["latent"]).long())
         # A sequence whose past is not known begins as if an episode began.
         sampled["is_first"][:, 0] = np.maximum(sampled["is_first"][:, 0], ~known)
         batch = Batch(
@@ -137,7 +137,10 @@ class Learner:
             is_terminal=self._tensor(sampled["is_terminal"]),
         )
         posterior, metrics = self.agent.update(batch, initial, self.optimizer, self.generator)
-        latents = {"deter": posterior.deter.cpu().numpy(), "latent": posterior.latent.to(torch.uint8).cpu().numpy()}
+        latents = {
+            "deter": posterior.deter.half().cpu().numpy(),
+            "latent": posterior.latent.to(torch.uint8).cpu().numpy(),
+        }
         self.replay.write_state(sampled["row"], latents)
         self._metrics.append(metrics)
         self.updates += 1

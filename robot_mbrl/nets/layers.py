@@ -61,8 +61,6 @@ class BlockLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs) to (batch, blocks, outputs / blocks)."""
         blocks = self.weight.shape[0]
-        if blocks == 1:
-            return (x @ self.weight[0]).unsqueeze(1)
         return torch.bmm(x.view(x.shape[0], blocks, -1).transpose(0, 1), self.weight).transpose(0, 1)
 
 
@@ -70,7 +68,7 @@ class BlockGRU(nn.Module):
     """A GRU with layer-normalised gates and block-diagonal recurrence (DreamerV3, section on the block GRU).
 
     The input reaches every block through a dense layer; the recurrent state only its own block. The update gate
-    starts with a bias of -1, towards keeping the state.
+    starts with a bias of -1, towards keeping the state. Gates lie one after the other: reset, candidate, update.
     """
 
     def __init__(self, inputs: int, deter: int, blocks: int) -> None:
@@ -82,11 +80,18 @@ class BlockGRU(nn.Module):
         with torch.no_grad():
             self.recurrent.weight.mul_(2**-0.5)
         self.norm = nn.LayerNorm(3 * deter, eps=NORM_EPSILON)
+        with torch.no_grad():
+            self.norm.bias[2 * deter :].fill_(-1.0)
 
     def forward(self, x: Tensor, deter: Tensor) -> Tensor:
         """Next state (batch, deter) from the input (batch, inputs) and the state (batch, deter)."""
-        recurrent = self.recurrent(deter)  # (batch, blocks, 3 * deter / blocks)
-        gates = self.norm(self.dense(x) + recurrent.reshape(x.shape[0], -1))
-        reset, candidate, update = gates.chunk(3, -1)
+        image = self.dense(x)
+        if self.blocks == 1:  # in one operation: at small sizes, their number is what takes the time
+            image = torch.addmm(image, deter, self.recurrent.weight.squeeze(0))
+        else:
+            # Each block makes its own share of every gate: (batch, blocks, 3, deter / blocks).
+            shares = self.recurrent(deter).unflatten(-1, (3, -1))
+            image = image + shares.transpose(1, 2).flatten(1)
+        reset, candidate, update = self.norm(image).chunk(3, -1)
         candidate = torch.tanh(torch.sigmoid(reset) * candidate)
-        return torch.lerp(deter, candidate, torch.sigmoid(update - 1.0))
+        return torch.lerp(deter, candidate, torch.sigmoid(update))

@@ -34,18 +34,18 @@ class BoundedNormal(nn.Module):
         return self.parameters_of(out)[0]
 
     def sample(self, out: Tensor, noise: Tensor) -> Tensor:
-        """Action (..., A) within [-1, 1] for standard normal noise (..., A).
-
-        Clipped as the guard clips it; the gradient passes as if it were not, so that saturated actions can return.
-        """
+        """Draw (..., A) for standard normal noise (..., A); not yet within bounds."""
         mean, std = self.parameters_of(out)
-        action = mean + std * noise
-        return action + (action.clamp(-1.0, 1.0) - action).detach()
+        return mean + std * noise
 
-    def log_prob(self, out: Tensor, action: Tensor) -> Tensor:
-        """Log-density (...) of actions (..., A) before clipping."""
+    def bounded(self, sample: Tensor) -> Tensor:
+        """The action (..., A) within [-1, 1] that a draw stands for: clipped, as the guard clips it."""
+        return sample.clamp(-1.0, 1.0)
+
+    def log_prob(self, out: Tensor, sample: Tensor) -> Tensor:
+        """Log-density (...) of draws (..., A)."""
         mean, std = self.parameters_of(out)
-        return (-0.5 * ((action - mean) / std).square() - std.log() - 0.5 * math.log(2 * math.pi)).sum(-1)
+        return (-0.5 * ((sample - mean) / std).square() - std.log() - 0.5 * math.log(2 * math.pi)).sum(-1)
 
     def entropy(self, out: Tensor) -> Tensor:
         """Differential entropy (...), nats."""
@@ -72,9 +72,13 @@ class Categorical(nn.Module):
         onehot = self._onehot(sample_index(probs.unsqueeze(-2), noise).squeeze(-1))
         return onehot + (probs - probs.detach())  # bracketed so that rounding leaves it one-hot
 
-    def log_prob(self, out: Tensor, action: Tensor) -> Tensor:
-        """Log-probability (...) of one-hot actions (..., A)."""
-        return (unimix_probs(out, self.unimix).log() * action).sum(-1)
+    def bounded(self, sample: Tensor) -> Tensor:
+        """The action (..., A) that a draw stands for: itself."""
+        return sample
+
+    def log_prob(self, out: Tensor, sample: Tensor) -> Tensor:
+        """Log-probability (...) of one-hot draws (..., A)."""
+        return (unimix_probs(out, self.unimix).log() * sample).sum(-1)
 
     def entropy(self, out: Tensor) -> Tensor:
         """Entropy (...), nats."""

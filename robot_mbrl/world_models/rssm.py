@@ -1,6 +1,6 @@
 """The recurrent state-space model (PlaNet, section 3) with categorical latents and a block GRU (DreamerV2, DreamerV3).
 
-Model state: deter (batch, deter) and stoch (batch, stoch) as class indices. Shapes: B batch, T time, S variables,
+Model state: deter (batch, deter) and latent (batch, stoch) as class indices. Shapes: B batch, T time, S variables,
 K classes, D deter, H hidden, E embedding, A action.
 """
 
@@ -48,13 +48,6 @@ class RSSM(nn.Module):
         self.posterior_norm = NormAct(hidden)
         self.posterior_logits = linear(hidden, stoch * classes)
 
-    def initial(self, batch: int) -> State:
-        """The state before anything was observed: zeros, and a latent that `first` masks."""
-        weight = self.posterior_logits.weight
-        deter = torch.zeros(batch, self.config.deter, device=weight.device)
-        index = torch.zeros(batch, self.config.stoch, dtype=torch.int64, device=weight.device)
-        return State(deter, index)
-
     def advance(self, state: State, action_image: Tensor, known: Tensor | None = None) -> Tensor:
         """Recurrent part of the next state (B, D).
 
@@ -87,8 +80,8 @@ class RSSM(nn.Module):
 
         Args:
             embedding: (B, T, E).
-            prev_action: (B, T, A), the action that led to each observation; zeros where `is_first`.
-            is_first: (B, T), 1 where nothing before counts.
+            prev_action: (B, T, A), the action that led to each observation.
+            is_first: (B, T), 1 where nothing before counts, the action included.
             initial: states before the sequences, (B, ...).
             uniform: (B, T, S) in [0, 1), what the latents are drawn with.
 
@@ -97,12 +90,13 @@ class RSSM(nn.Module):
         """
         # Everything that does not depend on the state is computed for all steps at once.
         embedding_images = self.posterior_embedding(embedding).unbind(1)  # T x (B, H)
-        action_images = self.action_input(prev_action).unbind(1)  # T x (B, H)
-        known = (1.0 - is_first).unsqueeze(-1).unbind(1)  # T x (B, 1)
+        known = (1.0 - is_first).unsqueeze(-1)  # (B, T, 1)
+        action_images = self.action_input(prev_action * known).unbind(1)  # T x (B, H)
+        known_at = known.unbind(1)  # T x (B, 1)
         uniforms = uniform.unbind(1)
         state, states = initial, []
         for time in range(embedding.shape[1]):
-            deter = self.advance(state, action_images[time], known[time])
+            deter = self.advance(state, action_images[time], known_at[time])
             probs = self.posterior(deter, embedding_images[time])
             state = State(deter, sample_index(probs, uniforms[time]), probs)
             states.append(state)

@@ -18,6 +18,9 @@ from robot_mbrl.nets.layers import MLP
 from robot_mbrl.specs import ObservationSpec
 from robot_mbrl.world_models.rssm import RSSM, State
 
+BOUND = 100.0
+"""Scaled values beyond this are glitches of a sensor: bounded, one cannot blow up the squared errors."""
+
 
 class Encoder(nn.Module):
     """Observations to embeddings: one MLP over all scaled vectors, one convolution per camera, concatenated."""
@@ -38,10 +41,11 @@ class Encoder(nn.Module):
         self.size += sum(encoder.size for encoder in encoders.values())
 
     def targets(self, observation: Mapping[str, Tensor]) -> tuple[Tensor | None, dict[str, Tensor]]:
-        """What is encoded and reconstructed: the scaled vectors (..., V), concatenated, and the normalised pictures."""
+        """What is encoded and reconstructed: the scaled vectors (..., V), bounded, and the normalised pictures."""
         vectors = None
         if self.spec.vectors:
-            vectors = torch.cat([observation[name] for name in self.spec.vectors], -1) / self.scales
+            values = torch.cat([observation[name] for name in self.spec.vectors], -1)
+            vectors = (values / self.scales).clamp(-BOUND, BOUND)
         return vectors, {name: normalise_pixels(observation[name]) for name in self.spec.images}
 
     def forward(self, vectors: Tensor | None, images: Mapping[str, Tensor]) -> Tensor:

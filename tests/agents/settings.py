@@ -5,6 +5,7 @@ import torch
 from robot_mbrl.agent_config import AgentConfig
 from robot_mbrl.agents.dreamer import Dreamer
 from robot_mbrl.specs import ActionSpec, Element, ImageSpec, ObservationSpec, VectorSpec
+from robot_mbrl.world_models.rssm import State
 from robot_mbrl.world_models.world_model import Batch
 
 BATCH, TIME = 3, 6
@@ -30,6 +31,11 @@ def make_agent(action: ActionSpec, observation: ObservationSpec = OBSERVATION, *
         for parameter in agent.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return agent
+
+
+def make_initial(config: AgentConfig = CONFIG, batch: int = BATCH) -> State:
+    """States before anything was observed, (batch, ...)."""
+    return State(torch.zeros(batch, config.deter), torch.zeros(batch, config.stoch, dtype=torch.int64))
 
 
 def make_batch(action: ActionSpec, observation: ObservationSpec = OBSERVATION, seed: int = 0) -> Batch:

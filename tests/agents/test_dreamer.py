@@ -9,7 +9,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from robot_mbrl.agents.dreamer import Dreamer, DreamerOptimizer, frozen, lambda_return
 from robot_mbrl.specs import ActionSpec, ObservationSpec
 from robot_mbrl.world_models.rssm import State
-from tests.agents.settings import BATCH, CONTINUOUS, DISCRETE, FUSED, OBSERVATION, TIME, make_agent, make_batch
+from tests.agents.settings import (
+    BATCH,
+    CONTINUOUS,
+    DISCRETE,
+    FUSED,
+    OBSERVATION,
+    TIME,
+    make_agent,
+    make_batch,
+    make_initial,
+)  # fmt: skip
 
 
 def _starts(agent: Dreamer, count: int = 7) -> State:
@@ -51,7 +61,9 @@ def test_actor_gradient_through_the_dynamics_equals_differentiating_the_whole_dr
     model, state, states, outs = agent.world_model, start, [start], []
     for step in range(config.horizon):
         outs.append(agent.actor(state.deter.detach(), state.latent))
-        state = model.rssm.imagine(state, agent.distribution.sample(outs[-1], noise[step]), uniform[step])
+        sample = agent.distribution.sample(outs[-1], noise[step])
+        action = sample + (agent.distribution.bounded(sample) - sample).detach()
+        state = model.rssm.imagine(state, action, uniform[step])
         states.append(state)
     rewards = torch.stack([model.reward(*s).squeeze(-1) for s in states[1:]], 1)
     discounts = torch.stack([torch.sigmoid(model.continues(*s).squeeze(-1)) for s in states[1:]], 1) * config.discount
@@ -107,13 +119,15 @@ def test_reinforce_raises_the_probability_of_what_turned_out_well(action: Action
     agent = make_agent(action, actor_gradient="reinforce", entropy=0.0)
     with torch.no_grad():
         dream = agent.imagine(_starts(agent), torch.Generator().manual_seed(5))
-    before = agent.distribution.log_prob(agent.actor(*dream.departed()), dream.actions).detach()
+        out = agent.actor(*dream.departed())
+        drawn = agent.distribution.sample(out, dream.noise)
+        before = agent.distribution.log_prob(out, drawn)
     agent._learn_behaviour(dream, torch.ones(7))
     with torch.no_grad():
         for parameter in agent.actor.parameters():
             assert parameter.grad is not None
             parameter -= 1e-4 * parameter.grad
-        after = agent.distribution.log_prob(agent.actor(*dream.departed()), dream.actions)
+        after = agent.distribution.log_prob(agent.actor(*dream.departed()), drawn)
         arrived, model = dream.arrived(), agent.world_model
         reward = model.reward(*arrived).squeeze(-1)
         discount = agent.config.discount * torch.sigmoid(model.continues(*arrived).squeeze(-1))
@@ -128,7 +142,7 @@ def test_an_update_moves_every_network_once(action: ActionSpec, observation: Obs
     agent = make_agent(action, observation)
     before = copy.deepcopy(dict(agent.named_parameters()))
     optimizer = DreamerOptimizer(agent)
-    initial = agent.world_model.rssm.initial(BATCH)
+    initial = make_initial()
     posterior, metrics = agent.update(make_batch(action, observation), initial, optimizer, torch.Generator())
     still = [name for name, p in agent.named_parameters() if torch.equal(p, before[name])]
     assert still == []
@@ -139,7 +153,7 @@ def test_an_update_moves_every_network_once(action: ActionSpec, observation: Obs
 def test_updates_fit_the_model_to_a_batch() -> None:
     agent = make_agent(CONTINUOUS)
     optimizer, generator = DreamerOptimizer(agent), torch.Generator().manual_seed(0)
-    batch, initial = make_batch(CONTINUOUS), agent.world_model.rssm.initial(BATCH)
+    batch, initial = make_batch(CONTINUOUS), make_initial()
     losses = [float(agent.update(batch, initial, optimizer, generator)[1]["model_loss"]) for _ in range(100)]
     assert sum(losses[-10:]) < 0.7 * sum(losses[:10])
 
@@ -158,10 +172,56 @@ class _Reads(TorchDispatchMode):
 
 def test_an_update_never_waits_for_the_device() -> None:
     agent = make_agent(CONTINUOUS)
-    optimizer, initial = DreamerOptimizer(agent), agent.world_model.rssm.initial(BATCH)
+    optimizer, initial = DreamerOptimizer(agent), make_initial()
     batch = make_batch(CONTINUOUS)
     agent.update(batch, initial, optimizer, torch.Generator())
     with _Reads() as reads:
         agent.update(batch, initial, optimizer, torch.Generator())
-    # The optimiser reads its own step counters, one per weight; they live on the host on every device.
-    assert reads.count <= len(list(agent.parameters()))
+    assert reads.count == 0
+
+
+def test_a_step_on_what_overflows_is_left_out() -> None:
+    agent = make_agent(CONTINUOUS)
+    optimizer, batch = DreamerOptimizer(agent), make_batch(CONTINUOUS)
+    agent.update(batch, make_initial(), optimizer, torch.Generator())
+    before = copy.deepcopy(dict(agent.named_parameters()))
+    overflowing = batch._replace(reward=torch.full_like(batch.reward, 1e30))
+    _, metrics = agent.update(overflowing, make_initial(), optimizer, torch.Generator())
+    assert metrics["left_out"] == 1.0
+    assert all(torch.equal(p, before[name]) for name, p in agent.named_parameters() if "slow_critic" not in name)
+    _, metrics = agent.update(batch, make_initial(), optimizer, torch.Generator())
+    assert metrics["left_out"] == 0.0
+    assert not torch.equal(agent.actor.last.weight, before["actor.last.weight"])
+
+
+@pytest.mark.parametrize("action", [CONTINUOUS, DISCRETE], ids=["continuous", "discrete"])
+def test_reinforce_equals_the_gradient_of_the_log_density_of_what_was_drawn(action: ActionSpec) -> None:
+    """With wide actors many draws are clipped: their density is that of the draw, not of its clipped image."""
+    agent = make_agent(action, actor_gradient="reinforce", entropy=0.0, min_std=0.9)
+    with torch.no_grad():
+        dream = agent.imagine(_starts(agent), torch.Generator().manual_seed(5))
+    objective = agent._learn_behaviour(dream, torch.ones(7))["actor_loss"]
+    model, config = agent.world_model, agent.config
+    with torch.no_grad():
+        reward = model.reward(*dream.arrived()).squeeze(-1)
+        discount = config.discount * torch.sigmoid(model.continues(*dream.arrived()).squeeze(-1))
+        value = agent.twohot.mean(agent.critic(*dream.states))
+        reached = torch.cat([torch.ones(7, 1), discount[:, :-1]], 1).cumprod(1)
+        scale = (agent.return_range[1] - agent.return_range[0]).clamp(min=config.return_floor)
+        advantage = (lambda_return(reward, discount, value, config.return_lambda) - value[:, :-1]) / scale
+    out = agent.actor(*dream.departed())
+    if action.discrete:
+        chosen = torch.stack(dream.actions, 1).argmax(-1)
+        probs = (1 - config.action_unimix) * torch.softmax(out, -1) + config.action_unimix / action.size
+        density = probs.gather(-1, chosen.unsqueeze(-1)).squeeze(-1).log()
+    else:
+        mean, raw = out.chunk(2, -1)
+        std = 0.9 + 0.1 * torch.sigmoid(raw + 2.0)
+        normal = torch.distributions.Normal(torch.tanh(mean), std)
+        drawn = (normal.mean + std * dream.noise).detach()
+        assert (drawn.abs() > 1.0).any()
+        density = normal.log_prob(drawn).sum(-1)
+    loss = -(reached * density * advantage).mean()
+    torch.testing.assert_close(loss.detach(), objective)
+    expected = torch.autograd.grad(loss, list(agent.actor.parameters()))
+    torch.testing.assert_close([p.grad for p in agent.actor.parameters()], list(expected))

@@ -12,6 +12,7 @@ from robot_mbrl.errors import CheckpointError
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 from robot_mbrl.world_models.rssm import State
+from tests.agents.settings import make_initial
 
 STEP_NS = 50_000_000
 SMALL = {
@@ -116,6 +117,15 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, victim: str) -> None:
         Learner.resume(_config(), tmp_path)
 
 
+def test_a_resumed_run_may_learn_faster_but_not_something_else(tmp_path: Path) -> None:
+    learner = Learner(_config(), tmp_path)
+    _live(learner, 0, 60)
+    learner.update()
+    learner.save()
+    resumed = Learner.resume(_config(threads=2, export_period_s=9.0, train_ratio=99.0), tmp_path)
+    assert _same(learner, resumed)
+
+
 def test_a_checkpoint_of_other_settings_is_refused_by_their_names(tmp_path: Path) -> None:
     Learner(_config(), tmp_path).save()
     with pytest.raises(CheckpointError, match="deter"):
@@ -144,11 +154,11 @@ def _prior_reward_error(learner: Learner) -> float:
         if name.startswith("observation.")
     }
     action, is_first = torch.from_numpy(sampled["prev_action"]), torch.from_numpy(sampled["is_first"])
-    model, stoch = learner.agent.world_model, learner.config.agent.stoch
+    model, config = learner.agent.world_model, learner.config.agent
     with torch.no_grad():
         embedding = model.encoder(*model.encoder.targets(observation))
-        uniform = torch.rand(64, 8, stoch, generator=torch.Generator().manual_seed(0))
-        states, _ = model.rssm.observe(embedding, action, is_first, model.rssm.initial(64), uniform)
+        uniform = torch.rand(64, 8, config.stoch, generator=torch.Generator().manual_seed(0))
+        states, _ = model.rssm.observe(embedding, action, is_first, make_initial(config, 64), uniform)
         before = State(states.deter[:, -2], states.latent[:, -2])
         predicted = model.reward(*model.rssm.imagine(before, action[:, -1], uniform[:, -1])[:2]).squeeze(-1)
     return float((predicted - torch.from_numpy(sampled["reward"][:, -1])).square().mean())

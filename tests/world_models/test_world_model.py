@@ -7,7 +7,7 @@ from robot_mbrl.nets.latents import categorical_kl
 from robot_mbrl.specs import ObservationSpec
 from robot_mbrl.world_models.rssm import State
 from robot_mbrl.world_models.world_model import WorldModel
-from tests.agents.settings import BATCH, CONFIG, CONTINUOUS, FUSED, OBSERVATION, TIME, make_batch
+from tests.agents.settings import BATCH, CONFIG, CONTINUOUS, FUSED, OBSERVATION, TIME, make_batch, make_initial
 
 
 @pytest.fixture
@@ -16,8 +16,12 @@ def model() -> WorldModel:
     return WorldModel(OBSERVATION, CONTINUOUS.size, CONFIG)
 
 
-def _filter(model: WorldModel, is_first: torch.Tensor, start: int, stop: int, initial: State) -> State:
+def _filter(
+    model: WorldModel, is_first: torch.Tensor, start: int, stop: int, initial: State, led_by: torch.Tensor | None = None
+) -> State:
     batch = make_batch(CONTINUOUS)
+    if led_by is not None:
+        batch = batch._replace(prev_action=led_by)
     uniform = torch.rand(BATCH, TIME, CONFIG.stoch, generator=torch.Generator().manual_seed(2))
     embedding = model.encoder(*model.encoder.targets(batch.observation))
     part = slice(start, stop)
@@ -29,8 +33,8 @@ def _filter(model: WorldModel, is_first: torch.Tensor, start: int, stop: int, in
 
 def test_filtering_in_two_halves_equals_filtering_at_once(model: WorldModel) -> None:
     is_first = torch.zeros(BATCH, TIME)
-    whole = _filter(model, is_first, 0, TIME, model.rssm.initial(BATCH))
-    half = _filter(model, is_first, 0, 3, model.rssm.initial(BATCH))
+    whole = _filter(model, is_first, 0, TIME, make_initial())
+    half = _filter(model, is_first, 0, 3, make_initial())
     middle = State(half.deter[:, -1], half.latent[:, -1])
     rest = _filter(model, is_first, 3, TIME, middle)
     torch.testing.assert_close(rest.deter, whole.deter[:, 3:])
@@ -40,9 +44,11 @@ def test_filtering_in_two_halves_equals_filtering_at_once(model: WorldModel) -> 
 def test_the_first_step_of_an_episode_forgets_all_that_was_before(model: WorldModel) -> None:
     is_first = torch.zeros(BATCH, TIME)
     is_first[:, 2] = 1.0
-    one = _filter(model, is_first, 0, TIME, model.rssm.initial(BATCH))
+    one = _filter(model, is_first, 0, TIME, make_initial())
     other_past = State(torch.randn(BATCH, CONFIG.deter), torch.randint(CONFIG.classes, (BATCH, CONFIG.stoch)))
-    two = _filter(model, is_first, 0, TIME, other_past)
+    other_actions = make_batch(CONTINUOUS).prev_action
+    other_actions[:, :3] = 0.5  # up to the one that the episode's first observation did not follow from
+    two = _filter(model, is_first, 0, TIME, other_past, other_actions)
     assert not torch.equal(one.deter[:, 1], two.deter[:, 1])
     assert torch.equal(one.deter[:, 2:], two.deter[:, 2:])
 
@@ -51,7 +57,7 @@ def test_imagining_from_a_state_gives_the_prior_that_filtering_compares_with(mod
     batch = make_batch(CONTINUOUS)
     uniform = torch.rand(BATCH, TIME, CONFIG.stoch)
     embedding = model.encoder(*model.encoder.targets(batch.observation))
-    states, prior = model.rssm.observe(embedding, batch.prev_action, batch.is_first, model.rssm.initial(BATCH), uniform)
+    states, prior = model.rssm.observe(embedding, batch.prev_action, batch.is_first, make_initial(), uniform)
     here = State(states.deter[:, 1], states.latent[:, 1])
     imagined = model.rssm.imagine(here, batch.prev_action[:, 2], uniform[:, 2])
     torch.testing.assert_close(imagined.probs, prior[:, 2])
@@ -61,7 +67,7 @@ def test_imagining_from_a_state_gives_the_prior_that_filtering_compares_with(mod
 def test_both_divergences_have_the_same_value_and_free_nats_are_counted_per_step(model: WorldModel) -> None:
     batch = make_batch(CONTINUOUS)
     uniform = torch.rand(BATCH, TIME, CONFIG.stoch)
-    _, posterior, terms = model.loss(batch, model.rssm.initial(BATCH), uniform)
+    _, posterior, terms = model.loss(batch, make_initial(), uniform)
     assert posterior.probs is not None
     kl = categorical_kl(posterior.probs, model.rssm.prior(posterior.deter))
     torch.testing.assert_close(terms["dynamics"], terms["representation"])
@@ -72,7 +78,7 @@ def test_both_divergences_have_the_same_value_and_free_nats_are_counted_per_step
 def test_no_gradient_pulls_the_latents_together_below_the_free_nats(model: WorldModel) -> None:
     silent = dict.fromkeys(("vector_scale", "reward_scale", "continue_scale"), 0.0)
     model.config = CONFIG.model_copy(update={"free_nats": 1000.0, **silent})
-    loss, _, _ = model.loss(make_batch(CONTINUOUS), model.rssm.initial(BATCH), torch.rand(BATCH, TIME, CONFIG.stoch))
+    loss, _, _ = model.loss(make_batch(CONTINUOUS), make_initial(), torch.rand(BATCH, TIME, CONFIG.stoch))
     loss.backward()
     assert all(p.grad is None or not p.grad.any() for p in model.rssm.parameters())
 
@@ -84,7 +90,7 @@ def test_every_weight_learns_from_the_loss(observation: ObservationSpec) -> None
     with torch.no_grad():  # past the zero-initialised output, which passes no gradient on
         model.reward.last.weight.normal_()
     batch = make_batch(CONTINUOUS, observation)
-    loss, _, _ = model.loss(batch, model.rssm.initial(BATCH), torch.rand(BATCH, TIME, CONFIG.stoch))
+    loss, _, _ = model.loss(batch, make_initial(), torch.rand(BATCH, TIME, CONFIG.stoch))
     loss.backward()
     unlearned = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert unlearned == []

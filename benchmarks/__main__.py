@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-HELPERS = ("__init__", "__main__", "report")
+HELPERS = ("__init__", "__main__", "report", "curves")
 
 
 def names() -> list[str]:

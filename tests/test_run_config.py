@@ -1,9 +1,11 @@
 """Tasks, agents and overrides that would only fail while learning are refused when they are read."""
 
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from robot_mbrl.agent_config import AgentConfig
 from robot_mbrl.config import RunConfig, load_run, packaged
@@ -61,3 +63,8 @@ def test_a_wrong_field_of_a_robots_own_file_is_named_with_that_file(tmp_path: Pa
 def test_every_preset_goes_with_every_task(task: str, preset: str) -> None:
     config: RunConfig = load_run(task, {"task.agent": preset})
     assert isinstance(config.agent, AgentConfig)
+
+
+def test_the_cpu_preset_writes_out_every_default() -> None:
+    written = yaml.safe_load((resources.files("robot_mbrl") / "presets" / "dreamer-cpu.yaml").read_text())
+    assert written == AgentConfig().model_dump(mode="json")

@@ -1,39 +1,99 @@
 """What launch files need of the table of nodes; plain types, since `launch` itself belongs to ROS."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from robot_mbrl.config import RunConfig, load_run
+from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.scenario import NodeProcess, Options, scenario
 
+RUNS = Path("~/robot_mbrl")
+"""Where launched runs lie that were given no folder: each in one that is named after its task."""
+MOST_NAMED = 5
+"""How many fields a refusal names."""
+
 ARGUMENTS = {
-    "config": ("cartpole", "task name or path of a task's YAML; not read where run_dir holds a run"),
-    "run_dir": ("~/robot_mbrl/run", "folder of the run on this computer"),
+    "config": ("", "task name or path of a task's YAML; may be left out where run_dir holds a run"),
+    "run_dir": ("", f"folder of the run on this computer; empty for {RUNS}/ and the task's name"),
     "simulated": ("false", "whether the robot is a simulated one, which owns the clock and enables itself"),
     "speed": ("1.0", "simulated seconds per second"),
-    "start_policy": ("", "what drives before a bundle has arrived: cached, random or hold; empty for the safe choice"),
+    "lockstep": ("false", "whether the simulator waits for every step; the same for all launch files of a robot"),
+    "start_policy": ("", "what drives before a bundle has arrived: cached, file, random, hold; empty for the safe one"),
+    "policy_file": ("", "bundle on this computer that start_policy file drives with, also where that is left out"),
+    "accept_new_run": ("false", "whether bundles of another learning run replace those that the robot has"),
 }
 """Arguments of every launch file, each with its default and description."""
 
 
-def launched(side: str, config: str, run_dir: str, simulated: str, speed: str, start_policy: str) -> list[NodeProcess]:
+def launched(side: str, **chosen: str) -> list[NodeProcess]:
     """The nodes that one computer's launch file starts.
 
     Args:
         side: `sim`, `robot` or `workstation`.
-        config: see `ARGUMENTS`, as the others.
-        run_dir: its folder is made if it is missing.
-        simulated: `true` or `false`.
-        speed: a number.
-        start_policy: may be empty.
+        chosen: `ARGUMENTS` as text; those left out have their defaults. The run's folder is made if it is missing.
+
+    Raises:
+        ConfigError: if one of them cannot be understood, or robot or task are not those of the run in the folder.
     """
-    run, folder = _open_or_create(config, Path(run_dir).expanduser())
-    options = Options(speed=float(speed), seed=run.seed, start_policy=start_policy or None)
-    return list(scenario(side, run, folder.path, options, simulated=simulated.lower() == "true"))
+    text = {name: default for name, (default, _) in ARGUMENTS.items()} | chosen
+    run, folder = _open_or_create(text["config"], text["run_dir"])
+    options = Options(
+        speed=_number(text, "speed"),
+        seed=run.seed,
+        lockstep=_yes(text, "lockstep"),
+        start_policy=text["start_policy"] or None,
+        policy_file=Path(text["policy_file"]).expanduser().absolute() if text["policy_file"] else None,
+        accept_new_run=_yes(text, "accept_new_run"),
+    )
+    return list(scenario(side, run, folder.path, options, simulated=_yes(text, "simulated")))
 
 
-def _open_or_create(config: str, path: Path) -> tuple[RunConfig, RunFolder]:
-    if (path / "config.yaml").is_file():
-        return load_run(path), RunFolder.open(path)
-    run = load_run(config)
-    return run, RunFolder.create(run, path)
+def _open_or_create(config: str, run_dir: str) -> tuple[RunConfig, RunFolder]:
+    if not config and not run_dir:
+        raise ConfigError("config: name a task or the path of its YAML, or give in run_dir the folder of a run")
+    if not config:
+        folder = RunFolder.open(Path(run_dir).expanduser())
+        return load_run(folder.path), folder
+    wanted = load_run(Path(config).expanduser())
+    path = Path(run_dir or RUNS / wanted.task.name).expanduser()
+    if not (path / "config.yaml").is_file():
+        return wanted, RunFolder.create(wanted, path)
+    saved, fields = load_run(path), {"robot", "task"}
+    # Limits that were mended in a YAML meanwhile would not hold, though the person who launches believes so.
+    changed = list(_differences(*(run.model_dump(mode="json", include=fields) for run in (saved, wanted))))
+    if changed:
+        more = f" and {len(changed) - MOST_NAMED} more" if len(changed) > MOST_NAMED else ""
+        raise ConfigError(
+            f"{path} holds a run with other values of {', '.join(changed[:MOST_NAMED])}{more} than {config}: name "
+            f"another run_dir to begin a new run, or give config:={path} to go on with the one there as it was saved"
+        )
+    return saved, RunFolder.open(path)
+
+
+def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    """Dotted paths of what differs between two nested structures."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in {**old, **new}:
+            yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, pair in enumerate(zip(old, new, strict=True)):
+            yield from _differences(*pair, f"{path}.{index}")
+    elif old != new:
+        yield path
+
+
+def _number(text: dict[str, str], name: str) -> float:
+    try:
+        return float(text[name])
+    except ValueError:
+        raise ConfigError(f"{name}: {text[name]!r} is not a number") from None
+
+
+def _yes(text: dict[str, str], name: str) -> bool:
+    choices = {"true": True, "false": False}
+    try:
+        return choices[text[name].lower()]
+    except KeyError:
+        raise ConfigError(f"{name}: {text[name]!r} is neither true nor false") from None

@@ -29,6 +29,10 @@ class Nodes(Protocol):
     def restarts(self) -> Mapping[str, int]:
         """How often each node has been restarted."""
 
+    @property
+    def failing(self) -> Sequence[str]:
+        """Nodes that die again and again."""
+
 
 class Progress:
     """Shows how a run goes; a context manager."""
@@ -74,7 +78,8 @@ class Progress:
             self._live.update(self._panel(record, elapsed_s), refresh=True)
         elif not self._quiet and elapsed_s - self._said_s >= PLAIN_PERIOD_S:
             self._said_s = elapsed_s
-            self._console.print(plain_line(record, elapsed_s), highlight=False, soft_wrap=True)
+            failing = "".join(f"  {name} FAILING" for name in self._nodes.failing)
+            self._console.print(plain_line(record, elapsed_s) + failing, highlight=False, soft_wrap=True)
 
     def _panel(self, record: RunRecord, elapsed_s: float) -> Panel:
         table = Table.grid(padding=(0, 2))
@@ -89,7 +94,9 @@ class Progress:
         for name, restarts in self._nodes.restarts.items():
             alive = name in self._nodes.running
             text.append("● " if alive else "○ ", style="green" if alive else "red")
-            text.append(f"{name}{f' (restarted {restarts}x)' if restarts else ''}  ")
+            text.append(f"{name}{f' (restarted {restarts}x)' if restarts else ''}")
+            text.append(" failing" if name in self._nodes.failing else "", style="red")
+            text.append("  ")
         return text
 
 

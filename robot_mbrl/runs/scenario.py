@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from robot_mbrl.config import RunConfig
+from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
 
 Parameter = bool | int | float | str
@@ -21,6 +22,8 @@ LEARNER_STOP_S = 30.0
 """The learner finishes an update and writes a checkpoint before it goes."""
 RECORDER_STOP_S = 10.0
 STOP_S = 5.0
+USER_ERROR = 2
+"""Exit code of a node that was told something wrong, which it finds out while it starts."""
 
 
 class Side(StrEnum):
@@ -43,8 +46,14 @@ class Options:
     """Film the simulated robot into the run's folder."""
     seed: int = 0
     """Seed of the simulated starts."""
+    lockstep: bool = False
+    """Whether the simulator waits for every step, instead of passing time at `speed`."""
     start_policy: str | None = None
     """What drives before a bundle has arrived; None for the choice that suits the situation."""
+    policy_file: Path | None = None
+    """The bundle that start policy `file` drives with."""
+    accept_new_run: bool = False
+    """Whether bundles of another learning run replace those that the robot has."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,8 @@ class NodeRow:
     """Whether simulated time means anything to it. Others would take in `/clock` for nothing."""
     computes: bool = False
     """Whether it keeps the agent's number of threads busy all the time."""
+    essential: bool = False
+    """Whether the robot cannot go on without it."""
     drives: bool = False
     """Whether it has a part in moving the robot; those end before the driver, the recorder and the others do."""
 
@@ -98,6 +109,18 @@ class NodeProcess:
     """Cores that it should have to itself where other nodes run on the same machine."""
     stops_first: bool = False
     """Whether it must have ended before others are asked to."""
+    essential: bool = False
+    """Whether the robot cannot go on without it."""
+
+    def ends_all(self, code: int, restarts: int) -> bool:
+        """Whether the node's death ends the scenario, since starting it again would not help.
+
+        Args:
+            code: its exit code.
+            restarts: how often it has been restarted. What was told rightly at first may be wrong after a crash, such
+                as a damaged checkpoint; the robot need not stop for that unless the node is essential.
+        """
+        return code == USER_ERROR and (self.essential or restarts == 0)
 
     def command(self) -> list[str]:
         """The command line that runs it with this Python."""
@@ -108,25 +131,28 @@ class NodeProcess:
 
 
 def _simulator(s: Situation) -> dict[str, Parameter]:
-    parameters: dict[str, Parameter] = {"speed": s.options.speed, "view": s.options.view, "seed": s.options.seed}
-    if s.options.video:
+    options = s.options
+    parameters: dict[str, Parameter] = {"speed": options.speed, "view": options.view, "seed": options.seed}
+    parameters["mode"] = "lockstep" if options.lockstep else "paced"
+    if options.video:
         parameters["video"] = str(s.folder.video)
     return parameters
 
 
 def _sensor(s: Situation) -> dict[str, Parameter]:
-    return {"mode": "evaluate" if s.evaluate else "train"}
+    return {"mode": "evaluate" if s.evaluate else "train", "lockstep": s.options.lockstep}
 
 
 def _actuator(s: Situation) -> dict[str, Parameter]:
     # A simulator hurts nobody; a real robot moves only when a person has enabled it.
-    return {"speed": s.options.speed, "enable_on_start": s.simulated}
+    return {"speed": s.options.speed, "lockstep": s.options.lockstep, "enable_on_start": s.simulated}
 
 
 def _policy(s: Situation) -> dict[str, Parameter]:
-    parameters: dict[str, Parameter] = {"speed": s.options.speed, "start_policy": _start_policy(s)}
-    if s.evaluate:
-        parameters["policy_file"] = str(s.folder.policy)
+    parameters: dict[str, Parameter] = {"speed": s.options.speed, "lockstep": s.options.lockstep}
+    parameters["start_policy"] = _start_policy(s)
+    if (file := s.folder.policy if s.evaluate else s.options.policy_file) is not None:
+        parameters["policy_file"] = str(file)
     return parameters
 
 
@@ -135,6 +161,8 @@ def _start_policy(s: Situation) -> str:
         return "file"
     if s.options.start_policy is not None:
         return s.options.start_policy
+    if s.options.policy_file is not None:
+        return "file"
     if any(s.folder.bundles.glob("*.onnx")):
         return "cached"
     return "random" if s.simulated else "hold"
@@ -145,7 +173,11 @@ def _run_dir(s: Situation) -> dict[str, Parameter]:
 
 
 def _bundle(s: Situation) -> dict[str, Parameter]:
-    return {"store": str(s.folder.bundles)}
+    return {"store": str(s.folder.bundles), "accept_new_run": s.options.accept_new_run}
+
+
+def _learner(s: Situation) -> dict[str, Parameter]:
+    return {**_run_dir(s), "lockstep": s.options.lockstep}
 
 
 def _monitor(s: Situation) -> dict[str, Parameter]:
@@ -153,14 +185,14 @@ def _monitor(s: Situation) -> dict[str, Parameter]:
 
 
 NODES = (
-    NodeRow("simulator", "sim.sim_node", Side.SIM, _simulator),
-    NodeRow("sensor", "ros_nodes.sensor_node", Side.ROBOT, _sensor, reads_clock=True, drives=True),
-    NodeRow("actuator", "ros_nodes.actuator_node", Side.ROBOT, _actuator, drives=True),
-    NodeRow("policy", "ros_nodes.policy_node", Side.ROBOT, _policy, drives=True),
+    NodeRow("simulator", "sim.sim_node", Side.SIM, _simulator, essential=True),
+    NodeRow("sensor", "ros_nodes.sensor_node", Side.ROBOT, _sensor, reads_clock=True, drives=True, essential=True),
+    NodeRow("actuator", "ros_nodes.actuator_node", Side.ROBOT, _actuator, drives=True, essential=True),
+    NodeRow("policy", "ros_nodes.policy_node", Side.ROBOT, _policy, drives=True, essential=True),
     NodeRow("bundle", "ros_nodes.bundle_node", Side.ROBOT, _bundle),
     NodeRow("recorder", "ros_nodes.recorder_node", Side.ROBOT, _run_dir, stop_s=RECORDER_STOP_S),
     NodeRow(
-        "learner", "ros_nodes.learner_node", Side.WORKSTATION, _run_dir, LEARNER_NICENESS, LEARNER_STOP_S, computes=True
+        "learner", "ros_nodes.learner_node", Side.WORKSTATION, _learner, LEARNER_NICENESS, LEARNER_STOP_S, computes=True
     ),
     NodeRow("monitor", "ros_nodes.monitor_node", Side.WORKSTATION, _monitor),
 )
@@ -191,10 +223,26 @@ def scenario(
         folder: its folder, which holds its `config.yaml`.
         options: what was chosen at this start.
         simulated: whether the robot is a simulated one, which owns the clock and enables itself.
+
+    Raises:
+        ConfigError: if options contradict each other, or ask of a real robot what only a simulated one can do.
     """
+    _check(options or Options(), simulated=simulated)
     situation = Situation(config, RunFolder(folder), options or Options(), simulated, evaluate=name == "evaluate")
     rows = {row.name: row for row in NODES}
     return tuple(_process(rows[node], situation) for node in SCENARIOS[name])
+
+
+def _check(options: Options, *, simulated: bool) -> None:
+    if options.speed != 1.0 and not simulated:
+        raise ConfigError(
+            f"speed {options.speed:g}: a real robot's time cannot be hurried, and deadlines and timeouts divided by it "
+            f"would not guard the robot; leave it at 1, or set simulated"
+        )
+    if options.lockstep and not simulated:
+        raise ConfigError("lockstep: a real robot does not wait for its nodes; leave it out, or set simulated")
+    if options.lockstep and options.speed != 1.0:
+        raise ConfigError("speed has no meaning in lockstep, which is as fast as the machine: leave one of them out")
 
 
 def _process(row: NodeRow, situation: Situation) -> NodeProcess:
@@ -213,6 +261,7 @@ def _process(row: NodeRow, situation: Situation) -> NodeProcess:
         stop_s=row.stop_s,
         own_cores=situation.config.agent.threads if row.computes else 0,
         stops_first=row.drives,
+        essential=row.essential,
     )
 
 

@@ -18,13 +18,12 @@ from robot_mbrl.runs.folder import RunFolder, write_json
 from robot_mbrl.runs.scenario import NodeProcess
 
 BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 5.0)
-"""Waits before each restart in a row; a first death is answered at once."""
+"""Waits before each restart in a row; a first death is answered at once. After the last an essential node is given up;
+others go on being restarted, with the longest."""
 STEADY_S = 20.0
 """A node that lived this long is well: its earlier deaths no longer count."""
 TERM_S = 2.0
 """Between SIGTERM and SIGKILL for a node that did not close itself in its time."""
-USER_ERROR = 2
-"""Exit code of a node that was told something wrong: starting it again would not help."""
 LOG_TAIL = 3
 """Lines of a node's log that are quoted when it fails for good."""
 
@@ -102,6 +101,17 @@ class Supervisor:
         return {name: child.restarts for name, child in self._children.items()}
 
     @property
+    def failing(self) -> list[str]:
+        """Nodes that died again and again, and have not been well since."""
+        now_s = time.monotonic()
+        return [
+            name
+            for name, child in self._children.items()
+            if child.deaths_in_a_row >= len(BACKOFF_S)
+            and (child.process is None or now_s - child.started_s <= STEADY_S)
+        ]
+
+    @property
     def running(self) -> dict[str, int]:
         """Process id of every node that runs, by name."""
         return {name: child.process.pid for name, child in self._children.items() if child.process is not None}
@@ -121,7 +131,7 @@ class Supervisor:
         """Wait, and restart nodes that die meanwhile; returns at the latest after `timeout_s`, or when one died.
 
         Raises:
-            NodeFailedError: if a node was told something wrong or keeps dying.
+            NodeFailedError: if a node was told something wrong, or one that the robot needs keeps dying.
         """
         due_s = [child.restart_s for child in self._children.values() if child.process is None]
         wait_s = max(0.0, min([timeout_s, *(due - time.monotonic() for due in due_s)]))
@@ -184,9 +194,10 @@ class Supervisor:
         now_s = time.monotonic()
         if now_s - child.started_s > STEADY_S:
             child.deaths_in_a_row = 0
-        if code == USER_ERROR or child.deaths_in_a_row >= len(BACKOFF_S):
+        given_up = child.spec.essential and child.deaths_in_a_row >= len(BACKOFF_S)
+        if given_up or child.spec.ends_all(code, child.restarts):
             raise NodeFailedError(self._obituary(child, code))
-        child.restart_s = now_s + BACKOFF_S[child.deaths_in_a_row]
+        child.restart_s = now_s + BACKOFF_S[min(child.deaths_in_a_row, len(BACKOFF_S) - 1)]
         child.deaths_in_a_row += 1
 
     def _obituary(self, child: _Child, code: int) -> str:

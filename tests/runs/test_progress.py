@@ -15,6 +15,7 @@ from robot_mbrl.runs.record import RunRecord
 class Nodes:
     running: dict[str, int] = field(default_factory=lambda: {"policy": 1})
     restarts: dict[str, int] = field(default_factory=lambda: {"policy": 0, "learner": 2})
+    failing: list[str] = field(default_factory=list)
 
 
 def record() -> RunRecord:
@@ -48,6 +49,15 @@ def test_elsewhere_a_line_is_printed_now_and_then(monkeypatch: pytest.MonkeyPatc
         display.update(record())
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert lines == [plain_line(record(), 0.0)]
+
+
+@pytest.mark.parametrize(("terminal", "shown"), [(True, "learner (restarted 2x) failing"), (False, "learner FAILING")])
+def test_a_node_that_keeps_dying_is_named(terminal: bool, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PLAIN_PERIOD_S", 0.0)
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=120, color_system=None)
+    with Progress("cartpole", 1200.0, Nodes(failing=["learner"]), console) as display:
+        display.update(record())
+    assert shown in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_quiet_shows_nothing() -> None:

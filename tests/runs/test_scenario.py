@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from robot_mbrl.config import load_run
+from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.launching import ARGUMENTS, launched
-from robot_mbrl.runs.scenario import NODES, SCENARIOS, NodeProcess, NodeRow, Options, Side, scenario
+from robot_mbrl.runs.scenario import NODES, SCENARIOS, USER_ERROR, NodeProcess, NodeRow, Options, Side, scenario
 
 ROOT = Path(__file__).parents[2]
 CONFIG = load_run("cartpole", seed=3)
@@ -35,7 +36,7 @@ def processes(name: str, folder: Path, options: Options | None = None, **kwargs:
 def test_a_node_declares_every_parameter_that_the_table_sets(row: NodeRow, tmp_path: Path) -> None:
     known = declared(row.module)
     for name in SCENARIOS:
-        options = Options(view=True, video=True)
+        options = Options(view=True, video=True, lockstep=True, policy_file=tmp_path / "policy.onnx")
         for process in scenario(name, CONFIG, tmp_path, options):
             if process.name != row.name:
                 continue
@@ -116,14 +117,94 @@ def test_the_learner_takes_what_the_others_leave(tmp_path: Path) -> None:
     assert nodes["learner"].niceness > max(node.niceness for name, node in nodes.items() if name != "learner")
 
 
+def test_only_a_simulated_robot_can_be_hurried_or_made_to_wait(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="speed 2: a real robot's time cannot be hurried"):
+        processes("robot", tmp_path, Options(speed=2.0), simulated=False)
+    with pytest.raises(ConfigError, match="a real robot does not wait"):
+        processes("robot", tmp_path, Options(lockstep=True), simulated=False)
+    with pytest.raises(ConfigError, match="speed has no meaning in lockstep"):
+        processes("demo", tmp_path, Options(speed=2.0, lockstep=True))
+
+
+def test_in_lockstep_everybody_who_takes_part_in_a_step_knows_it(tmp_path: Path) -> None:
+    nodes = processes("demo", tmp_path, Options(lockstep=True))
+    assert nodes["simulator"].parameters["mode"] == "lockstep"
+    knowing = {name for name, node in nodes.items() if node.parameters.get("lockstep")}
+    assert knowing == {"sensor", "actuator", "policy", "learner"}
+
+
+def test_a_robot_may_begin_with_a_file_and_follow_another_learner(tmp_path: Path) -> None:
+    nodes = processes("robot", tmp_path, Options(policy_file=Path("/p.onnx"), accept_new_run=True), simulated=False)
+    assert nodes["policy"].parameters["start_policy"] == "file"
+    assert nodes["policy"].parameters["policy_file"] == "/p.onnx"
+    assert nodes["bundle"].parameters["accept_new_run"] is True
+
+
+def test_the_robot_goes_on_without_its_learner_but_not_without_its_guard(tmp_path: Path) -> None:
+    nodes = processes("demo", tmp_path)
+    assert {name for name, node in nodes.items() if node.essential} == {"simulator", "sensor", "actuator", "policy"}
+    actuator, learner = nodes["actuator"], nodes["learner"]
+    assert actuator.ends_all(USER_ERROR, restarts=3)
+    assert learner.ends_all(USER_ERROR, restarts=0)
+    assert not learner.ends_all(USER_ERROR, restarts=1)
+    assert not actuator.ends_all(1, restarts=0)
+
+
 @pytest.mark.parametrize("side", Side)
 def test_a_launch_file_starts_the_nodes_of_its_side(side: Side, tmp_path: Path) -> None:
     source = (ROOT / "launch" / f"{side}.launch.py").read_text()
     compile(source, f"{side}.launch.py", "exec")
     assert f'describe("{side}"' in source
-    chosen = {name: default for name, (default, _) in ARGUMENTS.items()} | {"run_dir": str(tmp_path / "run")}
+    chosen = {name: default for name, (default, _) in ARGUMENTS.items()}
+    chosen |= {"config": "cartpole", "run_dir": str(tmp_path / "run")}
     nodes = launched(side, **chosen)
     assert {node.name for node in nodes} == set(SCENARIOS[side])
     assert all(node.side is side for node in nodes)
     again = launched(side, **chosen)
     assert [node.parameters for node in again] == [node.parameters for node in nodes]
+    known_by_its_folder = launched(side, run_dir=chosen["run_dir"])
+    assert [node.parameters for node in known_by_its_folder] == [node.parameters for node in nodes]
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Path:
+    """A task whose robot's YAML a person writes."""
+    (tmp_path / "robot.yaml").write_bytes((ROOT / "robot_mbrl/robots/cartpole.yaml").read_bytes())
+    text = (ROOT / "robot_mbrl/tasks/cartpole.yaml").read_text()
+    path = tmp_path / "task.yaml"
+    path.write_text(text.replace("robot: cartpole", "robot: robot.yaml"))
+    return path
+
+
+def test_a_limit_that_was_mended_since_the_run_began_is_not_ignored_in_silence(task: Path, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    launched("robot", config=str(task), run_dir=str(run_dir))
+    robot = task.with_name("robot.yaml")
+    assert "low: -10.0, high: 10.0" in robot.read_text()
+    robot.write_text(robot.read_text().replace("low: -10.0, high: 10.0", "low: -5.0, high: 5.0"))
+    with pytest.raises(ConfigError, match=r"robot\.commands\.0\.joints\.0\.low, robot\.commands\.0\.joints\.0\.high"):
+        launched("robot", config=str(task), run_dir=str(run_dir))
+    assert launched("robot", config=str(run_dir), run_dir=str(run_dir))
+
+
+def test_runs_without_a_folder_lie_apart_by_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("cartpole", "pendulum"):
+        (node,) = launched("sim", config=name, simulated="true")
+        assert node.parameters["config"] == str(tmp_path / "robot_mbrl" / name / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"config": "cartpole", "speed": "fast"}, "speed: 'fast' is not a number"),
+        ({"config": "cartpole", "simulated": "yes"}, "simulated: 'yes' is neither true nor false"),
+        ({}, "config: name a task"),
+    ],
+)
+def test_launch_arguments_that_mean_nothing_are_refused(
+    chosen: dict[str, str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ConfigError, match=message):
+        launched("robot", **chosen)

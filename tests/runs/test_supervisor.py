@@ -120,16 +120,40 @@ def test_a_node_that_was_told_something_wrong_is_not_restarted(tmp_path: Path, e
         eventually(lambda: False, supervisor)
 
 
-def test_a_node_that_keeps_crashing_is_given_up_with_its_last_words(
+def test_an_essential_node_that_keeps_crashing_is_given_up_with_its_last_words(
     tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervision, "BACKOFF_S", (0.0, 0.05))
     with (
         pytest.raises(NodeFailedError, match="RuntimeError: this node is broken"),
-        Supervisor([node(tmp_path, behaviour="crash")], RunFolder(tmp_path), environment) as supervisor,
+        Supervisor([node(tmp_path, behaviour="crash", essential=True)], RunFolder(tmp_path), environment) as supervisor,
     ):
         eventually(lambda: False, supervisor)
     assert supervisor.restarts == {"policy": 2}
+
+
+def test_other_nodes_go_on_while_one_that_nobody_needs_keeps_crashing(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "BACKOFF_S", (0.0, 0.05))
+    nodes = [node(tmp_path, "policy", essential=True), node(tmp_path, "learner", behaviour="crash")]
+    with Supervisor(nodes, RunFolder(tmp_path), environment) as supervisor:
+        pid = alive_pid(tmp_path, "policy")
+        assert supervisor.failing == []
+        eventually(lambda: supervisor.restarts["learner"] >= 5, supervisor)
+        assert supervisor.failing == ["learner"]
+        assert exists(pid)
+        assert supervisor.restarts["policy"] == 0
+
+
+def test_what_a_crash_left_behind_is_no_error_of_the_user(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "BACKOFF_S", (0.0, 0.05))
+    learner = node(tmp_path, "learner", behaviour="obey_once")
+    with Supervisor([learner], RunFolder(tmp_path), environment) as supervisor:
+        os.kill(alive_pid(tmp_path, "learner"), signal.SIGKILL)
+        eventually(lambda: supervisor.failing == ["learner"], supervisor)
 
 
 def test_a_node_that_does_not_listen_is_killed(

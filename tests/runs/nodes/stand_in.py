@@ -15,7 +15,8 @@ def parameters() -> dict[str, str]:
 
 def main() -> int:
     behaviour = parameters().get("behaviour", "obey")
-    if behaviour == "user_error":
+    lived_before = Path(parameters()["alive"]).exists()
+    if behaviour == "user_error" or (behaviour == "obey_once" and lived_before):
         print("stand_in: the field is wrong", file=sys.stderr)
         return 2
     if behaviour == "crash":

@@ -9,7 +9,9 @@ import numpy as np
 from robot_mbrl.commands.graph import Screen, follow
 from robot_mbrl.config import RunConfig
 from robot_mbrl.control.bundle_file import load_bundle
+from robot_mbrl.control.pilot import Pilot
 from robot_mbrl.control.policy_runner import PolicyRunner
+from robot_mbrl.control.start_policies import Policy
 from robot_mbrl.runs.episodes import EpisodeResult, EpisodeTally
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.record import RunRecord, mean
@@ -30,10 +32,6 @@ def unseen_seed(config: RunConfig) -> int:
     return config.seed + UNSEEN_SEED
 
 
-Pilot = Callable[[Observation, np.ndarray | None], Action]
-"""Gives the wish for an observation, and for what was applied before it in its episode, if anything was."""
-
-
 def judge_policy(config: RunConfig, bundle: Path, episodes: int, seed: int) -> list[dict[str, Any]]:
     """Let a policy drive in this process, frozen, in evaluate mode.
 
@@ -49,8 +47,10 @@ def judge_policy(config: RunConfig, bundle: Path, episodes: int, seed: int) -> l
     Raises:
         BundleError: if the bundle is damaged or does not fit the run.
     """
-    runner = PolicyRunner(load_bundle(bundle, config), seed)
-    return [result.as_metrics() for result in _judge(config, runner.act, episodes, seed)]
+    return [
+        result.as_metrics()
+        for result in _judge(config, PolicyRunner(load_bundle(bundle, config), seed), episodes, seed)
+    ]
 
 
 def judge_expert(config: RunConfig, episodes: int, seed: int) -> float | None:
@@ -59,26 +59,33 @@ def judge_expert(config: RunConfig, episodes: int, seed: int) -> float | None:
 
     if config.task.task not in EXPERTS:
         return None
-    expert = EXPERTS[config.task.task](config.robot)
-
-    def act(observation: Observation, previous: np.ndarray | None) -> Action:
-        return Action(observation.key, expert.act(observation.values))
-
-    return mean([result.total_reward for result in _judge(config, act, episodes, seed)])
+    expert = _Scripted(EXPERTS[config.task.task](config.robot).act)
+    return mean([result.total_reward for result in _judge(config, expert, episodes, seed)])
 
 
-def _judge(config: RunConfig, act: Pilot, episodes: int, seed: int) -> list[EpisodeResult]:
+class _Scripted:
+    """A policy that decides by the measured values alone."""
+
+    def __init__(self, act: Callable[[Mapping[str, float]], np.ndarray]) -> None:
+        self._act = act
+
+    def act(self, observation: Observation, prev_action: np.ndarray | None) -> Action:
+        return Action(observation.key, self._act(observation.values))
+
+
+def _judge(config: RunConfig, policy: Policy, episodes: int, seed: int) -> list[EpisodeResult]:
     # Simulators are put together with the library by commands only, and only when they are needed.
     from sim.in_process import InProcessRobot
 
     robot = InProcessRobot(config, seed=seed, evaluate=True)
+    pilot = Pilot(config, policy, grace_s=0.0)
     tally = EpisodeTally(config.task.episode_steps)
     results: list[EpisodeResult] = []
-    previous: np.ndarray | None = None
     while len(results) < episodes:
         observation = robot.observe()
-        applied = robot.apply(None if observation.is_last else act(observation, previous))
-        previous = None if observation.is_last else applied.values
+        pilot.observed(observation, now_s=0.0)
+        applied = robot.apply(pilot.wish(now_s=0.0))
+        pilot.applied(applied)
         if (result := tally.take(Step(observation, applied))) is not None:
             results.append(result)
     robot.close()

@@ -21,8 +21,13 @@ def add_task(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", metavar="TASK", help=f"one of {', '.join(packaged('tasks'))}, or the path of a YAML")
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add the task and the options of `demo` and `train`."""
+def add_run_options(parser: argparse.ArgumentParser, *, speed: float | None) -> None:
+    """Add the task and the options of `demo` and `train`.
+
+    Args:
+        parser: the command's.
+        speed: simulated seconds per second where the user names none; None for as many as the machine manages.
+    """
     add_task(parser)
     parser.add_argument("--seed", type=int, help="seed of the run (default 0)")
     parser.add_argument(
@@ -30,7 +35,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="the run's folder (default below runs/)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --run, or with the task's newest")
-    parser.add_argument("--speed", type=positive, default=1.0, help="simulated seconds per second (default 1)")
+    default_speed = "as fast as the machine" if speed is None else f"{speed:g}"
+    parser.add_argument(
+        "--speed", type=positive, default=speed, help=f"simulated seconds per second (default: {default_speed})"
+    )
     parser.add_argument("--view", action="store_true", help="show the simulated robot in a window")
     parser.add_argument("--video", action="store_true", help="film the simulated robot into the run's folder")
     parser.add_argument("--quiet", action="store_true", help="print the result only")

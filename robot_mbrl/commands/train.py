@@ -2,19 +2,20 @@
 
 import argparse
 import time
+from contextlib import ExitStack
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from robot_mbrl.commands.judging import EPISODES, judge_expert, judge_policy, unseen_seed
+from robot_mbrl.commands.judging import EPISODES, judge_policy, unseen_seed
 from robot_mbrl.commands.options import Subparsers, add_run_options, open_run
+from robot_mbrl.commands.results import Results
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
-from robot_mbrl.runs.curve import save_curve
-from robot_mbrl.runs.folder import RunFolder, write_json
-from robot_mbrl.runs.metrics import MetricsLog, read_metrics
-from robot_mbrl.runs.record import RunRecord, evaluation
+from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.metrics import MetricsLog
+from robot_mbrl.runs.record import RunRecord
 from robot_mbrl.runs.supervisor import StopRequest
 
 SECONDS_PER_MINUTE = 60.0
@@ -28,8 +29,8 @@ def register(subparsers: Subparsers) -> None:
         description="The same classes as the demo's nodes, called in turn: the robot waits for the learner. "
         "Minutes are the robot's own.",
     )
-    add_run_options(parser)
-    parser.set_defaults(run=run, speed=None)
+    add_run_options(parser, speed=None)
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,72 +38,64 @@ def run(args: argparse.Namespace) -> int:
     config, folder = open_run(args)
     if config.task.world is None:
         raise ConfigError(f"{config.task.name} exists in hardware only: there is nothing to simulate")
-    steps = round(args.minutes * SECONDS_PER_MINUTE / config.step_s)
     console = Console()
     if not args.quiet:
         console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
+    results = Results(config, folder, "train")
+    judged: list[dict[str, Any]] = []
     with StopRequest() as stop:
-        summary = _learn(config, folder, steps, args, console, stop)
-        summary["evaluation"] = evaluation([])
-        if folder.policy.exists() and not stop.requested:
-            summary["evaluation"] = evaluation(judge_policy(config, folder.policy, EPISODES, unseen_seed(config)))
-    summary["expert_return"] = judge_expert(config, EPISODES, unseen_seed(config))
-    write_json(folder.summary, summary)
-    record = RunRecord()
-    record.take(read_metrics(folder.metrics))
-    title = f"{config.task.name}, seed {config.seed}, in one process"
-    save_curve(record.episodes, folder.curve, title, config.step_s, summary["expert_return"])
-    _tell(config, folder, summary, console)
+        try:
+            _learn(config, folder, args, console, stop, results)
+            if folder.policy.exists() and not stop.requested:
+                judged = judge_policy(config, folder.policy, EPISODES, unseen_seed(config))
+        finally:
+            results.conclude(judged)
+    results.tell(console, interrupted=stop.requested)
     return 0
 
 
 def _learn(
-    config: RunConfig, folder: RunFolder, steps: int, args: argparse.Namespace, console: Console, stop: StopRequest
-) -> dict[str, Any]:
-    """Live and learn; returns the summary so far."""
+    config: RunConfig,
+    folder: RunFolder,
+    args: argparse.Namespace,
+    console: Console,
+    stop: StopRequest,
+    results: Results,
+) -> None:
+    """Live and learn."""
     # Not at the top: the command line must start without torch and PyBullet, which a robot does not have.
     from robot_mbrl.learning.synchronous import SynchronousTraining
+    from sim.film import Film
     from sim.in_process import InProcessRobot
 
-    before = folder.read_summary()
+    steps = round(args.minutes * SECONDS_PER_MINUTE / config.step_s)
     started_s = time.monotonic()
-    # A resumed life goes on from other starts than those it has seen.
-    robot = InProcessRobot(config, seed=config.seed + int(before.get("robot_steps", 0)))
-    training = SynchronousTraining(config, folder, robot)
-    record = RunRecord()
-    record.take(read_metrics(folder.metrics))
-    try:
-        with MetricsLog(folder.metrics, folder.tensorboard) as log, _Bar(config, steps, console, args.quiet) as bar:
-            for lived, reports in enumerate(training.run(steps), 1):
-                for kind, values in reports:
-                    log.append(kind, values, training.learner.robot_steps)
-                    record.take([{"kind": kind, **values}])
-                bar.update(lived, record)
-                if args.speed is not None:
-                    time.sleep(max(0.0, lived * config.step_s / args.speed - (time.monotonic() - started_s)))
-                if stop.requested:
-                    break
-    finally:
-        training.close()
-        robot.close()
-    wall_s = before.get("wall_s", 0.0) + time.monotonic() - started_s
-    return {"task": config.task.name, "seed": config.seed, **record.summary(), "wall_s": round(wall_s, 1)}
-
-
-def _tell(config: RunConfig, folder: RunFolder, summary: dict[str, Any], console: Console) -> None:
-    verdict = summary["evaluation"]
-    lines = [
-        f"lived {summary['robot_steps']} steps in {summary['wall_s'] / SECONDS_PER_MINUTE:.1f} minutes of this run"
-    ]
-    if verdict["episodes"]:
-        lines.append(
-            f"the frozen policy solved {verdict['solved']} of {verdict['episodes']} episodes from starts it never "
-            f"trained on; mean return {verdict['mean_return']:.1f}, "
-            f"the scripted expert's {summary['expert_return']:.1f}"
-        )
-    lines.append(f"summary: {folder.summary}\nlearning curve: {folder.curve}")
-    lines.append(f"go on: robot-mbrl train {config.task.name} --run {folder.path} --resume")
-    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+    record = results.read_record()
+    with ExitStack() as closing:
+        robot = InProcessRobot(config, seed=config.seed, view=args.view)
+        closing.callback(robot.close)
+        training = SynchronousTraining(config, folder, robot)
+        closing.callback(training.close)
+        # A resumed life goes on from other starts than those it has seen, also if it was killed.
+        robot.restart(config.seed + training.learner.robot_steps)
+        film = Film(folder.video, 1.0 / config.step_s, robot.world.photograph()) if args.video else None
+        if film is not None:
+            closing.callback(film.close)
+        log = closing.enter_context(MetricsLog(folder.metrics, folder.tensorboard))
+        bar = closing.enter_context(_Bar(config, steps, console, args.quiet))
+        for lived, reports in enumerate(training.run(steps), 1):
+            for kind, values in reports:
+                log.append(kind, values, training.learner.robot_steps)
+                record.take([{"kind": kind, **values}])
+            if film is not None:
+                film.add(robot.world.photograph())
+            bar.update(lived, record)
+            results.follow(record, time.monotonic() - started_s)
+            if args.speed is not None:
+                time.sleep(max(0.0, lived * config.step_s / args.speed - (time.monotonic() - started_s)))
+            if stop.requested:
+                break
+    results.write(record, time.monotonic() - started_s)
 
 
 class _Bar:

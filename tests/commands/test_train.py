@@ -1,0 +1,102 @@
+"""`robot-mbrl train`: it learns, films and tells; killed, it goes on from starts that it has not seen."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+from robot_mbrl.cli import main
+from robot_mbrl.config import load_run
+from robot_mbrl.experience.reading import StepReader
+from robot_mbrl.runs.folder import RunFolder
+from sim.experts import EXPERTS
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 90.0
+EPISODE = 10
+TINY = [
+    f"--set={name}={value}"
+    for name, value in {
+        **{"task.episode_steps": EPISODE, "agent.prefill_steps": 20, "agent.train_ratio": 16, "agent.horizon": 3},
+        **{f"agent.{size}": 8 for size in ("deter", "hidden", "units", "batch_length")},
+        **{f"agent.{size}": 2 for size in ("stoch", "classes", "batch_size", "imagination_starts")},
+    }.items()
+]
+MINUTE_STEPS = 1200
+
+
+def train(folder: Path, *words: str) -> None:
+    assert main(["train", "cartpole", "--quiet", f"--run={folder}", *words]) == 0
+
+
+def starts(folder: RunFolder) -> list[float]:
+    """Where each recorded episode began."""
+    reader = StepReader(load_run(folder.path).action_spec())
+    steps = list(reader.read(sorted(folder.bags.glob("*.mcap"))))
+    return [step.observation.values["cart_position"] for step in steps if step.observation.is_first]
+
+
+def test_a_run_is_filmed_and_judged_also_where_no_expert_says_what_is_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(EXPERTS, "cartpole_swingup")
+    steps = 44
+    train(tmp_path, f"--minutes={steps / MINUTE_STEPS}", "--video", *TINY)
+    told = capsys.readouterr().out
+    assert f"lived {steps} steps" in told
+    assert "of 10 episodes from starts it never trained on" in told
+    assert "the scripted expert's –" in told
+    assert f"go on: robot-mbrl train cartpole --run {tmp_path} --resume" in told
+    folder = RunFolder(tmp_path)
+    assert folder.curve.exists()
+    film = cv2.VideoCapture(str(folder.video))
+    assert film.get(cv2.CAP_PROP_FRAME_COUNT) == steps + 1
+    assert film.get(cv2.CAP_PROP_FPS) == 20.0
+
+
+def test_a_window_is_asked_for_and_its_absence_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    assert main(["train", "cartpole", f"--run={tmp_path}", "--view", *TINY]) == 2
+    assert "there is no display to show the robot on" in capsys.readouterr().err
+
+
+def test_without_a_speed_it_is_as_fast_as_the_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, default in (("train", "as fast as the machine"), ("demo", "1")):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert f"(default: {default})" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_killed_run_keeps_its_time_and_goes_on_from_other_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path)
+    # The first summary is written after this many seconds.
+    code = "import sys; from robot_mbrl.commands import results; results.SUMMARY_PERIOD_S = 0.1\n"
+    code += "from robot_mbrl.cli import main; main(sys.argv[1:])"
+    words = ["train", "cartpole", "--quiet", f"--run={tmp_path}", "--set=agent.prefill_steps=100000", *TINY]
+    words = [word for word in words if "prefill_steps=20" not in word]
+    with subprocess.Popen([sys.executable, "-c", code, *words], cwd=ROOT) as process:
+        deadline_s = time.monotonic() + PATIENCE_S
+        while folder.read_summary().get("episodes", 0) < 2:
+            assert process.poll() is None
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+    killed = folder.read_summary()
+    assert killed["wall_s"] > 0.0
+    seen = len(starts(folder))
+    train(tmp_path, "--resume", f"--minutes={2 * EPISODE / MINUTE_STEPS}")
+    concluded = folder.read_summary()
+    assert concluded["wall_s"] > killed["wall_s"]
+    assert concluded["robot_steps"] > killed["robot_steps"]
+    began = starts(folder)
+    assert len(began) > seen
+    assert len(set(began)) == len(began)

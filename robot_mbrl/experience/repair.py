@@ -46,14 +46,18 @@ def repair(path: Path) -> Repair | None:
     """Close one MCAP file if its writer could not; a crash meanwhile leaves a file that can be repaired again.
 
     Returns:
-        What was done; None if the file is finished, is being written by a living process, or has lost even its first
-        bytes, in which case it held nothing and is removed.
+        What was done; None if the file is finished, is being written by a living process, is gone by now, or has lost
+        even its first bytes, in which case it held nothing and is removed.
 
     Raises:
         ExperienceError: if the file is not an MCAP file.
     """
-    with path.open("r+b") as file:
-        if not lock(file) or is_closed(file):
+    try:
+        unfinished = path.open("r+b")
+    except FileNotFoundError:
+        return None  # Another process's repair has removed it.
+    with unfinished as file:
+        if not lock(file) or not is_named(file, path) or is_closed(file):
             return None
         file.seek(0)
         beginning = file.read(len(MAGIC))
@@ -70,13 +74,29 @@ def repair(path: Path) -> Repair | None:
         return Repair(path, survey.message_count, size - survey.end)
 
 
-def lock(file: BinaryIO) -> bool:
-    """Mark a session as being written by this process, until it is closed or dies; False if another one writes it."""
+def lock(file: BinaryIO, *, wait: bool = False) -> bool:
+    """Mark a session as being written by this process, until it is closed or dies.
+
+    Args:
+        file: the session.
+        wait: whether to wait for another process that has it.
+
+    Returns:
+        Whether it is this process's now.
+    """
     try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     return True
+
+
+def is_named(file: BinaryIO, path: Path) -> bool:
+    """Whether a path still leads to an open file, which another process may have removed or replaced."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 class _Survey:

@@ -8,7 +8,7 @@ import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from mcap.well_known import MessageEncoding, Profile, SchemaEncoding
 from mcap.writer import Writer
@@ -17,7 +17,7 @@ from robot_mbrl import topics
 from robot_mbrl.errors import ExperienceError
 from robot_mbrl.experience.cdr import Image, JointState
 from robot_mbrl.experience.definitions import DEFINITIONS
-from robot_mbrl.experience.repair import lock
+from robot_mbrl.experience.repair import is_named, lock
 from robot_mbrl.messages import write_action, write_image, write_observation
 from robot_mbrl.specs import ActionSpec
 from robot_mbrl.steps import Step
@@ -36,11 +36,7 @@ class SessionWriter:
             ExperienceError: if it exists already.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._file = path.open("xb")
-        except FileExistsError:
-            raise ExperienceError(f"{path} exists already; sessions are never overwritten") from None
-        lock(self._file)
+        self._file = _create(path)
         self.path = path
         self._writer = Writer(self._file, use_chunking=False)
         self._writer.start(profile=Profile.ROS2, library="robot-mbrl")
@@ -155,6 +151,20 @@ class StepWriter:
 
     def _write(self, topic: str, type_name: str, data: bytes, step: Step) -> None:
         self._session.write(f"{self._namespace}/{topic}", type_name, data, step.observation.key.stamp_ns)
+
+
+def _create(path: Path) -> BinaryIO:
+    """A new file, locked by this process and found under its path."""
+    while True:
+        try:
+            file = path.open("xb")
+        except FileExistsError:
+            raise ExperienceError(f"{path} exists already; sessions are never overwritten") from None
+        # A repair in another process may come between the two: it removes an empty file, and is done in a moment.
+        lock(file, wait=True)
+        if is_named(file, path):
+            return file
+        file.close()
 
 
 def new_path(folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """Sessions on disk: written, torn at any byte, repaired, read by the stock reader and by ours."""
 
 import random
+import threading
 from array import array
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from mcap.writer import Writer
 from mcap_ros2.decoder import DecoderFactory
 
 from robot_mbrl.errors import ExperienceError, MessageError
+from robot_mbrl.experience import repair as repairing
+from robot_mbrl.experience import session as sessions
 from robot_mbrl.experience.cdr import Header, Image, JointState, Time, read_joint_state, read_key
 from robot_mbrl.experience.definitions import DEFINITIONS
 from robot_mbrl.experience.reading import StepReader, fill_replay, read_messages
 from robot_mbrl.experience.recording import Recording
-from robot_mbrl.experience.repair import repair, repair_folder
+from robot_mbrl.experience.repair import lock, repair, repair_folder
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.experience.session import SessionWriter, StepWriter
 from robot_mbrl.steps import Step, StepKey
@@ -157,6 +160,55 @@ class TestRepair:
             assert repair(writer.path) is None
         assert repair(writer.path) is None
         assert read_stock(writer.path) == []
+
+    def test_a_repair_that_comes_between_a_files_creation_and_its_lock_costs_nothing(self, tmp_path, monkeypatch):
+        path = tmp_path / "a.mcap"
+        repaired = []
+
+        def lock_late(file, *, wait=False):
+            if not repaired:
+                repaired.append(repair(path))
+                assert not path.exists()
+            return lock(file, wait=wait)
+
+        monkeypatch.setattr(sessions, "lock", lock_late)
+        with SessionWriter(path) as writer:
+            writer.write("/robot/topic", "sensor_msgs/msg/JointState", JointState().serialise(), STEP_NS)
+            assert repair(path) is None
+        assert repaired == [None]
+        assert len(list(read_messages(path))) == 1
+
+    def test_a_new_session_waits_for_a_repair_that_has_its_file(self, tmp_path, monkeypatch):
+        path = tmp_path / "a.mcap"
+        waited = []
+
+        def lock_late(file, *, wait=False):
+            with path.open("r+b") as other:
+                assert lock(other)
+                waiting = threading.Timer(0.1, other.close)
+                waiting.start()
+                waited.append(lock(file, wait=wait))
+                waiting.join()
+            return waited[-1]
+
+        monkeypatch.setattr(sessions, "lock", lock_late)
+        SessionWriter(path).close()
+        assert waited == [True]
+        assert read_stock(path) == []
+
+    def test_a_file_that_another_repair_has_removed_or_replaced_is_left_alone(self, tmp_path, monkeypatch):
+        path = tmp_path / "a.mcap"
+        path.touch()
+
+        def replaced(file, **kwargs):
+            path.unlink()
+            path.touch()
+            return lock(file, **kwargs)
+
+        monkeypatch.setattr(repairing, "lock", replaced)
+        assert repair(path) is None
+        assert path.exists()
+        assert repair(tmp_path / "gone.mcap") is None
 
     def test_a_file_without_even_its_first_bytes_is_removed(self, tmp_path):
         path = tmp_path / "a.mcap"

@@ -1,18 +1,10 @@
 """A robot that publishes steps as sensor node and guard do, for tests of the nodes that listen to it."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import rclpy
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
 
 from robot_mbrl import topics
@@ -20,12 +12,9 @@ from robot_mbrl.config import RunConfig
 from robot_mbrl.messages import write_action, write_image, write_observation
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 from ros_nodes import qos
+from tests.graph.graph import Graph
 
-DOMAIN = 1 + os.getpid() % 100
-ENVIRONMENT = {**os.environ, "ROS_DOMAIN_ID": str(DOMAIN), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-NAMESPACE = "/cartpole"
 STEP_NS = 50_000_000
-PATIENCE_S = 60.0
 
 
 def make_step(config: RunConfig, index: int, stamp_ns: int) -> Step:
@@ -39,21 +28,15 @@ def make_step(config: RunConfig, index: int, stamp_ns: int) -> Step:
 
 
 class RobotBench:
-    """Publishes steps, and hears what is published besides."""
+    """Publishes steps as they are lived."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, graph: Graph, config: RunConfig) -> None:
+        self.graph = graph
         self._config = config
-        self._context = Context()
-        rclpy.init(context=self._context, domain_id=DOMAIN)
-        self.node = rclpy.create_node("robot", context=self._context, namespace=NAMESPACE)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
-        self._observations = self.node.create_publisher(JointState, topics.OBSERVATION, qos.STEPS)
-        self._actions = self.node.create_publisher(JointState, topics.APPLIED_ACTION, qos.STEPS)
-        self._images = {
-            name: self.node.create_publisher(Image, topics.image(name), qos.IMAGES)
-            for name in config.observation_spec().images
-        }
+        self._observations = graph.publisher(JointState, topics.OBSERVATION, qos.STEPS)
+        self._actions = graph.publisher(JointState, topics.APPLIED_ACTION, qos.STEPS)
+        cameras = config.observation_spec().images
+        self._images = {name: graph.publisher(Image, topics.image(name), qos.IMAGES) for name in cameras}
         self.lived: list[Step] = []
         self._stamp_ns = 0
 
@@ -79,41 +62,10 @@ class RobotBench:
         publishers = (self._observations, self._actions, *self._images.values())
         return all(publisher.get_subscription_count() > 0 for publisher in publishers)
 
-    def until(self, condition: Callable[[], Any], what: str) -> None:
-        """Spin until the condition holds."""
-        deadline_s = time.monotonic() + PATIENCE_S
-        while not condition():
-            assert time.monotonic() < deadline_s, f"waited {PATIENCE_S} s in vain for {what}"
-            self._executor.spin_once(timeout_sec=0.005)
-
     def numbers(self, steps: Iterable[Step]) -> list[int]:
         """Which of the steps lived these are."""
         order = {step.observation.key: number for number, step in enumerate(self.lived)}
         return [order[step.observation.key] for step in steps]
-
-    def close(self) -> None:
-        """Leave the graph."""
-        rclpy.shutdown(context=self._context)
-
-
-class NodeProcess:
-    """A node in a process of its own."""
-
-    def __init__(self, module: str, **parameters: Any) -> None:
-        command = [sys.executable, "-m", f"ros_nodes.{module}", "--ros-args", "-r", f"__ns:={NAMESPACE}"]
-        for name, value in parameters.items():
-            command += ["-p", f"{name}:={value}"]
-        self.process = subprocess.Popen(command, env=ENVIRONMENT)
-
-    def kill(self) -> None:
-        """End it at once, as a crash would."""
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        """Ask it to end; returns its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE_S)
 
 
 def bags(run_dir: Path) -> list[Path]:

@@ -1,13 +1,12 @@
 """A ROS graph for tests: starts and kills node processes, and takes part with a node in the test's own process."""
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,9 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 
-PATIENCE_S = 30.0
+from robot_mbrl.runs.scenario import NodeProcess, Parameter, Side
+
+PATIENCE_S = 60.0
 """Longer than anything takes on a busy machine; whoever waits in vain has found a fault."""
 PRIORITY = 5
 """Of the test's process where that is permitted, below that of the nodes."""
@@ -27,7 +28,12 @@ ROOT = Path(__file__).parents[2]
 
 
 class Graph:
-    """Node processes, and the test's node among them."""
+    """Node processes, and the test's node among them.
+
+    Attributes:
+        namespace: of every node.
+        environment: variables that every process runs with.
+    """
 
     def __init__(self, environment: Mapping[str, str], namespace: str) -> None:
         self.namespace = namespace
@@ -37,7 +43,7 @@ class Graph:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         # Nodes say at once when they set a field of a message to what it cannot hold.
         path = os.pathsep.join([str(ROOT), environment.get("PYTHONPATH", "")]).strip(os.pathsep)
-        self._environment = {**environment, "PYTHONPATH": path, "ROS_PYTHON_CHECK_FIELDS": "1"}
+        self.environment = {**environment, "PYTHONPATH": path, "ROS_PYTHON_CHECK_FIELDS": "1"}
         self._context = Context()
         domain = int(environment["ROS_DOMAIN_ID"])
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = environment["ROS_AUTOMATIC_DISCOVERY_RANGE"]
@@ -46,14 +52,14 @@ class Graph:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
 
-    def start(self, module: str, **parameters: Any) -> subprocess.Popen[bytes]:
-        """Start `python -m module` with these parameters, in the test's namespace."""
-        command = [sys.executable, "-m", module, "--ros-args", "-r", f"__ns:={self.namespace}"]
-        for name, value in parameters.items():
-            text = repr(value) if isinstance(value, float) else json.dumps(value)
-            command += ["-p", f"{name}:={text}"]
-        process = subprocess.Popen(command, env=self._environment)
-        self.processes[module] = process
+    def start(self, module: str, **parameters: Parameter) -> subprocess.Popen[bytes]:
+        """Start `python -m module` with these parameters."""
+        return self.launch(NodeProcess(module, module, "", Side.ROBOT, self.namespace, parameters))
+
+    def launch(self, node: NodeProcess) -> subprocess.Popen[bytes]:
+        """Start a node of a scenario."""
+        process = subprocess.Popen(replace(node, namespace=self.namespace).command(), env=self.environment)
+        self.processes[node.module] = process
         return process
 
     def kill(self, module: str) -> float:
@@ -85,11 +91,11 @@ class Graph:
         """Call a function regularly on steady time, while the graph is served."""
         self.node.create_timer(period_s, act, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def call(self, kind: type, service: str) -> Any:
-        """Call a service without arguments; returns its response."""
+    def call(self, kind: type, service: str, **request: Any) -> Any:
+        """Call a service; returns its response."""
         client = self.node.create_client(kind, service)
         self.until(client.service_is_ready)
-        answer = client.call_async(kind.Request())
+        answer = client.call_async(kind.Request(**request))
         self.until(answer.done)
         self.node.destroy_client(client)
         return answer.result()

@@ -26,6 +26,8 @@ SENSOR = "ros_nodes.sensor_node"
 START_NS = 1_700_000_000 * NANOSECONDS
 PERIOD_NS = 50_000_000
 STEPS = 5
+LONG = 100
+"""Steps of an episode that ends for another reason."""
 
 
 class Driver:
@@ -52,9 +54,10 @@ class Driver:
         self.feedback = graph.publisher(JointState, topics.FEEDBACK, qos.EVENTS)
 
     def start(self, **parameters: Any) -> None:
-        """Start the node and wait until it hears the joints."""
+        """Start the node and wait until it hears the driver, the guard and people."""
         self.graph.start(SENSOR, config=str(self.config_file), **parameters)
-        self.graph.until(lambda: self._joints.get_subscription_count() == 1)
+        heard = (self._joints, self._applied, self.feedback)
+        self.graph.until(lambda: all(publisher.get_subscription_count() for publisher in heard))
 
     def offer_reset(self) -> None:
         """A simulator's reset: it takes no simulated time, and the answer names the time it has."""
@@ -95,6 +98,12 @@ class Driver:
         self.apply(observation)
         return observation
 
+    def step_until_last(self) -> Observation:
+        """Step until the episode ends; what ends it may be heard a few steps late."""
+        while not (observation := self.step()).is_last:
+            pass
+        return observation
+
     def apply(self, observation: Observation, source: Source = Source.POLICY) -> None:
         message = JointState()
         action = Action(observation.key, self.config.action_spec().null(), source)
@@ -118,12 +127,9 @@ def messages_time(stamp_ns: int) -> Any:
 
 
 def set_mode(graph: Graph, mode: str) -> bool:
-    client = graph.node.create_client(SetParameters, "sensor/set_parameters")
-    graph.until(client.service_is_ready)
     value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=mode)
-    answer = client.call_async(SetParameters.Request(parameters=[Parameter(name="mode", value=value)]))
-    graph.until(answer.done)
-    return bool(answer.result().results[0].successful)
+    answer = graph.call(SetParameters, "sensor/set_parameters", parameters=[Parameter(name="mode", value=value)])
+    return bool(answer.results[0].successful)
 
 
 def test_real_robot_is_observed_at_its_control_rate(graph: Graph, tmp_path: Path) -> None:
@@ -190,34 +196,29 @@ def test_lockstep_observes_each_step_once_under_the_simulators_own_stamps(graph:
 
 
 def test_beginning_of_a_stop_ends_the_episode(graph: Graph, tmp_path: Path) -> None:
-    driver = Driver(graph, tmp_path)
+    driver = Driver(graph, tmp_path, episode_steps=LONG)
     driver.offer_reset()
     driver.start(use_sim_time=True, lockstep=True)
     graph.until(lambda: driver.resets)
     driver.step()
-    stopped = driver.step()
-    driver.apply(stopped, Source.STOP)
-    graph.serve(0.1)
-    last = driver.step()
-    assert last.is_last
+    driver.apply(driver.step(), Source.STOP)
+    last = driver.step_until_last()
     assert not last.is_terminal
+    assert len(driver.observations) < LONG
     graph.until(lambda: len(driver.resets) == 2)
 
 
 def test_labels_and_modes_reach_the_steps(graph: Graph, tmp_path: Path) -> None:
-    driver = Driver(graph, tmp_path)
+    driver = Driver(graph, tmp_path, episode_steps=LONG)
     driver.offer_reset()
     driver.start(use_sim_time=True, lockstep=True, mode="evaluate")
     graph.until(lambda: driver.resets)
-    driver.step()
-    plain = driver.step()
-    assert plain.mode is Mode.EVALUATE
+    assert driver.step().mode is Mode.EVALUATE
     assert not set_mode(graph, "play")
     assert set_mode(graph, "train")
-    label = JointState(name=["reward", "failure"], position=array("d", [10.0, 1.0]))
-    driver.feedback.publish(label)
-    graph.serve(0.1)
-    labelled = driver.step()
+    driver.feedback.publish(JointState(name=["reward", "failure"], position=array("d", [10.0, 1.0])))
+    driver.step_until_last()
+    plain, labelled = driver.lived()[-2:]
     assert labelled.reward == pytest.approx(plain.reward + 10.0, abs=0.1)
     assert labelled.is_terminal
     assert labelled.mode is Mode.EVALUATE

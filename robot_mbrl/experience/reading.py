@@ -22,7 +22,7 @@ from mcap_ros2.decoder import DecoderFactory
 from robot_mbrl import topics
 from robot_mbrl.errors import ExperienceError, MessageError
 from robot_mbrl.experience.cdr import read_joint_state, read_key
-from robot_mbrl.experience.records import Record, read_content, whole_records
+from robot_mbrl.experience.records import Record, read_content, read_message_head, whole_records
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.messages import read_action, read_image, read_observation
 from robot_mbrl.pairing import StepPairing
@@ -31,6 +31,13 @@ from robot_mbrl.steps import Step, StepKey
 
 Known = Callable[[StepKey], bool]
 """Tells which steps need not be read."""
+Wanted = Callable[[str, bytes], bool]
+"""Tells by a message's topic and its beginning whether it is read at all."""
+
+_OBSERVATION = f"/{topics.OBSERVATION}"
+_APPLIED = f"/{topics.APPLIED_ACTION}"
+_HEAD_BYTES = 512
+"""How much of a record is read to decide that: enough for the header that a stamped message begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,13 @@ class RecordedMessage:
     """
 
 
-def read_messages(path: Path) -> Iterator[RecordedMessage]:
+def read_messages(path: Path, wanted: Wanted | None = None) -> Iterator[RecordedMessage]:
     """Messages of one file in the order they were written, up to the last whole one.
+
+    Args:
+        path: the file.
+        wanted: tells which messages to give; what others hold beyond their beginning, such as a picture's pixels, is
+            not even read. All of them if not given.
 
     Raises:
         ExperienceError: if the file is not MCAP, or a chunk in it is damaged.
@@ -58,8 +70,12 @@ def read_messages(path: Path) -> Iterator[RecordedMessage]:
     decoders = DecoderFactory()
     schemas: dict[int, Schema] = {}
     channels: dict[int, Channel] = {}
+
+    def wants(channel: int, beginning: bytes) -> bool:
+        return wanted is None or wanted(channels[channel].topic, beginning)
+
     with path.open("rb") as file:
-        for entry in _entries(file, path):
+        for entry in _entries(file, path, wants):
             match entry:
                 case Schema():
                     schemas[entry.id] = entry
@@ -86,6 +102,8 @@ class StepReader:
         """
         self._action = action
         self._cameras = {f"/{topics.image(camera)}": camera for camera in cameras}
+        # Pictures first: a camera may be called what another topic is.
+        self._endings = (*self._cameras, _OBSERVATION, _APPLIED)
         self._known = known
         self._pairing = StepPairing(cameras)
         self.malformed: Counter[str] = Counter()
@@ -103,7 +121,7 @@ class StepReader:
             ExperienceError: if a file is not MCAP or is damaged.
         """
         for path in paths:
-            for message in read_messages(path):
+            for message in read_messages(path, self._wants):
                 try:
                     step = self._take(message)
                 except MessageError as error:
@@ -112,20 +130,28 @@ class StepReader:
                 if step is not None:
                     yield step
 
+    def _wants(self, topic: str, beginning: bytes) -> bool:
+        if self._ending(topic) is None:
+            return False
+        try:
+            return self._known is None or not self._known(read_key(beginning))
+        except MessageError:
+            # It is counted when it is taken.
+            return True
+
+    def _ending(self, topic: str) -> str | None:
+        """What tells the part of a step that a topic carries; None for other topics."""
+        whole = "/" + topic.lstrip("/")
+        return next((ending for ending in self._endings if whole.endswith(ending)), None)
+
     def _take(self, message: RecordedMessage) -> Step | None:
-        topic = "/" + message.topic.lstrip("/")
-        observation, applied = topic.endswith(f"/{topics.OBSERVATION}"), topic.endswith(f"/{topics.APPLIED_ACTION}")
-        camera = next((name for ending, name in self._cameras.items() if topic.endswith(ending)), None)
-        if not observation and not applied and camera is None:
-            return None
-        key = read_key(message.data)
-        if self._known is not None and self._known(key):
-            return None
-        if observation:
+        ending = self._ending(message.topic)
+        if ending == _OBSERVATION:
             return self._pairing.add_observation(read_observation(_named(message)))
-        if applied:
+        if ending == _APPLIED:
             return self._pairing.add_action(read_action(_named(message), self._action))
-        return self._pairing.add_image(str(camera), key, read_image(message.decode()))
+        camera = self._cameras[str(ending)]
+        return self._pairing.add_image(camera, read_key(message.data), read_image(message.decode()))
 
 
 @dataclass(frozen=True)
@@ -145,7 +171,8 @@ def fill_replay(replay: Replay, folder: Path, receive: Callable[[Step], bool] | 
     """Append the steps of every session in a folder that a replay lacks, oldest file first.
 
     Args:
-        replay: what is filled; steps not newer than its newest of their session are passed over undecoded.
+        replay: what is filled; steps not newer than its newest of their session are passed over, unread but for
+            their keys.
         folder: where the sessions lie; it need not exist.
         receive: takes each step and tells whether it was new; `replay.append` if not given.
 
@@ -190,7 +217,8 @@ def _has(replay: Replay, key: StepKey) -> bool:
     return newest_ns is not None and key.stamp_ns <= newest_ns
 
 
-def _entries(file: BinaryIO, path: Path) -> Iterator[Any]:
+def _entries(file: BinaryIO, path: Path, wants: Callable[[int, bytes], bool]) -> Iterator[Any]:
+    """Schemas, channels and the wanted messages, which are asked for by channel and beginning."""
     for record in whole_records(file):
         match record.opcode:
             case Opcode.SCHEMA:
@@ -198,12 +226,20 @@ def _entries(file: BinaryIO, path: Path) -> Iterator[Any]:
             case Opcode.CHANNEL:
                 yield Channel.read(_stream(file, record))
             case Opcode.MESSAGE:
-                yield Message.read(_stream(file, record), record.length)
+                content = read_content(file, record, _HEAD_BYTES)
+                head = read_message_head(content)
+                if wants(head.channel, content[head.data_offset :]):
+                    if len(content) < record.length:
+                        content = read_content(file, record)
+                    yield Message.read(ReadDataStream(io.BytesIO(content)), record.length)
             case Opcode.CHUNK:
                 try:
-                    yield from breakup_chunk(Chunk.read(_stream(file, record)), validate_crc=True)
+                    entries = breakup_chunk(Chunk.read(_stream(file, record)), validate_crc=True)
                 except (McapError, ValueError) as error:
                     raise ExperienceError(f"{path}: a chunk is damaged: {error}") from error
+                for entry in entries:
+                    if not isinstance(entry, Message) or wants(entry.channel_id, entry.data):
+                        yield entry
 
 
 def _stream(file: BinaryIO, record: Record) -> ReadDataStream:

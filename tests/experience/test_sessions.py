@@ -3,6 +3,7 @@
 import random
 import threading
 from array import array
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from robot_mbrl.experience.recording import Recording
 from robot_mbrl.experience.repair import lock, repair, repair_folder
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.experience.session import SessionWriter, StepWriter
+from robot_mbrl.specs import ImageSpec, ObservationSpec
 from robot_mbrl.steps import Step, StepKey
 from tests.experience.lived import ACTION, OBSERVATION, SEEING, STEP_NS, make_step
 
@@ -230,6 +232,11 @@ class TestRepair:
         assert len(read_stock(path)) == 12
 
 
+def bytes_read() -> int:
+    """What this process has read by system calls, whether or not it came from the disk itself."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
 def rewrite_chunked(path: Path, target: Path) -> Path:
     """The same messages as another recorder would write them: in compressed chunks."""
     with target.open("wb") as file:
@@ -257,6 +264,21 @@ class TestReading:
         batch = replay.sample(np.random.default_rng(0), 1, 8)
         assert [replay.sessions[index] for index in batch["session"][0]] == ["a"] * 5 + ["b"] * 3
         assert batch["is_first"][0].tolist() == [1, 0, 0, 0, 0, 1, 0, 0]
+
+    def test_the_pictures_of_known_steps_are_not_even_read_from_the_disk(self, tmp_path):
+        side = 128
+        seeing = ObservationSpec(images={"camera": ImageSpec(height=side, width=side)})
+        picture = {"camera": np.zeros((side, side, 3), np.uint8)}
+        life = [make_step(index) for index in range(20)]
+        life = [replace(step, observation=replace(step.observation, images=picture)) for step in life]
+        path = write_life(tmp_path, life)
+        replay = Replay(seeing, ACTION, 1000, step_ns=STEP_NS)
+        before = bytes_read()
+        assert fill_replay(replay, tmp_path).steps == 20
+        once = bytes_read()
+        assert fill_replay(replay, tmp_path).steps == 0
+        assert once - before > path.stat().st_size
+        assert bytes_read() - once < path.stat().st_size / 3
 
     def test_only_what_a_replay_lacks_is_read(self, tmp_path):
         life = [make_step(index) for index in range(10)]

@@ -62,7 +62,8 @@ def _open_or_create(config: str, run_dir: str) -> tuple[RunConfig, RunFolder]:
         return wanted, RunFolder.create(wanted, path)
     saved, fields = load_run(path), {"robot", "task"}
     # Limits that were mended in a YAML meanwhile would not hold, though the person who launches believes so.
-    changed = list(_differences(*(run.model_dump(mode="json", include=fields) for run in (saved, wanted))))
+    there, asked_for = (run.model_dump(mode="json", include=fields) for run in (saved, wanted))
+    changed = list(_differences(there, asked_for))
     if changed:
         more = f" and {len(changed) - MOST_NAMED} more" if len(changed) > MOST_NAMED else ""
         raise ConfigError(

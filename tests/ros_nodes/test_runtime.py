@@ -1,0 +1,123 @@
+"""How a node's process ends, and what it does besides serving its node."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from robot_mbrl.runs.environment import node_environment
+from robot_mbrl.runs.scenario import USER_ERROR
+from ros_nodes.runtime import FAILED
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 60.0
+NODE = """
+import gc, os, signal, sys, time
+from rclpy.node import Node
+from robot_mbrl.errors import BundleError, ConfigError
+from ros_nodes import runtime
+from ros_nodes.parameters import declare
+
+class Cycle:
+    left = 0
+    def __init__(self):
+        self.myself = self
+        Cycle.left += 1
+    def __del__(self):
+        Cycle.left -= 1
+
+class Tested:
+    margin_s = 0.0
+    deadlines = 0
+    def __init__(self):
+        self.node = Node("tested")
+    def next_deadline_s(self):
+        return time.monotonic() + 0.005
+    def on_deadline(self, now_s):
+        pass
+    def close(self):
+        pass
+
+"""
+
+
+def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a node that is given as source."""
+    return subprocess.run(
+        [sys.executable, "-c", NODE + code, *arguments],
+        env={**node_environment(os.environ), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+def test_what_is_wrong_from_the_start_is_the_users_to_mend() -> None:
+    code = """
+def build():
+    raise ConfigError("parameter store: name the folder")
+sys.exit(runtime.run(build))
+"""
+    ended = run(code)
+    assert ended.returncode == USER_ERROR
+    assert ended.stderr.strip() == "-c: parameter store: name the folder"
+
+
+def test_what_goes_wrong_later_is_worth_another_start() -> None:
+    code = """
+class Failing(Tested):
+    def next_deadline_s(self):
+        raise BundleError("the disk is gone")
+sys.exit(runtime.run(Failing))
+"""
+    ended = run(code)
+    assert ended.returncode == FAILED
+    assert ended.stderr.strip() == "-c: the disk is gone"
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("speed:=2", "parameter speed: must be a number with a point (such as 2.0, not 2)"),
+        ("speed:=5000.0", "parameter speed: must be from 0.01 to 1000"),
+        ("keep:=many", "parameter keep: must be a whole number"),
+        ("keep=3", "keep=3"),
+    ],
+)
+def test_a_parameter_of_the_wrong_kind_is_refused_in_one_line(argument: str, message: str) -> None:
+    code = """
+def build():
+    node = Tested()
+    declare(node.node, "speed", 1.0, "", low=0.01, high=1000)
+    declare(node.node, "keep", 3, "", low=1, high=100)
+    return node
+sys.exit(runtime.run(build))
+"""
+    ended = run(code, "--ros-args", "-p", argument)
+    assert ended.returncode == USER_ERROR
+    said = [line for line in ended.stderr.splitlines() if not line.startswith("[ERROR]")]
+    assert len(said) == 1
+    assert message in said[0]
+
+
+def test_a_node_with_priority_collects_garbage_between_its_deadlines_only() -> None:
+    code = """
+runtime.COLLECT_EVERY_S = 0.05
+class Littering(Tested):
+    most = 0
+    def next_deadline_s(self):
+        for _ in range(1000):  # more than Python by itself would let pass
+            Cycle()
+        Littering.most = max(Littering.most, Cycle.left)
+        if Littering.most > Cycle.left:
+            print("enabled" if gc.isenabled() else "disabled", Littering.most >= 1000)
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().next_deadline_s()
+sys.exit(runtime.run(Littering, priority=1))
+"""
+    ended = run(code)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split() == ["disabled", "True"]

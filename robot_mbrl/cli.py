@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from robot_mbrl.commands import bundle, demo, describe, evaluate, status, train
+from robot_mbrl.commands import bundle, demo, describe, evaluate, predict, status, train
 from robot_mbrl.errors import RobotMbrlError
 
 USER_ERROR = 2
@@ -12,7 +12,7 @@ USER_ERROR = 2
 INTERRUPTED = 130
 """Exit code after Ctrl-C at a moment when nothing had to be closed."""
 
-COMMANDS = (demo, train, evaluate, status, bundle, describe)
+COMMANDS = (demo, train, evaluate, predict, status, bundle, describe)
 
 
 def build_parser() -> argparse.ArgumentParser:

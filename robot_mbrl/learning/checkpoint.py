@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from robot_mbrl.learning.learner import Learner
 
 INDEX = "checkpoint.json"
-_FORMAT = 1
+_FORMAT = 2
 _COUNTERS = ("robot_steps", "updates", "policy_version")
 _FREE = frozenset({"threads", "device", "export_period_s", "checkpoint_period_s", "train_ratio", "max_debt_updates"})
 """Settings that a resumed run may have changed: they say how fast it learns, not what."""

@@ -121,30 +121,27 @@ class Learner:
         """Train on one batch of replayed sequences, and refresh the latent states they start from next time."""
         agent = self.config.agent
         sampled = self.replay.sample(self.rng, agent.batch_size, agent.batch_length)
+        batch, initial = self.batch(sampled)
+        posterior, metrics = self.agent.update(batch, initial, self.optimizer, self.generator)
+        latents = {"deter": posterior.deter.half(), "latent": posterior.latent.to(torch.uint8)}
+        self.replay.write_state(sampled["row"], {name: value.cpu().numpy() for name, value in latents.items()})
+        self._metrics.append(metrics)
+        self.updates += 1
+        self.credit = max(0.0, self.credit - 1.0)
+
+    def batch(self, sampled: dict[str, np.ndarray]) -> tuple[Batch, State]:
+        """Sequences sampled from replay as the agent takes them, and the model states kept from before they begin."""
         before, known = self.replay.read_state(sampled["row"][:, 0] - 1)
         initial = State(self._tensor(before["deter"]).float(), self._tensor(before["latent"]).long())
         # A sequence whose past is not known begins as if an episode began.
         sampled["is_first"][:, 0] = np.maximum(sampled["is_first"][:, 0], ~known)
-        batch = Batch(
-            observation={
-                name.removeprefix("observation."): self._tensor(values)
-                for name, values in sampled.items()
-                if name.startswith("observation.")
-            },
-            prev_action=self._tensor(sampled["prev_action"]),
-            reward=self._tensor(sampled["reward"]),
-            is_first=self._tensor(sampled["is_first"]),
-            is_terminal=self._tensor(sampled["is_terminal"]),
-        )
-        posterior, metrics = self.agent.update(batch, initial, self.optimizer, self.generator)
-        latents = {
-            "deter": posterior.deter.half().cpu().numpy(),
-            "latent": posterior.latent.to(torch.uint8).cpu().numpy(),
+        observation = {
+            name.removeprefix("observation."): self._tensor(values)
+            for name, values in sampled.items()
+            if name.startswith("observation.")
         }
-        self.replay.write_state(sampled["row"], latents)
-        self._metrics.append(metrics)
-        self.updates += 1
-        self.credit = max(0.0, self.credit - 1.0)
+        others = {name: self._tensor(sampled[name]) for name in ("prev_action", "reward", "is_first", "is_terminal")}
+        return Batch(observation, **others), initial
 
     def metrics(self) -> dict[str, float]:
         """Means over the updates since the last call, and the counters."""

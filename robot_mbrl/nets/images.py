@@ -23,6 +23,11 @@ def normalise_pixels(picture: Tensor) -> Tensor:
     return picture.float().div(full_scale).clamp(max=1.0) - 0.5
 
 
+def to_grey_levels(normalised: Tensor) -> Tensor:
+    """Normalised pictures as uint8, to look at."""
+    return ((normalised + 0.5) * 255.0).round().clamp(0.0, 255.0).to(torch.uint8)
+
+
 class _ChannelNorm(nn.Module):
     """Layer normalisation over the channels of each pixel of (batch, channels, height, width), then SiLU."""
 

@@ -109,6 +109,32 @@ class WorldModel(nn.Module):
         self.reward = StateHead(*state, units=config.units, layers=config.head_layers, outputs=1, output_scale=0.0)
         self.continues = StateHead(*state, units=config.units, layers=config.head_layers, outputs=1)
 
+    def open_loop(
+        self, batch: Batch, initial: State, context: int, uniform: Tensor
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
+        """What the model expects to observe, once it sees no more (PlaNet, figure 7).
+
+        Args:
+            batch: sequences (B, T, ...), of which the first `context` observations are seen, and all actions.
+            initial: model states before them, (B, ...).
+            context: how many observations are seen.
+            uniform: (B, T, S) in [0, 1), what the latents are drawn with.
+
+        Returns:
+            As `Decoder.forward`: scaled vectors (B, T, V) and normalised pictures (B, T, height, width, channels).
+        """
+        seen = slice(0, context)
+        embedding = self.encoder(*self.encoder.targets({k: v[:, seen] for k, v in batch.observation.items()}))
+        filtered, _ = self.rssm.observe(
+            embedding, batch.prev_action[:, seen], batch.is_first[:, seen], initial, uniform[:, seen]
+        )
+        states = [State(filtered.deter[:, time], filtered.latent[:, time]) for time in range(context)]
+        for time in range(context, batch.is_first.shape[1]):
+            states.append(self.rssm.imagine(states[-1], batch.prev_action[:, time], uniform[:, time]))
+        deter, latent = torch.stack([s.deter for s in states], 1), torch.stack([s.latent for s in states], 1)
+        reconstruction: tuple[Tensor | None, dict[str, Tensor]] = self.decoder(State(deter, latent))
+        return reconstruction
+
     def loss(self, batch: Batch, initial: State, uniform: Tensor) -> tuple[Tensor, State, dict[str, Tensor]]:
         """Loss of replayed sequences (DreamerV3, equations 2-4, with squared errors as in DayDreamer).
 

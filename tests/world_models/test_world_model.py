@@ -101,3 +101,28 @@ def test_values_are_seen_in_units_of_their_scale(model: WorldModel) -> None:
     vectors, images = model.encoder.targets(observation)
     torch.testing.assert_close(vectors, torch.tensor([[2.0, 3.0, 1.0]]))
     assert images == {}
+
+
+def test_open_loop_sees_the_context_only_and_all_actions() -> None:
+    torch.manual_seed(1)
+    model = WorldModel(FUSED, CONTINUOUS.size, CONFIG)
+    batch, uniform, context = make_batch(CONTINUOUS, FUSED), torch.rand(BATCH, TIME, CONFIG.stoch), 3
+
+    def expect(**changes: object) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.no_grad():
+            vectors, images = model.open_loop(batch._replace(**changes), make_initial(), context, uniform)
+        assert vectors is not None
+        return vectors, images["eye"]
+
+    vectors, pictures = expect()
+    assert vectors.shape == (BATCH, TIME, 3)
+    assert pictures.shape == (BATCH, TIME, 16, 16, 3)
+    unseen = {name: value.clone() for name, value in batch.observation.items()}
+    for value in unseen.values():
+        value[:, context:] = 0
+    torch.testing.assert_close(expect(observation=unseen), (vectors, pictures), rtol=0, atol=0)
+    led_otherwise = batch.prev_action.clone()
+    led_otherwise[:, context:] *= -1
+    other, _ = expect(prev_action=led_otherwise)
+    assert torch.equal(other[:, :context], vectors[:, :context])
+    assert not torch.equal(other[:, context], vectors[:, context])

@@ -1,0 +1,41 @@
+"""`robot-mbrl predict`: pictures of what a run's world model expects beside what the robot then observed."""
+
+import argparse
+from pathlib import Path
+
+import cv2
+
+from robot_mbrl.commands.options import Subparsers
+from robot_mbrl.config import load_run
+from robot_mbrl.runs.folder import RunFolder
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "predict",
+        help="draw what a run's world model expects beside what the robot observed",
+        description="Takes a sequence from the run's newest checkpoint. The model sees its first observations; the "
+        "others it expects from the actions alone. Writes a picture and, of cameras, an animated GIF.",
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("--seed", type=int, default=0, help="which sequence (default %(default)s)")
+    parser.add_argument("--out", type=Path, help="the PNG to write (default prediction.png in the run's folder)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the pictures."""
+    # Not at the top: the command line must start without torch, which a robot does not have.
+    from robot_mbrl.learning.learner import Learner
+    from robot_mbrl.learning.prediction import draw, film, predict
+
+    folder = RunFolder.open(args.folder)
+    prediction = predict(Learner.resume(load_run(folder.path), folder.path), args.seed)
+    picture = args.out or folder.path / "prediction.png"
+    cv2.imwrite(str(picture), cv2.cvtColor(draw(prediction), cv2.COLOR_RGB2BGR))
+    print(f"picture: {picture}")
+    if prediction.images:
+        film(prediction, picture.with_suffix(".gif"))
+        print(f"film: {picture.with_suffix('.gif')}")
+    return 0

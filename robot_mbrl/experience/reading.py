@@ -22,7 +22,7 @@ from mcap_ros2.decoder import DecoderFactory
 from robot_mbrl import topics
 from robot_mbrl.errors import ExperienceError, MessageError
 from robot_mbrl.experience.cdr import read_joint_state, read_key
-from robot_mbrl.experience.records import Record, read_content, read_message_head, whole_records
+from robot_mbrl.experience.records import Record, is_closed, read_content, read_message_head, whole_records
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.messages import read_action, read_image, read_observation
 from robot_mbrl.pairing import StepPairing
@@ -171,8 +171,8 @@ def fill_replay(replay: Replay, folder: Path, receive: Callable[[Step], bool] | 
     """Append the steps of every session in a folder that a replay lacks, oldest file first.
 
     Args:
-        replay: what is filled; steps not newer than its newest of their session are passed over, unread but for
-            their keys.
+        replay: what is filled; files it has been through already are passed over, and steps not newer than its newest
+            of their session are unread but for their keys.
         folder: where the sessions lie; it need not exist.
         receive: takes each step and tells whether it was new; `replay.append` if not given.
 
@@ -181,8 +181,12 @@ def fill_replay(replay: Replay, folder: Path, receive: Callable[[Step], bool] | 
     """
     take = receive or replay.append
     reader = StepReader(replay.action, tuple(replay.observation.images), lambda key: _has(replay, key))
-    paths = sorted(folder.glob("*.mcap"))
-    steps = sum(take(step) for step in reader.read(paths))
+    paths = sorted(folder.resolve().glob("*.mcap"))
+    finished = {str(path): path.stat().st_size for path in paths if _is_finished(path)}
+    unread = [path for path in paths if replay.files_read.get(str(path)) != finished.get(str(path), -1)]
+    steps = sum(take(step) for step in reader.read(unread))
+    # The newest is read again next time: its last step may be completed in a file that is still to come.
+    replay.files_read |= {name: size for name, size in finished.items() if name != str(paths[-1])}
     return Filling(len(paths), steps, reader.dropped, dict(reader.malformed))
 
 
@@ -210,6 +214,11 @@ def newest_stamps(folder: Path, keyed: Callable[[str], bool], enough: int) -> di
 
 def _named(message: RecordedMessage) -> Any:
     return read_joint_state(message.data) or message.decode()
+
+
+def _is_finished(path: Path) -> bool:
+    with path.open("rb") as file:
+        return is_closed(file)
 
 
 def _has(replay: Replay, key: StepKey) -> bool:

@@ -60,6 +60,8 @@ class Replay:
         """Session names by index."""
         self.refused: Counter[str] = Counter()
         """Steps that `append` did not take, by reason: `repeat`, `late` or `not_finite`."""
+        self.files_read: dict[str, int] = {}
+        """Finished sessions, by path, whose every step was offered already, with their size in bytes."""
         self.observation = observation
         self.action = action
         self._step_ns = step_ns
@@ -183,6 +185,7 @@ class Replay:
             total=self.total,
             sessions=self.sessions,
             newest_ns=self._newest_ns,
+            files_read=self.files_read,
         )
         self._archive.save(path, content)
 
@@ -206,6 +209,7 @@ class Replay:
         content = replay._archive.load(path, replay._rows.dtype, replay._state, capacity)
         replay._rows, replay._state, replay._state_row = content.rows, content.state, content.state_row
         replay.total, replay.sessions, replay._newest_ns = content.total, content.sessions, content.newest_ns
+        replay.files_read = content.files_read
         return replay
 
     def _fill(self, row: np.ndarray, step: Step) -> None:

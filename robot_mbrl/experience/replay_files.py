@@ -36,6 +36,7 @@ class Content:
     total: int
     sessions: list[str]
     newest_ns: dict[str, int]
+    files_read: dict[str, int]
 
     @property
     def oldest(self) -> int:
@@ -98,6 +99,7 @@ class Archive:
             total=header["total"],
             sessions=header["sessions"],
             newest_ns=header["newest_ns"],
+            files_read=header.get("files_read", {}),
         )
         self._read_rows(path, arrays["tail"], content)
         live = np.arange(content.oldest, content.total) % capacity
@@ -159,6 +161,7 @@ def _write_rest(path: Path, content: Content) -> None:
         "total": content.total,
         "sessions": content.sessions,
         "newest_ns": content.newest_ns,
+        "files_read": content.files_read,
     }
     arrays = {f"state.{name}": stored[live] for name, stored in content.state.items()}
     arrays["state_row"] = content.state_row[live]

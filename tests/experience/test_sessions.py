@@ -280,6 +280,32 @@ class TestReading:
         assert once - before > path.stat().st_size
         assert bytes_read() - once < path.stat().st_size / 3
 
+    def test_files_that_a_replay_has_been_through_are_passed_over_also_after_a_restart(self, tmp_path):
+        bags = tmp_path / "bags"
+        for first in (0, 5):
+            write_life(bags, [make_step(index) for index in range(first, first + 5)])
+        older, newest = sorted(bags.glob("*.mcap"))
+        replay = self.replay()
+        assert fill_replay(replay, bags).steps == 10
+        replay.save(tmp_path / "replay.npz")
+        replay = Replay.load(tmp_path / "replay.npz", OBSERVATION, ACTION, 1000, step_ns=STEP_NS)
+        # Nothing of its content is looked at; it still ends as a finished file does.
+        older.write_bytes(bytes(older.stat().st_size - 37) + older.read_bytes()[-37:])
+        write_life(bags, [make_step(index) for index in range(10, 15)])
+        assert fill_replay(replay, bags).steps == 5
+        assert list(replay.files_read) == [str(older), str(newest)]
+
+    def test_a_step_whose_second_half_lies_in_a_later_file_is_not_lost_to_that(self, tmp_path):
+        whole = write_life(tmp_path / "whole", [make_step(index) for index in range(3)])
+        parts = list(read_messages(whole))
+        replay = self.replay()
+        for number, some in enumerate((parts[:5], parts[5:])):
+            with SessionWriter(tmp_path / "halves" / f"{number}.mcap") as writer:
+                for part in some:
+                    writer.write(part.topic, part.type_name, part.data, part.log_time_ns)
+            fill_replay(replay, tmp_path / "halves")
+        assert len(replay) == 3
+
     def test_only_what_a_replay_lacks_is_read(self, tmp_path):
         life = [make_step(index) for index in range(10)]
         write_life(tmp_path, life)

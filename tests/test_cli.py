@@ -52,6 +52,11 @@ def test_minutes_are_above_zero(tmp_path: Path, minutes: str) -> None:
     assert "--minutes" in complaint("demo", "cartpole", f"--minutes={minutes}", cwd=tmp_path)
 
 
+def test_a_speed_is_refused_where_it_means_nothing_before_a_run_is_begun(tmp_path: Path) -> None:
+    assert "no meaning in lockstep" in complaint("demo", "cartpole", "--lockstep", "--speed", "4", cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_broken_yaml_is_named_with_file_and_field(tmp_path: Path) -> None:
     fields = ("name: mine", "robot: cartpole", "task: cartpole_swingup", "observe: [positions]", "episode_steps: many")
     (tmp_path / "mine.yaml").write_text("\n".join(fields))

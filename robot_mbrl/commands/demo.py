@@ -15,6 +15,7 @@ from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.environment import JOINING, node_environment
 from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.locking import locked
 from robot_mbrl.runs.record import RunRecord
 from robot_mbrl.runs.scenario import Options, scenario
 from robot_mbrl.runs.supervisor import StopRequest
@@ -24,20 +25,24 @@ def register(subparsers: Subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser("demo", help="let a simulated robot learn a task live over ROS 2")
     add_run_options(parser, speed=1.0)
+    parser.add_argument(
+        "--lockstep", action="store_true", help="let the simulator wait for every step, as fast as the machine"
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Learn for a while, judge the exported policy, and write the results down."""
+    chosen = Options(speed=args.speed, lockstep=args.lockstep, view=args.view, video=args.video)
     config, folder = open_run(args)
     if config.task.world is None:
         raise ConfigError(f"{config.task.name} exists in hardware only: start its nodes with the launch files")
-    results = Results(config, folder, "demo", speed=args.speed)
-    # A resumed life goes on from other starts than those it has seen.
-    options = Options(speed=args.speed, view=args.view, video=args.video, seed=config.seed + results.robot_steps)
-    demo = Demo(config, folder, options, Screen(Console(), args.quiet), results)
-    judged: list[dict[str, Any]] = []
-    with StopRequest() as stop:
+    with locked(folder), StopRequest() as stop:
+        results = Results(config, folder, "demo", speed=args.speed)
+        # A resumed life goes on from other starts than those it has seen.
+        options = replace(chosen, seed=config.seed + results.robot_steps)
+        demo = Demo(config, folder, options, Screen(Console(), args.quiet), results)
+        judged: list[dict[str, Any]] = []
         try:
             demo.learn(60.0 * args.minutes, stop)
             judged = demo.judge(stop)

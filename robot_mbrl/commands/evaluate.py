@@ -15,6 +15,7 @@ from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.environment import node_environment
 from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.locking import locked
 from robot_mbrl.runs.progress import number
 from robot_mbrl.runs.record import evaluation
 from robot_mbrl.runs.scenario import Options
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 def _judge(args: argparse.Namespace, config: RunConfig, folder: RunFolder, seed: int) -> list[dict[str, Any]]:
     if not args.graph:
         return judge_policy(config, folder.policy, args.episodes, seed)
-    with StopRequest() as stop:
+    with locked(folder), StopRequest() as stop:
         return judge_over_graph(
             config,
             folder,

@@ -14,6 +14,7 @@ from robot_mbrl.commands.results import Results
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.locking import locked
 from robot_mbrl.runs.metrics import MetricsLog
 from robot_mbrl.runs.record import RunRecord
 from robot_mbrl.runs.supervisor import StopRequest
@@ -41,9 +42,9 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     if not args.quiet:
         console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
-    results = Results(config, folder, "train")
-    judged: list[dict[str, Any]] = []
-    with StopRequest() as stop:
+    with locked(folder), StopRequest() as stop:
+        results = Results(config, folder, "train")
+        judged: list[dict[str, Any]] = []
         try:
             _learn(config, folder, args, console, stop, results)
             if folder.policy.exists() and not stop.requested:

@@ -55,6 +55,11 @@ class Options:
     accept_new_run: bool = False
     """Whether bundles of another learning run replace those that the robot has."""
 
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself."""
+        if self.lockstep and self.speed != 1.0:
+            raise ConfigError("speed has no meaning in lockstep, which is as fast as it can be: leave one of them out")
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -225,7 +230,7 @@ def scenario(
         simulated: whether the robot is a simulated one, which owns the clock and enables itself.
 
     Raises:
-        ConfigError: if options contradict each other, or ask of a real robot what only a simulated one can do.
+        ConfigError: if the options ask of a real robot what only a simulated one can do.
     """
     _check(options or Options(), simulated=simulated)
     situation = Situation(config, RunFolder(folder), options or Options(), simulated, evaluate=name == "evaluate")
@@ -241,8 +246,6 @@ def _check(options: Options, *, simulated: bool) -> None:
         )
     if options.lockstep and not simulated:
         raise ConfigError("lockstep: a real robot does not wait for its nodes; leave it out, or set simulated")
-    if options.lockstep and options.speed != 1.0:
-        raise ConfigError("speed has no meaning in lockstep, which is as fast as the machine: leave one of them out")
 
 
 def _process(row: NodeRow, situation: Situation) -> NodeProcess:

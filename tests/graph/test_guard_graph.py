@@ -159,9 +159,10 @@ def test_silent_joints_stop_the_robot_and_it_recovers_with_them(driver: Driver) 
     count = len(driver.observations)
     driver.graph.serve(0.3)
     assert len(driver.observations) <= count + 4  # Until its readings are stale, the sensor node may go on.
+    # Without joints there are no observations either: whichever the guard misses first.
+    assert driver.report()["stopped"] in ("stale_joints", "no_observation")
     driver.position = 0.0
     driver.move()
-    assert int(driver.report()["intervention.no_observation"]) + int(driver.report()["stops"]) > 0
     assert_one_action_each(driver)
 
 

@@ -1,7 +1,6 @@
 """The learner over real DDS: it learns from what it hears, and killed, goes on from what is on the disk."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from sensor_msgs.msg import JointState
@@ -14,8 +13,10 @@ from robot_mbrl.control.bundle_file import Bundle, check_bundle
 from robot_mbrl.experience.session import StepWriter
 from robot_mbrl.messages import read_bundle, read_named
 from ros_nodes import qos
-from tests.graph.experience_bench import NodeProcess, RobotBench
+from tests.graph.experience_bench import RobotBench
+from tests.graph.graph import Graph
 
+LEARNER = "ros_nodes.learner_node"
 PREFILL, UPDATES_PER_STEP = 20, 2
 SMALL = {
     **{"deter": 8, "hidden": 8, "units": 8, "stoch": 2, "classes": 4, "layers": 1, "head_layers": 1},
@@ -28,86 +29,71 @@ CONFIG = load_run("cartpole", {f"agent.{name}": value for name, value in SMALL.i
 class Bench(RobotBench):
     """A robot that also hears what the learner publishes."""
 
-    def __init__(self) -> None:
-        super().__init__(CONFIG)
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph, CONFIG)
         self.bundles: list[bytes] = []
         self.metrics: dict[str, float] = {}
-        self.allowances: list[int] = []
-        self.node.create_subscription(
+        self.allowances = graph.collect(Int64, topics.STEP_ALLOWANCE, qos.LATCHED)
+        node = graph.node
+        node.create_subscription(
             UInt8MultiArray, topics.POLICY, lambda m: self.bundles.append(read_bundle(m)), qos.LATCHED
         )
-        self.node.create_subscription(JointState, topics.METRICS, self._on_metrics, qos.EVENTS)
-        self.node.create_subscription(
-            Int64, topics.STEP_ALLOWANCE, lambda m: self.allowances.append(m.data), qos.LATCHED
-        )
+        node.create_subscription(JointState, topics.METRICS, self._on_metrics, qos.EVENTS)
 
     def _on_metrics(self, message: JointState) -> None:
         self.metrics = read_named(message)
 
     def until_settled(self, steps: int, updates: int) -> None:
         """Wait until the learner reports to know so many steps and to have made so many updates."""
-        self.until(
-            lambda: self.metrics.get("robot_steps") == steps and self.metrics.get("updates") == updates,
-            f"{steps} steps and {updates} updates",
-        )
+        expected = {"robot_steps": steps, "updates": updates}
+        self.graph.until(lambda: self.metrics.items() >= expected.items())
 
     def pause(self, paused: bool) -> None:
-        client = self.node.create_client(SetBool, "learner/pause")
-        self.until(client.service_is_ready, "the service learner/pause")
-        future = client.call_async(SetBool.Request(data=paused))
-        self.until(future.done, "an answer of learner/pause")
-        assert future.result().success
+        assert self.graph.call(SetBool, "learner/pause", data=paused).success
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
+def bench(graph) -> Bench:
+    return Bench(graph)
 
 
 @pytest.mark.slow
-def test_a_killed_learner_goes_on_with_all_that_was_lived_and_newer_policies(bench, tmp_path):
-    save_run(CONFIG, tmp_path / "config.yaml")
-    learner = NodeProcess("learner_node", config=tmp_path / "config.yaml", run_dir=tmp_path, lockstep=True)
-    try:
-        bench.until(lambda: bench.heard, "the learner to listen")
-        bench.live(PREFILL - 1)
-        bench.until_settled(PREFILL - 1, 0)
-        bench.live(10)
-        bench.until_settled(PREFILL + 9, 10 * UPDATES_PER_STEP)
-        bench.until(lambda: bench.allowances[-1] == PREFILL + 10, "the next step to be allowed")
-        bench.until(lambda: bench.bundles, "a policy")
-        before = check_bundle(Bundle(bench.bundles[-1], "bundle"), CONFIG).metadata
+def test_a_killed_learner_goes_on_with_all_that_was_lived_and_newer_policies(graph, bench, tmp_path):
+    config = tmp_path / "config.yaml"
+    save_run(CONFIG, config)
+    graph.start(LEARNER, config=str(config), run_dir=str(tmp_path), lockstep=True)
+    graph.until(lambda: bench.heard)
+    bench.live(PREFILL - 1)
+    bench.until_settled(PREFILL - 1, 0)
+    bench.live(10)
+    bench.until_settled(PREFILL + 9, 10 * UPDATES_PER_STEP)
+    graph.until(lambda: bench.allowances[-1].data == PREFILL + 10)
+    graph.until(lambda: bench.bundles)
+    before = check_bundle(Bundle(bench.bundles[-1], "bundle"), CONFIG).metadata
 
-        bench.pause(True)
-        bench.live(5)
-        bench.until_settled(PREFILL + 14, 10 * UPDATES_PER_STEP)
-        bench.pause(False)
-        bench.live(1)
-        bench.until_settled(PREFILL + 15, 11 * UPDATES_PER_STEP)
-    finally:
-        learner.kill()
+    bench.pause(True)
+    bench.live(5)
+    bench.until_settled(PREFILL + 14, 10 * UPDATES_PER_STEP)
+    bench.pause(False)
+    bench.live(1)
+    bench.until_settled(PREFILL + 15, 11 * UPDATES_PER_STEP)
+    graph.kill(LEARNER)
 
     # Its only checkpoint is the one of its beginning; what was lived lies in the robot's files and writers.
     with StepWriter(tmp_path / "bags", CONFIG.action_spec(), "/cartpole") as writer:
         for step in bench.lived[:25]:
             writer.write(step)
-    successor = NodeProcess("learner_node", config=tmp_path / "config.yaml", run_dir=tmp_path)
-    try:
-        bench.bundles.clear()
-        bench.until(lambda: bench.heard, "the learner to listen again")
-        bench.until_settled(PREFILL + 15, 0)
-        bench.live(3)
-        bench.until_settled(PREFILL + 18, 3 * UPDATES_PER_STEP)
-        bench.until(lambda: bench.bundles, "a policy")
-        after = check_bundle(Bundle(bench.bundles[-1], "bundle"), CONFIG).metadata
-        assert after.run_id == before.run_id
-        assert after.version > before.version
-        assert (tmp_path / "policy.onnx").read_bytes() == bench.bundles[-1]
-        assert successor.stop() == 0
-    finally:
-        successor.kill()
+    bench.bundles.clear()
+    graph.start(LEARNER, config=str(config), run_dir=str(tmp_path))
+    bench.until_settled(PREFILL + 15, 0)
+    bench.live(3)
+    bench.until_settled(PREFILL + 18, 3 * UPDATES_PER_STEP)
+    graph.until(lambda: bench.bundles)
+    after = check_bundle(Bundle(bench.bundles[-1], "bundle"), CONFIG).metadata
+    assert after.run_id == before.run_id
+    assert after.version > before.version
+    assert (tmp_path / "policy.onnx").read_bytes() == bench.bundles[-1]
+    assert graph.stop(LEARNER) == 0
 
     # A learner asked to stop writes a checkpoint of all it has.
     counters = json.loads((tmp_path / "checkpoints" / "checkpoint.json").read_text())["counters"]

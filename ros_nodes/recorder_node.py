@@ -24,6 +24,7 @@ from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
 
 MEGABYTE = 1_000_000
+WARN_EVERY_S = 5.0
 _CLASSES = {
     "sensor_msgs/msg/JointState": JointState,
     "diagnostic_msgs/msg/DiagnosticArray": DiagnosticArray,
@@ -84,16 +85,22 @@ class RecorderNode:
 
     def _on_message(self, topic: str, type_name: str, data: bytes) -> None:
         # When it was published is not known: Jazzy's EventsExecutor fails if a raw subscription asks for it.
+        log = self.node.get_logger()
         try:
-            self._recording.add(topic, type_name, data)
+            written = self._recording.add(topic, type_name, data)
         except MessageError as error:
-            self.node.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=5.0)
+            log.warning(f"{topic}: {error}", throttle_duration_sec=WARN_EVERY_S)
+            return
+        if not written and self._recording.fault:
+            log.error(f"nothing is recorded: {self._recording.fault}", throttle_duration_sec=WARN_EVERY_S)
 
     def _health(self) -> DiagnosticArray:
-        path = self._recording.path
-        state = "waiting for the first message" if path is None else f"writing {path}"
-        values = {"written": self._recording.written, "repeated": self._recording.repeated}
-        return diagnostics.report(self.node, diagnostics.OK, state, values)
+        recording = self._recording
+        values = {"written": recording.written, "repeated": recording.repeated, "lost": recording.lost}
+        if recording.fault:
+            return diagnostics.report(self.node, diagnostics.ERROR, recording.fault, values)
+        state = "waiting for the first message" if recording.path is None else f"writing {recording.path}"
+        return diagnostics.report(self.node, diagnostics.WARN if recording.lost else diagnostics.OK, state, values)
 
 
 def main() -> int:

@@ -3,15 +3,20 @@
 import time
 from pathlib import Path
 
+from robot_mbrl.errors import ExperienceError
 from robot_mbrl.experience.cdr import read_key
 from robot_mbrl.experience.reading import newest_stamps
 from robot_mbrl.experience.repair import Repair, repair_folder
 from robot_mbrl.experience.session import SessionWriter, new_path
 
+RETRY_S = 5.0
+"""After a failure of the disk, a new file is tried this often."""
+
 
 class Recording:
     """Writes serialised messages into MCAP files: a new one per start, and whenever one has grown to its limit.
 
+    While the disk takes no more, messages are lost and counted, and a new file is tried every few seconds.
     A recorder that restarts is sent the recent history of the topics again; what an earlier file has already is
     recognised by topic, session and stamp.
     """
@@ -35,11 +40,17 @@ class Recording:
         """Messages written since."""
         self.repeated = 0
         """Messages that were there already."""
+        self.lost = 0
+        """Messages that the disk did not take."""
+        self.fault = ""
+        """Why the newest message could not be written; empty if it could."""
         self._folder = folder
         self._keyed = keyed_topics
         self._max_file_bytes = max_file_bytes
         self._newest_ns = newest_stamps(folder, keyed_topics.__contains__, history)
         self._writer: SessionWriter | None = None
+        self._in_file = 0
+        self._retry_s = 0.0
 
     @property
     def path(self) -> Path | None:
@@ -55,32 +66,53 @@ class Recording:
             data: the message as CDR.
 
         Returns:
-            Whether it was new.
+            Whether it was written; `fault` says why one that is new was not.
 
         Raises:
             MessageError: if a message of a keyed topic has no header.
-            ExperienceError: if it cannot be written.
         """
-        if topic in self._keyed:
-            key = read_key(data)
-            place = (topic, key.session)
-            if key.stamp_ns <= self._newest_ns.get(place, -1):
-                self.repeated += 1
-                return False
-            self._newest_ns[place] = key.stamp_ns
-        self._file().write(topic, type_name, data, time.time_ns())
+        key = read_key(data) if topic in self._keyed else None
+        if key is not None and key.stamp_ns <= self._newest_ns.get((topic, key.session), -1):
+            self.repeated += 1
+            return False
+        if not self._write(topic, type_name, data):
+            self.lost += 1
+            return False
+        if key is not None:
+            self._newest_ns[topic, key.session] = key.stamp_ns
         self.written += 1
         return True
 
     def close(self) -> None:
-        """Finish the file being written."""
+        """Finish the file being written.
+
+        Raises:
+            ExperienceError: if the disk takes no more; the file is repaired at the next start.
+        """
         if self._writer is not None:
-            self._writer.close()
+            writer, self._writer = self._writer, None
+            writer.close()
+
+    def _write(self, topic: str, type_name: str, data: bytes) -> bool:
+        if time.monotonic() < self._retry_s:
+            return False
+        try:
+            self._file().write(topic, type_name, data, time.time_ns())
+        except (ExperienceError, OSError) as error:
+            if self._writer is not None and not self._in_file:
+                # A disk that stays full shall not fill up with empty files.
+                self._writer.path.unlink(missing_ok=True)
             self._writer = None
+            self._retry_s = time.monotonic() + RETRY_S
+            self.fault = str(error)
+            return False
+        self._in_file += 1
+        self.fault = ""
+        return True
 
     def _file(self) -> SessionWriter:
         if self._writer is not None and self._writer.size >= self._max_file_bytes:
             self.close()
         if self._writer is None:
-            self._writer = SessionWriter(new_path(self._folder))
+            self._writer, self._in_file = SessionWriter(new_path(self._folder)), 0
         return self._writer

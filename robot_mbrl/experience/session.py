@@ -4,6 +4,7 @@ Files are unchunked and flushed at every message, so that what was written is th
 returns; a thread syncs them to the disk each second, so that neither the writer nor its caller ever waits for it.
 """
 
+import contextlib
 import os
 import threading
 from datetime import UTC, datetime
@@ -42,6 +43,7 @@ class SessionWriter:
         self._writer.start(profile=Profile.ROS2, library="robot-mbrl")
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
+        self._sync_error: OSError | None = None
         self._closing = threading.Event()
         self._syncing = threading.Thread(target=self._sync_each_second, name="session-sync", daemon=True)
         self._syncing.start()
@@ -67,13 +69,16 @@ class SessionWriter:
             time_ns: when it was received, nanoseconds since the epoch; also written as its publish time.
 
         Raises:
-            ExperienceError: if the type is not known, or the disk takes no more.
+            ExperienceError: if the type is not known, or the disk takes no more; the file is closed then, unfinished.
         """
-        channel = self._channels.get(topic) or self._register(topic, type_name)
         try:
+            self._check_synced()
+            channel = self._channels.get(topic) or self._register(topic, type_name)
             self._writer.add_message(channel, log_time=time_ns, data=data, publish_time=time_ns)
             self._file.flush()
         except OSError as error:
+            # Finished after a torn record, the file would look whole to a repair.
+            self._abandon()
             raise ExperienceError(f"{self.path} cannot be written: {error}; make room on its disk") from error
 
     def close(self) -> None:
@@ -84,17 +89,27 @@ class SessionWriter:
         """
         if self._file.closed:
             return
-        self._closing.set()
-        self._syncing.join()
         try:
+            self._check_synced()
             self._writer.finish()  # type: ignore[no-untyped-call]
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._file.close()
         except OSError as error:
             raise ExperienceError(
                 f"{self.path} cannot be finished: {error}; it is repaired at the next start"
             ) from error
+        finally:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        self._closing.set()
+        self._syncing.join()
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def _check_synced(self) -> None:
+        if self._sync_error is not None:
+            raise self._sync_error
 
     def _register(self, topic: str, type_name: str) -> int:
         if type_name not in DEFINITIONS:
@@ -108,7 +123,11 @@ class SessionWriter:
 
     def _sync_each_second(self) -> None:
         while not self._closing.wait(SYNC_PERIOD_S):
-            os.fsync(self._file.fileno())
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                self._sync_error = error
+                return
 
 
 class StepWriter:

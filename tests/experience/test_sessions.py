@@ -1,8 +1,12 @@
 """Sessions on disk: written, torn at any byte, repaired, read by the stock reader and by ours."""
 
+import errno
 import random
+import resource
 import threading
 from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from mcap.writer import Writer
 from mcap_ros2.decoder import DecoderFactory
 
 from robot_mbrl.errors import ExperienceError, MessageError
+from robot_mbrl.experience import recording as recordings
 from robot_mbrl.experience import repair as repairing
 from robot_mbrl.experience import session as sessions
 from robot_mbrl.experience.cdr import Header, Image, JointState, Time, read_joint_state, read_key
@@ -34,6 +39,17 @@ def write_life(folder: Path, steps: list[Step]) -> Path:
         for step in steps:
             writer.write(step)
     return max(folder.glob("*.mcap"))
+
+
+@contextmanager
+def limited_file_size(size: int) -> Iterator[None]:
+    """What a full disk does: no file of this process can grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def tear(path: Path) -> bytes:
@@ -100,6 +116,22 @@ class TestWriting:
         SessionWriter(tmp_path / "a.mcap").close()
         with pytest.raises(ExperienceError, match=r"a\.mcap exists"):
             SessionWriter(tmp_path / "a.mcap")
+
+    def test_a_disk_that_fails_while_nobody_writes_is_reported_to_the_next_who_does(self, tmp_path, monkeypatch):
+        failed = threading.Event()
+
+        def fail(descriptor):
+            failed.set()
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(sessions, "SYNC_PERIOD_S", 0.0)
+        monkeypatch.setattr(sessions.os, "fsync", fail)
+        writer = SessionWriter(tmp_path / "a.mcap")
+        assert failed.wait(10)
+        writer._syncing.join()
+        with pytest.raises(ExperienceError, match=r"a\.mcap cannot be written: .*Input/output error"):
+            writer.write("/topic", "sensor_msgs/msg/JointState", JointState().serialise(), 0)
+        writer.close()
 
     def test_an_unknown_type_is_named(self, tmp_path):
         with SessionWriter(tmp_path / "a.mcap") as writer, pytest.raises(ExperienceError, match="std_msgs/msg/Empty"):
@@ -403,6 +435,32 @@ class TestRecording:
         assert sum(len(read_stock(path)) for path in paths) == 80
         assert all(path.stat().st_size < 4000 for path in paths)
         assert self.add(Recording(tmp_path, KEYED, 10**9, history=30), range(40)) == 0
+
+    def test_a_full_disk_costs_what_it_does_not_take_and_no_more(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(recordings, "RETRY_S", 0.0)
+        recording = Recording(tmp_path, KEYED, 10**9, history=1000)
+        self.add(recording, range(5))
+        with limited_file_size(recording.path.stat().st_size + 100):
+            assert self.add(recording, range(5, 6)) == 1
+        with limited_file_size(20):
+            assert self.add(recording, range(6, 9)) == 0
+        assert recording.lost == 7
+        assert "File too large" in recording.fault
+        assert self.add(recording, range(9, 12)) == 6
+        assert recording.fault == ""
+        recording.close()
+        assert len(list(tmp_path.glob("*.mcap"))) == 2
+        assert [done.messages for done in repair_folder(tmp_path)] == [11]
+        stamps = {key.stamp_ns // STEP_NS - 1 for _, key in self.keys(tmp_path)}
+        assert stamps == {0, 1, 2, 3, 4, 5, 9, 10, 11}
+
+    def test_a_full_disk_is_left_alone_for_a_while(self, tmp_path):
+        recording = Recording(tmp_path, KEYED, 10**9, history=1000)
+        with limited_file_size(20):
+            self.add(recording, range(1))
+        assert self.add(recording, range(1, 2)) == 0
+        assert recording.lost == 4
+        assert list(tmp_path.iterdir()) == []
 
     def test_nothing_received_leaves_no_file(self, tmp_path):
         Recording(tmp_path / "bags", KEYED, 10**9, history=1000).close()

@@ -5,9 +5,9 @@ of steps holds up the other. Nothing here is on the robot's way from sensor to c
 """
 
 import functools
-import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from std_srvs.srv import SetBool
 
 from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run
-from robot_mbrl.errors import ConfigError, MessageError
+from robot_mbrl.errors import ConfigError, ExperienceError, MessageError
+from robot_mbrl.learning.backlog import Backlog
 from robot_mbrl.learning.live import REPORT_PERIOD_S, LiveLearner
 from ros_nodes import diagnostics, qos
 from ros_nodes.parameters import declare
@@ -47,8 +48,8 @@ class LearnerNode:
         self._lockstep = declare(node, "lockstep", False, "whether the simulator waits for what is owed")
         if not run_dir:
             raise ConfigError("parameter run_dir: name the folder of the run")
-        self._started_ns: int | None = None
-        self._live = LiveLearner(config, Path(run_dir), node.get_logger().info)
+        self._backlog = Backlog()
+        self._live = LiveLearner(config, Path(run_dir), node.get_logger().info, backlog=self._backlog)
         self._spec = config.action_spec()
         self._report_due_s = 0.0
         self._quiet_s = self._drained_s = 0.0
@@ -57,13 +58,14 @@ class LearnerNode:
         self._metrics = node.create_publisher(JointState, topics.METRICS, qos.EVENTS)
         self._policies = node.create_publisher(UInt8MultiArray, topics.POLICY, qos.LATCHED)
         self._allowances = node.create_publisher(Int64, topics.STEP_ALLOWANCE, qos.LATCHED)
+        # Before the one that is sent the history: what that one hears of the present, this one has heard too.
+        node.create_subscription(JointState, topics.OBSERVATION, self._on_witnessed, qos.FOLLOWED)
         node.create_subscription(JointState, topics.OBSERVATION, self._on_observation, qos.STEPS)
         node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied_action, qos.STEPS)
         for camera in config.observation_spec().images:
             node.create_subscription(Image, topics.image(camera), functools.partial(self._on_image, camera), qos.IMAGES)
         node.create_service(SetBool, "~/pause", self._on_pause)
         diagnostics.publish_regularly(node, self._health)
-        self._start_ns()
 
     def next_deadline_s(self) -> float:
         """Once ROS has been quiet, if an update is owed; else when metrics are due."""
@@ -86,39 +88,25 @@ class LearnerNode:
         """Write a last checkpoint."""
         self._live.save()
 
-    def _on_observation(self, message: Any) -> None:
-        try:
-            observation = messages.read_observation(message)
-        except MessageError as error:
-            self._count_malformed(error)
-            return
-        if observation.key.stamp_ns < self._start_ns():
-            self._live.note_backlog(observation.key)
-        self._live.add_observation(observation)
-        self._on_part()
+    def _on_witnessed(self, message: Any) -> None:
+        self._backlog.witness(messages.read_key(message))
 
-    def _start_ns(self) -> float:
-        """ROS time since when steps are lived before this learner's eyes; not yet, while simulated time is unknown."""
-        if self._started_ns is None:
-            now_ns = self.node.get_clock().now().nanoseconds
-            if now_ns == 0:
-                return math.inf
-            self._started_ns = now_ns
-        return self._started_ns
+    def _on_observation(self, message: Any) -> None:
+        self._take(lambda: self._live.add_observation(messages.read_observation(message)))
 
     def _on_applied_action(self, message: Any) -> None:
-        try:
-            self._live.add_action(messages.read_action(message, self._spec))
-        except MessageError as error:
-            self._count_malformed(error)
-            return
-        self._on_part()
+        self._take(lambda: self._live.add_action(messages.read_action(message, self._spec)))
 
     def _on_image(self, camera: str, message: Any) -> None:
+        self._take(lambda: self._live.add_image(camera, messages.read_key(message), messages.read_image(message)))
+
+    def _take(self, add: Callable[[], None]) -> None:
+        """Read a part of a step and take it, unless it is malformed or makes a step that lacks something."""
         try:
-            self._live.add_image(camera, messages.read_key(message), messages.read_image(message))
-        except MessageError as error:
-            self._count_malformed(error)
+            add()
+        except (MessageError, ExperienceError) as error:
+            self._malformed += 1
+            self.node.get_logger().warning(str(error), throttle_duration_sec=WARN_EVERY_S)
             return
         self._on_part()
 
@@ -141,10 +129,6 @@ class LearnerNode:
         if self._lockstep and not self._live.busy and allowance != self._allowance:
             self._allowance = allowance
             self._allowances.publish(Int64(data=allowance))
-
-    def _count_malformed(self, error: MessageError) -> None:
-        self._malformed += 1
-        self.node.get_logger().warning(str(error), throttle_duration_sec=WARN_EVERY_S)
 
     def _publish_metrics(self) -> None:
         message = JointState()

@@ -13,6 +13,7 @@ from robot_mbrl.errors import BundleError
 from robot_mbrl.experience.reading import fill_replay
 from robot_mbrl.experience.repair import repair_folder
 from robot_mbrl.learning import checkpoint
+from robot_mbrl.learning.backlog import Backlog
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.pairing import StepPairing
 from robot_mbrl.steps import Action, Observation, Step, StepKey
@@ -35,6 +36,7 @@ class LiveLearner:
         folder: Path,
         report: Callable[[str], object],
         clock: Callable[[], float] = time.monotonic,
+        backlog: Backlog | None = None,
     ) -> None:
         """Go on where the run was left, or begin it.
 
@@ -43,6 +45,8 @@ class LiveLearner:
             folder: the run's folder.
             report: told what was found, in sentences.
             clock: the time in seconds that exports and checkpoints are scheduled by; the robot's own in one process.
+            backlog: tells which steps were lived while this learner was away: they are learned from, but owe no
+                updates. None if there are none.
 
         Raises:
             CheckpointError: if the run's checkpoint is damaged or of another run.
@@ -53,7 +57,7 @@ class LiveLearner:
         self._report = report
         self._clock = clock
         self._pairing = StepPairing(tuple(config.observation_spec().images))
-        self._backlog_ns: dict[str, int] = {}
+        self._backlog = backlog
         self.learner = self._begin(config)
         self._export_period_s = config.agent.export_period_s
         self._checkpoint_period_s = config.agent.checkpoint_period_s
@@ -65,10 +69,6 @@ class LiveLearner:
     def busy(self) -> bool:
         """Whether there is an update to make now."""
         return not self.paused and self.learner.prefilled and self.learner.owed > 0
-
-    def note_backlog(self, key: StepKey) -> None:
-        """Say that a step was lived before this learner started: it is learned from, but owes no updates."""
-        self._backlog_ns[key.session] = max(key.stamp_ns, self._backlog_ns.get(key.session, 0))
 
     def add_observation(self, observation: Observation) -> None:
         """Take an observation, without its pictures."""
@@ -83,9 +83,13 @@ class LiveLearner:
         self._take(self._pairing.add_image(camera, key, picture))
 
     def receive(self, step: Step) -> None:
-        """Take a whole step."""
-        key = step.observation.key
-        owes = not self.paused and key.stamp_ns > self._backlog_ns.get(key.session, -1)
+        """Take a whole step.
+
+        Raises:
+            ExperienceError: if it lacks something that the run observes.
+        """
+        missed = self._backlog is not None and self._backlog.includes(step.observation.key)
+        owes = not self.paused and not missed
         new = self.learner.receive(step, lived=owes)
         if new and not owes:
             self.learner.robot_steps += 1

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from sensor_msgs.msg import Image, JointState
 
 from robot_mbrl import topics
 from robot_mbrl.config import RunConfig
-from robot_mbrl.messages import write_action, write_image, write_observation
+from robot_mbrl.messages import NANOSECONDS, write_action, write_image, write_observation
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 from ros_nodes import qos
 from tests.graph.graph import Graph
@@ -28,10 +29,16 @@ def make_step(config: RunConfig, index: int, stamp_ns: int) -> Step:
 
 
 class RobotBench:
-    """Publishes steps as they are lived."""
+    """Publishes steps as they are lived.
 
-    def __init__(self, graph: Graph, config: RunConfig) -> None:
+    Attributes:
+        lived: those it published.
+        clock_ahead_s: by how much its clock is ahead of the other computers'.
+    """
+
+    def __init__(self, graph: Graph, config: RunConfig, *, clock_ahead_s: int = 0) -> None:
         self.graph = graph
+        self.clock_ahead_s = clock_ahead_s
         self._config = config
         self._observations = graph.publisher(JointState, topics.OBSERVATION, qos.STEPS)
         self._actions = graph.publisher(JointState, topics.APPLIED_ACTION, qos.STEPS)
@@ -43,18 +50,30 @@ class RobotBench:
     def live(self, steps: int = 1) -> None:
         """Publish the next steps."""
         for _ in range(steps):
-            self._stamp_ns = max(self._stamp_ns + STEP_NS, time.time_ns())
-            step = make_step(self._config, len(self.lived), self._stamp_ns)
+            step = make_step(self._config, len(self.lived), self._next_stamp_ns())
             self.lived.append(step)
-            observation, action = JointState(), JointState()
-            write_observation(observation, step.observation)
-            write_action(action, step.action, self._config.action_spec())
-            for name, picture in step.observation.images.items():
-                image = Image()
-                write_image(image, step.observation.key, picture)
-                self._images[name].publish(image)
-            self._observations.publish(observation)
-            self._actions.publish(action)
+            self._publish(step)
+
+    def live_unobserved(self) -> None:
+        """Publish a step without any of the values that the task observes."""
+        step = make_step(self._config, 0, self._next_stamp_ns())
+        self._publish(replace(step, observation=replace(step.observation, values={})))
+
+    def _next_stamp_ns(self) -> int:
+        now_ns = time.time_ns() + self.clock_ahead_s * NANOSECONDS
+        self._stamp_ns = max(self._stamp_ns + STEP_NS, now_ns)
+        return self._stamp_ns
+
+    def _publish(self, step: Step) -> None:
+        observation, action = JointState(), JointState()
+        write_observation(observation, step.observation)
+        write_action(action, step.action, self._config.action_spec())
+        for name, picture in step.observation.images.items():
+            image = Image()
+            write_image(image, step.observation.key, picture)
+            self._images[name].publish(image)
+        self._observations.publish(observation)
+        self._actions.publish(action)
 
     @property
     def heard(self) -> bool:

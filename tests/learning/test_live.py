@@ -9,6 +9,7 @@ import pytest
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import load_bundle
 from robot_mbrl.experience.session import StepWriter
+from robot_mbrl.learning.backlog import Backlog
 from robot_mbrl.learning.live import LiveLearner
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 
@@ -36,15 +37,16 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.said: list[str] = []
-        self.live = LiveLearner(CONFIG, folder, self.said.append)
+        self.backlog = Backlog()
+        self.live = LiveLearner(CONFIG, folder, self.said.append, backlog=self.backlog)
         self.bundles: list[bytes] = []
         self.made: list[int] = []
 
     def feed(self, indices: range, *, backlog: bool = False) -> None:
         for index in indices:
             step = make_step(index)
-            if backlog:
-                self.live.note_backlog(step.observation.key)
+            if not backlog:
+                self.backlog.witness(step.observation.key)
             self.live.add_action(step.action)
             self.live.add_observation(step.observation)
 
@@ -103,16 +105,20 @@ def test_a_restarted_run_knows_every_recorded_step_and_owes_nothing_for_them(fir
     assert any("40 steps" in sentence for sentence in second.said)
 
 
+def test_what_was_lived_while_the_learner_was_away_owes_nothing(second):
+    second.feed(range(38, 48), backlog=True)
+    assert second.work() == 0
+    assert second.live.learner.robot_steps == 48
+
+
 def test_the_next_version_follows_the_last_exported_one_also_if_no_checkpoint_knew_it(first, second):
-    second.feed(range(40, 42))
+    second.feed(range(48, 50))
     second.work()
     assert load_bundle(second.folder / "policy.onnx", CONFIG).metadata.version > len(first.bundles)
 
 
-def test_repeats_and_the_backlog_owe_nothing(second):
-    second.feed(range(42))
-    assert second.work() == 0
-    second.feed(range(42, 50), backlog=True)
+def test_repeats_owe_nothing(second):
+    second.feed(range(50))
     assert second.work() == 0
     second.feed(range(50, 52))
     assert second.work() == 2 * UPDATES_PER_STEP

@@ -56,6 +56,22 @@ class BundleMetadata(Frozen):
     canary: Canary | None = None
 
 
+class StoredBundle(Frozen):
+    """A verified bundle on the robot's disk."""
+
+    path: str
+    sha256: str
+    run_id: str
+    version: int
+
+
+class Announcement(StoredBundle):
+    """What the topic `bundle` carries, as JSON."""
+
+    cached: bool = False
+    """Whether it was found on the disk at start, rather than received from a learner since."""
+
+
 def canary_inputs(metadata: BundleMetadata, seed: int) -> dict[str, np.ndarray]:
     """The canary's inputs: random but plausible values for every input a bundle of this metadata may have.
 

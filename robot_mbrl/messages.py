@@ -215,10 +215,12 @@ def read_image(message: Any) -> np.ndarray:
     """The picture in an Image or CompressedImage, shape (height, width, channels), colours as RGB.
 
     Raises:
-        MessageError: if the encoding is not supported or the data do not fill the picture.
+        MessageError: if the encoding is not supported, or the picture is empty or not filled by the data.
     """
     if hasattr(message, "format"):
         return _read_compressed(message)
+    if message.height == 0 or message.width == 0:
+        raise MessageError(f"image of {message.width}x{message.height} pixels is empty")
     if message.encoding not in _CHANNELS:
         raise MessageError(f"image encoding {message.encoding!r} is not supported; supported: {sorted(_CHANNELS)}")
     channels = _CHANNELS[message.encoding]

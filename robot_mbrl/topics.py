@@ -8,8 +8,6 @@ BUNDLE = "bundle"
 ENABLE = "enable"
 EMERGENCY_STOP = "emergency_stop"
 FEEDBACK = "feedback"
-GOAL = "goal"
-TELEOP = "teleop"
 METRICS = "metrics"
 PREDICTION = "prediction"
 GUARD = "guard"
@@ -65,8 +63,6 @@ TYPES = {
     ENABLE: "std_msgs/msg/Bool",
     EMERGENCY_STOP: "std_msgs/msg/Bool",
     FEEDBACK: JOINT_STATE,
-    GOAL: JOINT_STATE,
-    TELEOP: JOINT_STATE,
     METRICS: JOINT_STATE,
     PREDICTION: IMAGE,
     GUARD: "diagnostic_msgs/msg/DiagnosticArray",

@@ -1,17 +1,18 @@
 """Writes a run's metrics: the only writer of `metrics.jsonl` and of TensorBoard's events while a graph runs."""
 
-import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from pydantic import ValidationError
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from robot_mbrl import messages, topics
+from robot_mbrl.bundles import Announcement
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError, MessageError
 from robot_mbrl.pairing import StepPairing
@@ -118,8 +119,12 @@ class MonitorNode:
             self._guard = {}
 
     def _on_bundle(self, message: Any) -> None:
-        announced = json.loads(message.data)
-        self._append("bundle", {name: announced[name] for name in ("version", "run_id", "sha256")})
+        try:
+            announced = Announcement.model_validate_json(message.data)
+        except ValidationError as error:
+            self._warn(MessageError(f"{topics.BUNDLE}: {error.errors()[0]['msg']}"))
+            return
+        self._append("bundle", announced.model_dump(include={"version", "run_id", "sha256"}))
 
     def _counters(self) -> dict[str, int]:
         return {"robot_steps": self._robot_steps, "missed_steps": self._missed_steps}

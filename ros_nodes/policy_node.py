@@ -12,10 +12,10 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 
 from robot_mbrl import messages, topics
+from robot_mbrl.bundles import Announcement
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import load_bundle
 from robot_mbrl.control.bundle_loader import BundleLoader
-from robot_mbrl.control.bundle_store import Announcement
 from robot_mbrl.control.pilot import Pilot
 from robot_mbrl.control.policy_runner import PolicyRunner
 from robot_mbrl.control.start_policies import HoldPolicy, Policy, RandomPolicy

@@ -29,8 +29,8 @@ LIVE = _profile(5, durable=False)
 """Readers of steps and images that live in the present: policy, displays. Volatile ones cost writers nothing."""
 
 FOLLOWED = _profile(OBSERVATION_DEPTH, durable=False)
-"""Readers of steps that follow the present but must not miss one while they are busy: the monitor, the learner's witness
-of what is lived now, and the guard, which owes every observation an applied action."""
+"""Readers of steps that follow the present but must not miss one while they are busy: the monitor, the learner's
+witness of what is lived now, and the guard, which owes every observation an applied action."""
 
 LOCKSTEP = _profile(5, durable=True)
 """The guard's reader of observations in lockstep, where the world waits for ever after one that went by unheard."""
@@ -42,7 +42,7 @@ LATCHED = _profile(1, durable=True)
 """`policy`, `bundle`, `step_allowance`: late joiners get the newest."""
 
 EVENTS = _profile(10, durable=False)
-"""`enable`, `emergency_stop`, `feedback`, `goal`, `teleop`, `metrics`, `guard`, `/diagnostics`."""
+"""`enable`, `emergency_stop`, `feedback`, `metrics`, `guard`, `/diagnostics`."""
 
 COMMANDS = _profile(1, durable=False)
 """Command topics of the robot's driver."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from pydantic import ValidationError
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rich.console import Console
@@ -19,6 +20,7 @@ from rich.table import Table
 from std_msgs.msg import String
 
 from robot_mbrl import topics
+from robot_mbrl.bundles import Announcement
 from ros_nodes.runtime import make_executor
 
 DISCOVERY_S = 0.25
@@ -124,7 +126,12 @@ class Listener:
 
     def _on_bundle(self, name: str, namespace: str, message: Any) -> None:
         self.traffic[name].note()
-        self.bundles[namespace or "/"] = json.loads(message.data)
+        try:
+            announced = Announcement.model_validate_json(message.data)
+        except ValidationError as error:
+            self.node.get_logger().warning(f"{name}: {error.errors()[0]['msg']}")
+            return
+        self.bundles[namespace or "/"] = announced.model_dump()
 
     def _on_guard(self, name: str, namespace: str, message: Any) -> None:
         self.traffic[name].note()

@@ -109,6 +109,8 @@ def test_pictures_that_cannot_be_read_are_errors() -> None:
         messages.read_image(Image(height=2, width=2, step=6, encoding="rgb8", data=bytes(11)))
     with pytest.raises(MessageError, match="cannot be decoded"):
         messages.read_image(CompressedImage(format="jpeg", data=b"no picture"))
+    with pytest.raises(MessageError, match="3x0 pixels is empty"):
+        messages.read_image(Image(height=0, width=3, step=9, encoding="rgb8"))
 
 
 def test_bundle_is_read_as_it_was_written_and_damage_on_its_way_is_noticed() -> None:

@@ -4,9 +4,9 @@ import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from robot_mbrl.bundles import StoredBundle
 from robot_mbrl.config import RunConfig
 from robot_mbrl.control.bundle_file import Bundle, load_bundle
-from robot_mbrl.control.bundle_store import StoredBundle
 from robot_mbrl.errors import BundleError
 
 

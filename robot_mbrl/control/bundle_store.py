@@ -10,30 +10,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from robot_mbrl.bundles import BundleMetadata
+from robot_mbrl.bundles import BundleMetadata, StoredBundle
 from robot_mbrl.config import RunConfig
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
 from robot_mbrl.errors import BundleError
-from robot_mbrl.specs import Frozen
 
 _FILE = re.compile(r"(\d{6,})-([0-9a-f]{64})\.onnx")
 _PARTIAL_SUFFIX = ".partial"
-
-
-class StoredBundle(Frozen):
-    """A verified bundle on the robot's disk."""
-
-    path: str
-    sha256: str
-    run_id: str
-    version: int
-
-
-class Announcement(StoredBundle):
-    """What the topic `bundle` carries, as JSON."""
-
-    cached: bool = False
-    """Whether it was found on the disk at start, rather than received from a learner since."""
 
 
 class BundleStore:

@@ -146,7 +146,7 @@ def read_value(message: Any, element: ValueConfig) -> float:
         reading = read_field(message, element.field)
     try:
         value = TRANSFORMS[element.transform](reading)
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise MessageError(f"{element.name}: {element.field!r} cannot be read as {element.transform!r}") from error
     if not math.isfinite(value):
         raise MessageError(f"{element.name} is not finite; the message is refused")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from robot_mbrl.bundles import StoredBundle
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import Bundle
 from robot_mbrl.control.bundle_loader import BundleLoader
-from robot_mbrl.control.bundle_store import StoredBundle
 from robot_mbrl.errors import BundleError
 from tests.bundles import make_bundle, write_bundle
 

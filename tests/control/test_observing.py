@@ -72,7 +72,8 @@ def imu(roll: float = 0.0, pitch: float = 0.0, yaw: float = 0.0, scale: float = 
         z=scale * (cr * cp * sy - sr * sp * cy),
         w=scale * (cr * cp * cy + sr * sp * sy),
     )
-    return SimpleNamespace(orientation=quaternion, angular_velocity=SimpleNamespace(z=0.3))
+    header = SimpleNamespace(frame_id="imu_link")
+    return SimpleNamespace(header=header, orientation=quaternion, angular_velocity=SimpleNamespace(z=0.3))
 
 
 def image(picture: np.ndarray, encoding: str) -> SimpleNamespace:
@@ -160,7 +161,7 @@ def test_joint_state_that_lacks_a_joint_is_refused() -> None:
         Observer(robot("arm")).receive("joints", joint_state(["b"], [0.2], [0.0]), 1.0)
 
 
-@pytest.mark.parametrize("path", ["angular_velocity.w", "angular_velocity"])
+@pytest.mark.parametrize("path", ["angular_velocity.w", "angular_velocity", "header.frame_id"])
 def test_field_that_is_not_there_or_no_number_is_named(path: str) -> None:
     raw = robot("body").model_dump()
     raw["vectors"]["body"]["elements"] = [{"name": "spin", "field": path}]

@@ -22,6 +22,8 @@ from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError, ExperienceError, MessageError
 from robot_mbrl.learning.backlog import Backlog
 from robot_mbrl.learning.live import REPORT_PERIOD_S, LiveLearner
+from robot_mbrl.learning.prediction import draw, predict
+from robot_mbrl.steps import StepKey
 from ros_nodes import diagnostics, qos
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
@@ -30,6 +32,7 @@ QUIET_S = 0.001
 """Without a message for this long, everything that has arrived is taken."""
 LONGEST_DRAIN_S = 0.1
 """A flood of messages holds up the next update for no longer than this."""
+PREDICTION_PERIOD_S = 5.0
 WARN_EVERY_S = 5.0
 
 
@@ -57,6 +60,8 @@ class LearnerNode:
         self._allowance: int | None = None
         self._metrics = node.create_publisher(JointState, topics.METRICS, qos.EVENTS)
         self._policies = node.create_publisher(UInt8MultiArray, topics.POLICY, qos.LATCHED)
+        self._predictions = node.create_publisher(Image, topics.PREDICTION, qos.EVENTS)
+        self._predicted_s = 0.0
         self._allowances = node.create_publisher(Int64, topics.STEP_ALLOWANCE, qos.LATCHED)
         # Before the one that is sent the history: what that one hears of the present, this one has heard too.
         node.create_subscription(JointState, topics.OBSERVATION, self._on_witnessed, qos.FOLLOWED)
@@ -80,6 +85,9 @@ class LearnerNode:
         if now_s >= self._report_due_s:
             self._report_due_s = now_s + REPORT_PERIOD_S
             self._publish_metrics()
+        if now_s >= self._predicted_s + PREDICTION_PERIOD_S and self._predictions.get_subscription_count():
+            self._predicted_s = now_s
+            self._publish_prediction()
         self._allow_steps()
         self._drained_s = time.monotonic() + LONGEST_DRAIN_S
         self._wait_for_quiet()
@@ -135,6 +143,18 @@ class LearnerNode:
         message.header.stamp = self.node.get_clock().now().to_msg()
         messages.write_named(message, self._live.metrics())
         self._metrics.publish(message)
+
+    def _publish_prediction(self) -> None:
+        """Show those who want to see it what the model expects; costs the time of some updates."""
+        learner = self._live.learner
+        try:
+            picture = draw(predict(learner, seed=learner.updates))
+        except ExperienceError as error:
+            self.node.get_logger().info(f"no prediction yet: {error}", throttle_duration_sec=WARN_EVERY_S)
+            return
+        message = Image()
+        messages.write_image(message, StepKey("", self.node.get_clock().now().nanoseconds), picture)
+        self._predictions.publish(message)
 
     def _health(self) -> DiagnosticArray:
         learner = self._live.learner

@@ -36,7 +36,7 @@ class Learner:
         self.folder = folder / "checkpoints"
         self.run_id = secrets.token_hex(8)
         self.robot_steps = 0
-        """Steps lived, those before a resume included and those imported not."""
+        """Steps lived, those before a resume included."""
         self.updates = 0
         self.policy_version = 0
         self.credit = 0.0
@@ -79,24 +79,26 @@ class Learner:
         learner._exporter = PolicyExporter(learner.agent, config, learner.run_id)
         return learner
 
-    def receive(self, step: Step, *, lived: bool = True) -> bool:
+    def receive(self, step: Step, *, owes: bool = True) -> bool:
         """Take one step of experience.
 
         Args:
             step: the step.
-            lived: whether the robot lives it now; what is imported or was missed is learned from but owes no updates.
+            owes: whether updates are owed for it; none are for what was lived while nothing could be learned.
 
         Returns:
             Whether it is new; repeats are recognised by session and stamp.
+
+        Raises:
+            ExperienceError: if it lacks something that the run observes.
         """
         if not self.replay.append(step):
             return False
-        if lived:
-            self.robot_steps += 1
-            agent = self.config.agent
-            if self.prefilled:
-                self.credit += agent.train_ratio / (agent.batch_size * agent.batch_length)
-                self.credit = min(self.credit, float(agent.max_debt_updates))
+        self.robot_steps += 1
+        agent = self.config.agent
+        if owes and self.prefilled:
+            self.credit += agent.train_ratio / (agent.batch_size * agent.batch_length)
+            self.credit = min(self.credit, float(agent.max_debt_updates))
         return True
 
     @property

@@ -1,5 +1,6 @@
 """Learning beside a living robot: catching up at the start, training what is owed, handing policies over in time."""
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ from robot_mbrl.steps import Action, Observation, Step, StepKey
 
 REPORT_PERIOD_S = 1.0
 """How often metrics are due."""
+CHECKPOINT_SHARE = 0.1
+"""Most of the time that may go into checkpoints: with a large replay they become rarer."""
 
 
 class LiveLearner:
@@ -89,10 +92,7 @@ class LiveLearner:
             ExperienceError: if it lacks something that the run observes.
         """
         missed = self._backlog is not None and self._backlog.includes(step.observation.key)
-        owes = not self.paused and not missed
-        new = self.learner.receive(step, lived=owes)
-        if new and not owes:
-            self.learner.robot_steps += 1
+        self.learner.receive(step, owes=not self.paused and not missed)
 
     def work(self, now_s: float) -> bytes | None:
         """Make one update if one is owed, and a checkpoint if it is time.
@@ -129,8 +129,10 @@ class LiveLearner:
 
     def save(self) -> None:
         """Write a checkpoint now."""
+        started_s = time.monotonic()
         self.learner.save()
-        self._checkpoint_due_s = self._clock() + self._checkpoint_period_s
+        took_s = time.monotonic() - started_s
+        self._checkpoint_due_s = self._clock() + max(self._checkpoint_period_s, took_s / CHECKPOINT_SHARE)
 
     def _begin(self, config: RunConfig) -> Learner:
         if checkpoint.exists(self._folder):
@@ -158,15 +160,9 @@ class LiveLearner:
 
     def _catch_up(self, learner: Learner) -> None:
         """Learn from what the robot lived, and recorded, while no learner was there or its memory was lost."""
-
-        def receive(step: Step) -> bool:
-            new = learner.receive(step, lived=False)
-            learner.robot_steps += new
-            return new
-
         bags = self._folder / "bags"
         repair_folder(bags)
-        filling = fill_replay(learner.replay, bags, receive)
+        filling = fill_replay(learner.replay, bags, functools.partial(learner.receive, owes=False))
         if filling.steps:
             self._report(f"caught up on {filling.steps} steps from {bags}")
         for reason, count in filling.malformed.items():

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Int64, UInt8MultiArray
 from std_srvs.srv import SetBool
 
@@ -95,8 +95,15 @@ def test_a_killed_learner_goes_on_with_all_that_was_lived_and_newer_policies(gra
     assert after.run_id == before.run_id
     assert after.version > before.version
     assert (tmp_path / "policy.onnx").read_bytes() == bench.bundles[-1]
+
+    # Whoever wants to see what the model expects is shown it, once an episode is long enough.
+    pictures = graph.collect(Image, topics.PREDICTION, qos.EVENTS)
+    bench.live(60)
+    bench.until_settled(PREFILL + 78, 63 * UPDATES_PER_STEP)
+    graph.until(lambda: pictures)
+    assert pictures[0].encoding == "rgb8"
     assert graph.stop(LEARNER) == 0
 
     # A learner asked to stop writes a checkpoint of all it has.
     counters = json.loads((tmp_path / "checkpoints" / "checkpoint.json").read_text())["counters"]
-    assert (counters["robot_steps"], counters["updates"]) == (PREFILL + 18, 3 * UPDATES_PER_STEP)
+    assert (counters["robot_steps"], counters["updates"]) == (PREFILL + 78, 63 * UPDATES_PER_STEP)

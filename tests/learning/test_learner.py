@@ -54,14 +54,14 @@ def test_updates_are_owed_at_the_train_ratio_once_enough_is_known(tmp_path: Path
     assert learner.owed == 9
 
 
-def test_what_is_imported_or_repeated_owes_nothing(tmp_path: Path) -> None:
+def test_what_was_missed_or_is_repeated_owes_nothing(tmp_path: Path) -> None:
     learner = Learner(_config(), tmp_path)
     _live(learner, 0, 60)
     owed = learner.owed
     _live(learner, 0, 60)
-    learner.receive(_step(60, np.zeros(5), 0.0, 0.0), lived=False)
+    learner.receive(_step(60, np.zeros(5), 0.0, 0.0), owes=False)
     assert learner.owed == owed
-    assert learner.robot_steps == 60
+    assert learner.robot_steps == 61
 
 
 def test_debt_is_bounded_so_that_a_slow_machine_does_not_fall_ever_further_behind(tmp_path: Path) -> None:

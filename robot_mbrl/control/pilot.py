@@ -37,8 +37,8 @@ class Pilot:
         self._longest_ns = round(GAP_PERIODS * config.step_s * 1e9)
         self._policy = policy
         self._grace_s = grace_s
-        self._newest: Observation | None = None
         self._waiting: Observation | None = None
+        self._acted: Observation | None = None  # What the policy was last asked about: its state is of that step.
         self._expected: StepKey | None = None  # Key of the applied action that the waiting observation follows.
         self._applied: Action | None = None
 
@@ -56,8 +56,7 @@ class Pilot:
 
     def observed(self, observation: Observation, now_s: float) -> None:
         """Take in the observation of a new step; `now_s` is steady time."""
-        self._expected = self._newest.key if self._newest is not None and self._follows(observation) else None
-        self._newest = observation
+        self._expected = self._acted.key if self._acted is not None and self._follows(observation) else None
         self._waiting = None if observation.is_last else observation
         self.deadline_s = None if observation.is_last else now_s + self._grace_s
 
@@ -69,7 +68,7 @@ class Pilot:
         """The wish for the newest observation, once; None while there is nothing to wish or to wait for.
 
         Raises:
-            MessageError, BundleError: see `PolicyRunner.act`; nothing is wished for this step.
+            MessageError, NonFiniteWishError, BundleError: see `PolicyRunner.act`; the step is not tried again.
         """
         observation = self._waiting
         if observation is None or self.deadline_s is None:
@@ -81,13 +80,14 @@ class Pilot:
             elif now_s < self.deadline_s:
                 return None
         self._waiting, self.deadline_s = None, None
+        self._acted = observation
         self.wishes += 1
         self.cuts += prev_action is None and not observation.is_first
         return self._policy.act(observation, prev_action)
 
     def _follows(self, observation: Observation) -> bool:
-        """Whether this observation comes right after the newest one, in the same episode."""
-        before = self._newest
-        if before is None or before.is_last or observation.is_first or before.key.session != observation.key.session:
+        """Whether this observation comes right after the one last acted on, in the same episode."""
+        before = self._acted
+        if before is None or observation.is_first or before.key.session != observation.key.session:
             return False
         return 0 < observation.key.stamp_ns - before.key.stamp_ns <= self._longest_ns

@@ -99,6 +99,20 @@ def test_other_session_cuts_the_sequence(pilot: Pilot) -> None:
     assert wish_value(pilot, 0.05) == -0.5
 
 
+def test_observation_that_was_dropped_cuts_the_sequence(pilot: Pilot) -> None:
+    """Observation 2 still waits for what was applied at 1 when 3 arrives."""
+    pilot.observed(observation(1, is_first=True), 0.0)
+    pilot.wish(0.0)
+    pilot.observed(observation(2), 0.05)
+    assert pilot.wish(0.05) is None
+    pilot.observed(observation(3), 0.1)
+    pilot.applied(applied(1, 0.75))
+    pilot.applied(applied(2, 0.5))
+    # The state is that of step 1: neither what was applied at 2 nor at 1 leads from there to 3.
+    assert wish_value(pilot, 0.1) == -0.5
+    assert pilot.cuts == 1
+
+
 def test_last_observation_of_an_episode_awaits_no_wish(pilot: Pilot) -> None:
     pilot.observed(observation(1, is_first=True), 0.0)
     pilot.wish(0.0)

@@ -107,6 +107,9 @@ class CommandJoint(Frozen):
     """Where the joint itself may be; found beyond, the guard stops and latches. Velocity commands brake before it."""
     braking: Positive | None = None
     """For velocity commands with position bounds, the deceleration the robot is sure to manage."""
+    max_following_error: Positive | None = None
+    """For position commands, how far from its command a moving joint may be found, rad or m; further, the guard stops
+    and latches. More than it lags at full speed and yields under load. Null does not watch it."""
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> Self:
@@ -134,6 +137,8 @@ class CommandConfig(Frozen):
         for joint in self.joints:
             if self.kind == "position" and joint.max_acceleration is None:
                 raise ValueError(f"joint {joint.name}: position commands need max_acceleration")
+            if self.kind != "position" and joint.max_following_error is not None:
+                raise ValueError(f"joint {joint.name}: only position commands have a max_following_error")
             if self.kind == "velocity" and joint.position_low is not None and joint.braking is None:
                 raise ValueError(f"joint {joint.name}: velocity commands with position bounds need braking")
             if joint.position_low is not None and self.source is None:
@@ -174,6 +179,10 @@ class GuardConfig(Frozen):
     """Gain of the damping stop, effort per unit of velocity."""
     driver_timeout_s: Positive | None
     """After how long without commands the driver stops the robot by itself; null where it never does."""
+    enable_timeout_s: Positive | None = None
+    """How long `enable`: true counts: repeated faster than this it is a dead-man switch. Null counts it for ever."""
+    emergency_stop_timeout_s: Positive | None = None
+    """How long `emergency_stop` may be silent before the guard stops and latches; null does not expect it at all."""
 
     @model_validator(mode="after")
     def _deadline_is_before_timeout(self) -> Self:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from robot_mbrl.config import CommandConfig, CommandJoint, GuardConfig
+from robot_mbrl.config import CommandConfig, GuardConfig
 from robot_mbrl.control.shaping import (
     Limit,
     OutgoingCheck,
@@ -24,6 +24,13 @@ HOME_SHARE = 0.1
 """Share of each joint's speed that a move to the robot's home keeps to."""
 HOME_TOLERANCE = 0.05
 """How near to its home a joint must be found, rad or m."""
+REST = 1e-6
+"""A path that is this near to where it ends, and will stay, has ended; the last of the way takes for ever. rad or m."""
+SLIP = 0.05
+"""How far from its held position a stopped joint may be found before the hold lets go of it, rad or m, for joints
+without a `max_following_error`; more than a drive yields under load."""
+SLIP_S = 0.5
+"""How long a hold has lasted before it may let go: as long as joints may take to come to rest after their command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +47,19 @@ class Channel:
 
     Call order: `sense` as measurements arrive; `shape` whenever a command is due, with targets or, for the safe stop,
     without; then `sent` if the command was published, `refuse` if it must not be.
+
+    Position commands are a path that begins where the joints are measured. While the robot is stopped the path ends,
+    to begin anew where they are then, if they are found elsewhere, are no longer measured, or a person acts.
     """
 
-    def __init__(self, config: CommandConfig, guard: GuardConfig) -> None:
-        """Begin knowing nothing of the joints; a position command waits for their first measurement."""
+    def __init__(self, config: CommandConfig, guard: GuardConfig, max_age_s: float = math.inf) -> None:
+        """Begin knowing nothing of the joints; a position command waits for their first measurement.
+
+        Args:
+            config: topic, kind and joints.
+            guard: the robot's safe stop.
+            max_age_s: measurements older than this are stale; infinite if the joints are not measured.
+        """
         self.config = config
         self.limits: set[Limit] = set()
         """Limits that changed a command since they were last cleared."""
@@ -51,54 +67,79 @@ class Channel:
         """When the joints were last measured."""
         self._damping = guard.damping if guard.safe_stop == "damping" and config.kind == "effort" else 0.0
         self._of_position = config.kind == "position"
+        self._max_age_s = max_age_s
         self._positions: list[float] = []
         self._velocities: list[float] = []
+        # Whether the newest command was on its way to a target or home, rather than the safe stop's.
+        self._driven = False
         self._held: list[float] | None = None
-        self._may_begin = False
-        self._checks = [OutgoingCheck(joint, of_position=self._of_position) for joint in config.joints]
+        self._rested_s = math.inf
         self._shapers: list[Shaper] = []
+        self._checks = self._new_checks()
         if not self._of_position:
             bounded = config.kind == "velocity" and config.source is not None
             self._shapers = [(VelocityShaper if bounded else RateShaper)(joint) for joint in config.joints]
 
-    def sense(self, message: Any, now_s: float) -> str:
+    def sense(self, message: Any, now_s: float) -> None:
         """Take in a JointState of the driver.
-
-        Returns:
-            What is wrong with where a joint is; empty if nothing is.
 
         Raises:
             MessageError: if a joint is missing or its position, or a velocity that is damped, is not finite.
         """
         joints = self.config.joints
         if not any(joint.name in message.name for joint in joints):
-            return ""
+            return
         positions = [_finite(message, joint.name, "position") for joint in joints]
         if self._damping:
             self._velocities = [_finite(message, joint.name, "velocity") for joint in joints]
         self._positions = positions
         self.sensed_s = now_s
-        faults = [fault for joint, x in zip(joints, positions, strict=True) if (fault := self._misplaced(joint, x))]
-        self._may_begin = self._of_position and not faults
+
+    def is_stale(self, now_s: float) -> bool:
+        """Whether the joints should have been measured since."""
+        return now_s - self.sensed_s > self._max_age_s
+
+    def misplaced(self) -> str:
+        """Which joints are where they must not be; empty if none is known to be."""
+        faults = []
+        for joint, position in zip(self.config.joints, self._positions, strict=False):
+            low, high = joint.position_low, joint.position_high
+            if (low is None or high is None) and self._of_position and not self._shapers:
+                # Its command cannot begin where the robot is, and anywhere else would be a jump.
+                low, high = hard_bounds(joint, of_position=True)
+                low, high = low - SLIP, high + SLIP
+            if low is not None and high is not None and not low <= position <= high:
+                faults.append(f"joint {joint.name} is at {position:.4f}, not within [{low}, {high}]")
         return "; ".join(faults)
 
-    def _misplaced(self, joint: CommandJoint, position: float) -> str:
-        low, high = joint.position_low, joint.position_high
-        if (low is None or high is None) and self._of_position and not self._shapers:
-            # Its command cannot begin where the robot is, and anywhere else would be a jump.
-            low, high = hard_bounds(joint, of_position=True)
-        if low is None or high is None or low <= position <= high:
+    def following_fault(self) -> str:
+        """Which joints do not follow their moving command; empty if all do."""
+        if not self._driven:
             return ""
-        return f"joint {joint.name} is at {position:.4f}, not within [{low}, {high}]"
+        return "; ".join(
+            f"joint {joint.name} is at {position:.4f} and commanded to {check.sent:.4f}, more than "
+            f"{joint.max_following_error} apart"
+            for joint, position, check in zip(self.config.joints, self._positions, self._checks, strict=False)
+            if joint.max_following_error is not None
+            and check.sent is not None
+            and abs(position - check.sent) > joint.max_following_error
+        )
 
-    def forget_hold(self) -> None:
-        """Hold what is measured now, if stopped: a robot moved by hand shall not be pulled back."""
+    def begin_anew(self) -> None:
+        """Hold what is measured now, while stopped: a robot moved by hand shall not be pulled back."""
+        if self._of_position and self._rests():
+            self._end_path()
         self._held = None
+
+    def undamp(self) -> None:
+        """Let the safe stop of efforts be none at all: the velocities are not measured any more."""
+        self._damping = 0.0
 
     def stop_actions(self) -> list[float]:
         """The normalised actions nearest to what the safe stop commands; damping counts as no effort."""
         if self._of_position:
-            held = self._hold() or [0.5 * (joint.low + joint.high) for joint in self.config.joints]
+            middle = [0.5 * (joint.low + joint.high) for joint in self.config.joints]
+            held = self._hold() or self._positions or middle
             return [to_action(joint, x) for joint, x in zip(self.config.joints, held, strict=True)]
         return [to_action(joint, 0.0) for joint in self.config.joints]
 
@@ -118,9 +159,9 @@ class Channel:
         Returns:
             The command; None while the positions to begin from are not known.
         """
-        if not self._shapers:
-            return self._begin()
-        wished = [targets[joint.name] for joint in self.config.joints] if targets else self._stop_targets()
+        if not self._on_path(now_s, leaving=bool(targets)):
+            return self._begin(now_s)
+        wished = [targets[joint.name] for joint in self.config.joints] if targets else self._stop_targets(now_s)
         values = []
         for index, (shaper, target) in enumerate(zip(self._shapers, wished, strict=True)):
             if isinstance(shaper, PositionShaper):
@@ -133,21 +174,22 @@ class Channel:
                 values.append(shaper.advance(target, dt_s))
             if shaper.limit and targets:
                 self.limits.add(shaper.limit)
+        self._driven = bool(targets)
         if targets:
             self._held = None
         return Command(self.config, tuple(values))
 
-    def go_home(self, home: Mapping[str, float], dt_s: float) -> Command | None:
+    def go_home(self, home: Mapping[str, float], now_s: float, dt_s: float) -> Command | None:
         """The next command of a slow move of position-commanded joints to these positions."""
-        if not self._shapers:
-            return self._begin()
+        if not self._on_path(now_s, leaving=True):
+            return self._begin(now_s)
         values = [
             shaper.advance(home[joint.name], dt_s, HOME_SHARE * joint.max_rate)
             for shaper, joint in zip(self._shapers, self.config.joints, strict=True)
             if isinstance(shaper, PositionShaper)
         ]
         # What is held next is where the move has led.
-        self._held = None
+        self._driven, self._held = True, None
         return Command(self.config, tuple(values))
 
     def is_home(self, home: Mapping[str, float]) -> bool:
@@ -157,13 +199,41 @@ class Channel:
         pairs = zip(self.config.joints, self._positions, strict=False)
         return bool(self._positions) and all(abs(x - home[joint.name]) <= HOME_TOLERANCE for joint, x in pairs)
 
-    def _begin(self) -> Command | None:
+    def _on_path(self, now_s: float, *, leaving: bool) -> bool:
+        """Whether the next command goes on from the newest; False if a path of positions has yet to begin."""
+        if self._of_position and not self._driven and self._shapers:
+            self._rested_s = min(self._rested_s, now_s) if self._rests() else math.inf
+            patient = not leaving and now_s - self._rested_s < SLIP_S
+            # Without measurements the robot may be anywhere by the time it hears its old position again.
+            lost = self.is_stale(now_s) or self.misplaced() or (self._slipped() and not patient)
+            if lost and self._rested_s < math.inf:
+                self._end_path()
+        return bool(self._shapers) or not self._of_position
+
+    def _slipped(self) -> bool:
+        """Whether a joint is elsewhere than it is told to be: moved by hand, without power, or driven by others."""
+        return any(
+            abs(position - shaper.value) > (joint.max_following_error or SLIP)
+            for joint, position, shaper in zip(self.config.joints, self._positions, self._shapers, strict=True)
+        )
+
+    def _end_path(self) -> None:
+        """Forget the newest commands, so that the next one begins afresh."""
+        self._shapers, self._checks = [], self._new_checks()
+        self._held, self._rested_s = None, math.inf
+
+    def _new_checks(self) -> list[OutgoingCheck]:
+        return [OutgoingCheck(joint, of_position=self._of_position) for joint in self.config.joints]
+
+    def _begin(self, now_s: float) -> Command | None:
         """The first command of positions: where the joints are."""
-        if not self._may_begin:
+        if not self._positions or self.is_stale(now_s) or self.misplaced():
             return None
         pairs = zip(self.config.joints, self._positions, strict=True)
-        self._shapers = [PositionShaper(joint, position) for joint, position in pairs]
-        return Command(self.config, tuple(self._positions))
+        positions = [clamp(position, *hard_bounds(joint, of_position=True)) for joint, position in pairs]
+        self._shapers = [PositionShaper(joint, x) for joint, x in zip(self.config.joints, positions, strict=True)]
+        self._driven, self._held = False, positions
+        return Command(self.config, tuple(positions))
 
     def fault(self, command: Command, dt_s: float) -> str:
         """What the final assertion has against a command; empty if nothing."""
@@ -194,25 +264,36 @@ class Channel:
         """Whether the commands are positions."""
         return self._of_position
 
-    @property
-    def at_rest(self) -> bool:
+    def is_at_rest(self, now_s: float) -> bool:
         """Whether the newest command is the safe stop's last."""
-        targets = self._stop_targets() if self._shapers else []
+        if self._of_position:
+            return self._rests()
+        return all(s.value == target for s, target in zip(self._shapers, self._stop_targets(now_s), strict=True))
+
+    def _rests(self) -> bool:
+        """Whether positions are held, or none are commanded."""
         return all(
-            shaper.value == target and not (isinstance(shaper, PositionShaper) and shaper.rate)
-            for shaper, target in zip(self._shapers, targets, strict=True)
+            isinstance(shaper, PositionShaper)
+            and max(abs(x - held) for x in (shaper.value, shaper.stopping_point)) <= REST
+            for shaper, held in zip(self._shapers, self._hold(), strict=True)
         )
 
     def _hold(self) -> list[float]:
         if self._held is None and self._shapers:
-            pairs = zip(self._positions, self.config.joints, strict=True)
-            self._held = [clamp(x, *hard_bounds(joint, of_position=True)) for x, joint in pairs]
+            shapers = [shaper for shaper in self._shapers if isinstance(shaper, PositionShaper)]
+            if self.misplaced():
+                # Of all places within the bounds, the nearest where it can stop: the way back is a person's.
+                self._held = [shaper.stopping_point for shaper in shapers]
+            else:
+                pairs = zip(self._positions, self.config.joints, strict=True)
+                self._held = [clamp(x, *hard_bounds(joint, of_position=True)) for x, joint in pairs]
         return self._held or []
 
-    def _stop_targets(self) -> list[float]:
+    def _stop_targets(self, now_s: float) -> list[float]:
         if self._of_position:
             return self._hold()
-        if self._damping and self._velocities:
+        # Against a velocity that is not known any more, an effort would drive the robot.
+        if self._damping and self._velocities and not self.is_stale(now_s):
             pairs = zip(self.config.joints, self._velocities, strict=True)
             return [clamp(-self._damping * velocity, joint.low, joint.high) for joint, velocity in pairs]
         return [clamp(0.0, joint.low, joint.high) for joint in self.config.joints]

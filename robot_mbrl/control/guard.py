@@ -7,7 +7,6 @@ observation gets exactly one applied action. It is not safety-rated (docs/safety
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +14,9 @@ import numpy as np
 
 from robot_mbrl.config import RobotConfig
 from robot_mbrl.control.channels import Channel, Command
+from robot_mbrl.control.drive import Drive
 from robot_mbrl.control.interlock import Interlock, Reason
-from robot_mbrl.control.shaping import to_command
+from robot_mbrl.control.switches import EmergencySwitch, EnableSwitch
 from robot_mbrl.errors import MessageError, NonFiniteError
 from robot_mbrl.messages import read_action, read_key
 from robot_mbrl.specs import Source
@@ -24,14 +24,14 @@ from robot_mbrl.steps import Action, StepKey
 
 LOCKSTEP_DEADLINE_S = 10.0
 """How long a simulation in lockstep waits for an action: as long as a policy may take to load."""
-LONGEST_GAP_PERIODS = 3.0
-"""Command periods without a command after which a robot is taken to rest at the newest one."""
 HOME_LAPSE_S = 1.0
 """A move home goes on for this long after it was last asked for."""
 CLIP_TOLERANCE = 1e-5
 """What float32 may add to an action at its bound."""
 WISHES = (Source.POLICY, Source.RANDOM)
 """Sources that a message on `action` may name."""
+WAY_BACK = "move it back by hand or with the driver's own tool, then release the stop"
+"""The guard knows of no command that is sure to bring a joint back: gravity, momentum and the policy have their say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ class Guard:
         Args:
             robot: joints, limits and timing.
             step_s: duration of a step of experience, action repeat included.
-            enabled: whether the robot may move without being enabled by a person.
+            enabled: whether the robot may move without being enabled by a person, as a simulated one. Then nothing is
+                expected to be heard from a person either: the switches' timeouts do not count.
             lockstep: the simulation waits for every step: one command per step, and only actions have a deadline.
         """
         timing = robot.guard
@@ -68,14 +69,14 @@ class Guard:
         """Observations decided on so far; how many of them late, and how many stopped."""
         self.fault = ""
         """What led to the newest stop that latched by itself."""
-        self._robot, self._spec = robot, robot.action_spec()
+        self._spec = robot.action_spec()
         self._lockstep, self._step_s = lockstep, step_s
-        self._channels = tuple(Channel(command, timing) for command in robot.commands)
-        self._max_ages_s = {name: source.max_age_s for name, source in robot.sources.items()}
+        self._enable = EnableSwitch(on=enabled, timeout_s=timing.enable_timeout_s)
+        self._emergency = EmergencySwitch(timeout_s=None if enabled else timing.emergency_stop_timeout_s)
+        self._drive = Drive(robot, step_s, lockstep=lockstep)
         self._deadline_s = LOCKSTEP_DEADLINE_S if lockstep else timing.action_deadline_s
         # While an action is repeated, no observation is due for longer.
         self._timeout_s = timing.command_timeout_s + step_s - robot.period_s
-        self._command_period_s = 1.0 / timing.command_rate_hz
         self._now_s = -math.inf
         self._latest: StepKey | None = None
         self._awaiting = False
@@ -86,8 +87,6 @@ class Guard:
         self._moving = False
         self._applied_s = -math.inf
         self._decided: list[Action] = []
-        self._command_due = not lockstep
-        self._commanded_s: float | None = None
         self._homing_until_s = -math.inf
 
     @property
@@ -98,62 +97,81 @@ class Guard:
     @property
     def at_rest(self) -> bool:
         """Whether nothing is left to command but the same again."""
-        return all(channel.at_rest for channel in self._channels)
+        return self._drive.is_at_rest(self._now_s)
 
     def enable(self, on: bool, now_s: float) -> None:
-        """Let the robot move, or stop it: a person's act or a released dead-man switch."""
+        """Let the robot move, or stop it: a person's act, to be repeated where there is an `enable_timeout_s`."""
+        self._pass(now_s)
         if on and not self.interlock.enabled:
-            self._forget_holds()
-        self.interlock.enabled = on
+            self._drive.begin_anew()
+        self._enable.hear(on, self._now_s)
         self._pass(now_s)
 
     def emergency_stop(self, pressed: bool, now_s: float) -> None:
         """Stop and latch. Letting go of the button does not release the stop; see `reset_stop`."""
-        self.interlock.emergency = pressed
+        self._pass(now_s)
+        self._emergency.hear(pressed, self._now_s)
         if pressed:
             self._latch(Reason.EMERGENCY_STOP, "the emergency stop was pressed")
         self._pass(now_s)
 
     def reset_stop(self, now_s: float) -> bool:
         """Release a latched stop; False while the emergency stop is still pressed or the guard shuts down."""
-        self._forget_holds()
         self._pass(now_s)
+        if self.stopped:
+            self._drive.begin_anew()
         return self.interlock.release()
 
     def shut_down(self, now_s: float) -> None:
-        """Stop for good."""
+        """Stop for good; the joints are not listened to any more."""
         self._latch(Reason.SHUTDOWN, "the guard is shut down")
+        self._drive.undamp()
         self._pass(now_s)
 
     def home(self, now_s: float) -> bool:
         """Move slowly to the robot's home, between episodes; ask again until it is True: the robot is there."""
         self._pass(now_s)
-        if not self._resting or not self.interlock.enabled or self.interlock.latched or self._stale():
+        if not self._resting or not self._may_home():
             return False
         self._homing_until_s = now_s + HOME_LAPSE_S
-        return all(channel.is_home(self._robot.home) for channel in self._channels)
+        return self._drive.is_home()
 
-    def observe(self, key: StepKey, is_last: bool, now_s: float) -> None:
-        """Note an observation: its action is awaited from now on, unless it is the last of its episode."""
+    def _may_home(self) -> bool:
+        lock = self.interlock
+        return lock.enabled and not lock.emergency and not lock.latched and not self._stale()
+
+    def observe(self, key: StepKey, is_last: bool, now_s: float, age_s: float = 0.0) -> bool:
+        """Note an observation: its action is awaited from now on, unless it is the last of its episode.
+
+        Args:
+            key: session and stamp.
+            is_last: whether it is the last of its episode.
+            now_s: the present.
+            age_s: how long ago it was sent; its action's deadline counts from then, except in lockstep.
+
+        Returns:
+            Whether it is news, and will have its one applied action.
+        """
         self._pass(now_s)
         latest, wish = self._latest, self._wish
         if latest is not None and key.session == latest.session and key.stamp_ns <= latest.stamp_ns:
             self.interlock.count(Reason.OLD_OBSERVATION)
-            return
+            return False
         if self._awaiting:
             self._miss()
         if wish is not None and (wish.key.session != key.session or wish.key.stamp_ns < key.stamp_ns):
             self.interlock.count(Reason.FUTURE)
             self._wish = None
+        self._latest, self._observed_s = key, self._now_s - (0.0 if self._lockstep else age_s)
         if self._resting:
-            self._timely_s = self._now_s
-        self._latest, self._observed_s = key, self._now_s
+            self._timely_s = self._observed_s
         self._homing_until_s = -math.inf
         self._resting, self._awaiting = is_last, not is_last
         if is_last:
             source = Source.STOP if self.stopped else Source.POLICY
             self._decide(Action(key, self._spec.null(), source), moving=False)
         self._settle()
+        return True
 
     def receive_message(self, message: Any, now_s: float) -> None:
         """Take in a JointState of the topic `action`."""
@@ -188,15 +206,14 @@ class Guard:
 
     def sense(self, source: str, message: Any, now_s: float) -> None:
         """Take in a JointState of the driver, straight from it."""
-        for channel in self._channels:
+        for channel in self._drive.channels:
             if channel.config.source == source:
                 try:
-                    fault = channel.sense(message, now_s)
+                    channel.sense(message, now_s)
                 except MessageError:
                     self.interlock.count(Reason.MALFORMED_JOINTS)
                 else:
-                    if fault:
-                        self._latch(Reason.JOINT_LIMIT, fault)
+                    self._judge(channel)
         self._pass(now_s)
 
     def next_deadline_s(self) -> float:
@@ -206,8 +223,7 @@ class Guard:
             return deadline_s
         if not self.stopped and not self._resting:
             deadline_s = min(deadline_s, min(self._observed_s, self._timely_s) + self._timeout_s)
-        commanded_s = -math.inf if self._commanded_s is None else self._commanded_s
-        return min(deadline_s, commanded_s + self._command_period_s)
+        return min(deadline_s, self._drive.next_s)
 
     def update(self, now_s: float) -> Decision:
         """Decide what is to be published now."""
@@ -218,11 +234,21 @@ class Guard:
     def _pass(self, now_s: float) -> None:
         """Let time pass, which never goes back, and notice what has not come in it."""
         self._now_s = max(self._now_s, now_s)
+        self._watch_switches()
         if (trouble := self._trouble()) is not None:
             self.interlock.trip(trouble)
         self._settle()
 
+    def _watch_switches(self) -> None:
+        emergency, silent = self._emergency, self._emergency.is_silent(self._now_s)
+        self.interlock.enabled = self._enable.is_on(self._now_s)
+        self.interlock.emergency = emergency.is_pressed(self._now_s) or silent
+        if silent and emergency.is_known:
+            self._latch(Reason.EMERGENCY_SILENT, f"nothing was heard on emergency_stop for {emergency.timeout_s} s")
+
     def _trouble(self) -> Reason | None:
+        if self._emergency.is_silent(self._now_s):
+            return Reason.EMERGENCY_SILENT
         if not self.interlock.enabled:
             return Reason.DISABLED
         if self._lockstep:
@@ -236,17 +262,19 @@ class Guard:
         return Reason.NO_ACTION if self._now_s >= self._timely_s + self._timeout_s else None
 
     def _stale(self) -> bool:
-        sources = ((channel.config.source, channel.sensed_s) for channel in self._channels)
-        return any(name is not None and self._now_s - s > self._max_ages_s[name] for name, s in sources)
+        return self._drive.is_stale(self._now_s)
 
     def _latch(self, reason: Reason, fault: str) -> None:
         if not self.interlock.latched:
             self.fault = fault
         self.interlock.latch(reason)
 
-    def _forget_holds(self) -> None:
-        for channel in self._channels:
-            channel.forget_hold()
+    def _judge(self, channel: Channel) -> None:
+        """Latch if joints are found where they must not be."""
+        if fault := channel.misplaced():
+            self._latch(Reason.JOINT_LIMIT, f"{fault}; {WAY_BACK}")
+        if fault := channel.following_fault():
+            self._latch(Reason.FOLLOWING_ERROR, fault)
 
     def _out_of_turn(self, key: StepKey) -> bool:
         """Age and sequence: whether an action is of no use, because its observation is not the present one."""
@@ -294,13 +322,13 @@ class Guard:
             return
         self.late += 1
         self.interlock.count(Reason.LATE)
-        values = self._held.values if self._moving else self._stop_values()
+        values = self._held.values if self._moving else self._drive.stop_values()
         self._decide(Action(self._latest, values, Source.LATE, self._held.policy_version), moving=self._moving)
 
     def _stop(self) -> None:
         if self._latest is not None:
             self.stops += 1
-            self._decide(Action(self._latest, self._stop_values(), Source.STOP), moving=False)
+            self._decide(Action(self._latest, self._drive.stop_values(), Source.STOP), moving=False)
 
     def _decide(self, action: Action, *, moving: bool) -> None:
         """Fix the one applied action of the present observation."""
@@ -308,73 +336,19 @@ class Guard:
         self.steps += 1
         self._decided.append(action)
         self._held, self._moving, self._applied_s = action, moving, self._now_s
-        self._command_due = True
-        for channel in self._channels:
-            for limit in channel.limits:
-                self.interlock.count(Reason(limit))
-            channel.limits.clear()
-
-    def _stop_values(self) -> np.ndarray:
-        """The normalised action nearest to the safe stop; no choice among choices."""
-        if self._spec.discrete:
-            return self._spec.null()
-        return np.array([value for channel in self._channels for value in channel.stop_actions()], np.float32)
+        self._drive.due = True
+        for limit in self._drive.take_limits():
+            self.interlock.count(Reason(limit))
 
     def _command(self) -> tuple[Command, ...]:
         if self._moving and self.stopped:
-            self._moving, self._command_due = False, True
-        dt_s = self._interval_s()
-        if dt_s is None:
-            return ()
-        self._command_due, self._commanded_s = False, self._now_s
-        targets = self._targets() if self._moving else {}
-        commands = []
-        for channel in self._channels:
-            command = self._shape(channel, targets, dt_s)
-            if command is None:
-                continue
-            if fault := channel.fault(command, dt_s):
-                channel.refuse()
-                self._latch(Reason.ASSERTION, fault)
-            else:
-                channel.sent(command, dt_s)
-                commands.append(command)
-        return tuple(commands)
-
-    def _interval_s(self) -> float | None:
-        """Time that the next command is shaped for; None while none is due."""
-        if self._lockstep:
-            return self._step_s if self._command_due else None
-        if self._commanded_s is None:
-            return self._command_period_s
-        elapsed_s = self._now_s - self._commanded_s
-        # Compared as `next_deadline_s` computes it: another expression may differ by its rounding, for ever.
-        due = self._command_due or self._now_s >= self._commanded_s + self._command_period_s
-        if elapsed_s <= 0.0 or not due:
-            return None
-        if elapsed_s <= LONGEST_GAP_PERIODS * self._command_period_s:
-            return elapsed_s
-        for channel in self._channels:
-            channel.settle()
-        return self._command_period_s
-
-    def _targets(self) -> dict[str, float]:
-        """The wished commands by joint, in their units."""
-        values = self._held.values.tolist()
-        if self._spec.discrete:
-            choice = self._robot.choices[values.index(1.0)].values
-            return {joint.name: to_command(joint, choice.get(joint.name, 0.0)) for joint in self._robot.joints}
-        return {joint.name: to_command(joint, a) for joint, a in zip(self._robot.joints, values, strict=True)}
-
-    def _shape(self, channel: Channel, targets: Mapping[str, float], dt_s: float) -> Command | None:
-        homing = self._now_s < self._homing_until_s and not self.interlock.latched and self.interlock.enabled
-        if homing and channel.of_position:
-            return channel.go_home(self._robot.home, dt_s)
-        if self._lockstep:
-            # Time stands still between the measurement and the command.
-            return channel.shape(targets, channel.sensed_s, dt_s, self._step_s, None)
-        remaining_s = max(0.0, self._applied_s + self._step_s - self._now_s) + dt_s
-        return channel.shape(targets, self._now_s, dt_s, self._command_period_s, remaining_s)
+            self._moving, self._drive.due = False, True
+        action = self._held.values if self._moving else None
+        homing = self._now_s < self._homing_until_s and self._may_home()
+        commands = self._drive.command(action, self._now_s, self._applied_s + self._step_s, homing=homing)
+        if self._drive.fault:
+            self._latch(Reason.ASSERTION, self._drive.fault)
+        return commands
 
 
 def _is_one_hot(values: np.ndarray) -> bool:

@@ -28,9 +28,12 @@ class Reason(StrEnum):
     NO_ACTION = "no_action"
     NO_OBSERVATION = "no_observation"
     STALE_JOINTS = "stale_joints"
+    # Before the switch was first heard; afterwards a person must release it.
+    EMERGENCY_SILENT = "emergency_silent"
     # Stops that last until a person releases them.
     NOT_FINITE = "not_finite"
     JOINT_LIMIT = "joint_limit"
+    FOLLOWING_ERROR = "following_error"
     EMERGENCY_STOP = "emergency_stop"
     ASSERTION = "assertion"
     SHUTDOWN = "shutdown"
@@ -52,7 +55,7 @@ class Interlock:
         """
         self.enabled = enabled
         self.emergency = False
-        """Whether the emergency stop is being pressed."""
+        """Whether the emergency stop is being pressed, or may be for all that is known."""
         self.counts: Counter[Reason] = Counter()
         """Interventions by reason."""
         self._recover_steps = recover_steps

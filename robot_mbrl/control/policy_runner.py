@@ -12,6 +12,15 @@ from robot_mbrl.specs import Mode, Source
 from robot_mbrl.steps import Action, Observation
 
 
+class NonFiniteWishError(BundleError):
+    """A bundle gave an action that is not finite: the guard must hear of it, and nobody may trust the bundle."""
+
+    def __init__(self, name: str, wish: Action) -> None:
+        """Name the bundle, and keep what it gave."""
+        super().__init__(f"{name}: gave {wish.values.tolist()}; go back to an older bundle")
+        self.wish = wish
+
+
 class PolicyRunner:
     """Steps a bundle and exchanges it between two steps."""
 
@@ -45,7 +54,8 @@ class PolicyRunner:
 
         Raises:
             MessageError: if the observation lacks a value or image, or an image has another shape.
-            BundleError: if the wish is not finite; the state then starts afresh at the next step.
+            NonFiniteWishError: if the wish is not finite; the state then starts afresh at the next step.
+            BundleError: if the bundle cannot be run.
         """
         fresh = self._fresh or observation.is_first or prev_action is None
         self._fresh = True  # Until this step has succeeded.
@@ -57,14 +67,12 @@ class PolicyRunner:
             draw()
         self._bundle.run()
         wish = self._bundle.outputs["action"][0]
+        version = self._bundle.metadata.version
         if not np.isfinite(wish).all():
-            raise BundleError(
-                f"{self._bundle.name}: gave {wish.tolist()}; nothing is sent for this step and its state starts "
-                "afresh: if this repeats, go back to an older bundle"
-            )
+            raise NonFiniteWishError(self._bundle.name, Action(observation.key, wish.copy(), Source.POLICY, version))
         self._bundle.carry_state()
         self._fresh = False
-        return Action(observation.key, wish.clip(-1.0, 1.0), Source.POLICY, self._bundle.metadata.version)
+        return Action(observation.key, wish.clip(-1.0, 1.0), Source.POLICY, version)
 
     def swap(self, bundle: Bundle) -> bool:
         """Exchange the bundle; to be called between two steps.

@@ -87,6 +87,12 @@ class PositionShaper:
         self._acceleration = joint.max_acceleration
         self._low, self._high = hard_bounds(joint, of_position=True)
 
+    @property
+    def stopping_point(self) -> float:
+        """Where the path comes to rest if it brakes from now on."""
+        way = self.rate * abs(self.rate) / (2.0 * self._acceleration)
+        return clamp(self.value + way, self._low, self._high)
+
     def settle(self) -> None:
         """Rest at the newest command."""
         self.rate = 0.0

@@ -57,10 +57,10 @@ class GuardBench:
         message = joint_state(list(self.robot.joint_names), self.positions, self.velocities)
         self.guard.sense("joints", message, self.now_s)
 
-    def observe(self, *, is_last: bool = False) -> None:
+    def observe(self, *, is_last: bool = False, age_s: float = 0.0) -> None:
         self.stamp += 1
         self.sense()
-        self.guard.observe(self.key, is_last, self.now_s)
+        assert self.guard.observe(self.key, is_last, self.now_s, age_s)
         self.update()
 
     def act(self, *values: float, key: StepKey | None = None, source: Source = Source.POLICY) -> None:

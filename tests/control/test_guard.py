@@ -10,7 +10,7 @@ from robot_mbrl.control.guard import Decision
 from robot_mbrl.control.interlock import Reason
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import StepKey
-from tests.control.guard_bench import COMMAND_S, DEADLINE_S, RECOVER, GuardBench
+from tests.control.guard_bench import COMMAND_S, DEADLINE_S, RECOVER, TIMEOUT_S, GuardBench
 from tests.control.robots import PERIOD_S, action_message
 
 
@@ -55,6 +55,30 @@ def test_action_at_the_deadline_is_late() -> None:
     bench.now_s += DEADLINE_S
     bench.act()
     assert bench.applied[-1].source is Source.LATE
+
+
+def test_deadline_counts_from_when_the_observation_was_sent() -> None:
+    bench = GuardBench().move()
+    bench.observe(age_s=0.03)
+    bench.run(0.008)
+    bench.act()
+    assert bench.applied[-1].source is Source.POLICY
+    bench.observe(age_s=0.03)
+    bench.run(0.012)
+    bench.act()
+    assert bench.applied[-1].source is Source.LATE
+    bench.observe(age_s=DEADLINE_S)
+    assert bench.applied[-1].key == bench.key
+
+
+def test_observations_that_are_all_too_old_stop_the_robot() -> None:
+    bench = GuardBench().move(1.0, 1.0)
+    for _ in range(3):
+        bench.observe(age_s=TIMEOUT_S)
+        bench.act()
+        bench.run(PERIOD_S)
+    assert bench.guard.stopped is Reason.NO_OBSERVATION
+    assert bench.command == (0.0, 0.0)
 
 
 def spoil_names(message: Any) -> None:

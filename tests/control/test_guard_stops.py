@@ -130,9 +130,23 @@ def test_joint_found_beyond_its_limits_latches() -> None:
     bench.sense()
     assert bench.guard.stopped is Reason.JOINT_LIMIT
     assert "joint a is at 2.6000" in bench.guard.fault
+    assert "move it back by hand" in bench.guard.fault
     bench.positions = [0.0, 0.0]
     bench.sense()
     assert bench.guard.interlock.latched
+
+
+def test_joint_that_is_still_beyond_its_limits_latches_again_until_it_is_brought_back() -> None:
+    bench = GuardBench().move()
+    bench.positions = [2.6, 0.0]
+    bench.sense()
+    assert bench.guard.reset_stop(bench.now_s)
+    bench.sense()
+    assert bench.guard.interlock.latched
+    bench.positions = [2.4, 0.0]
+    bench.sense()
+    assert bench.guard.reset_stop(bench.now_s)
+    bench.move()
 
 
 def test_joints_without_a_finite_position_are_refused_and_grow_old() -> None:
@@ -188,6 +202,39 @@ def test_damping_works_against_the_velocity() -> None:
     assert bench.command == (-3.0, 2.0)
     # A robot without limits of its own on a joint's effort has at least those of its command.
     assert bench.miss().values == pytest.approx([0.0, -1 / 3])
+
+
+def test_nothing_is_damped_by_a_velocity_that_is_not_known_any_more() -> None:
+    bench = GuardBench("effort", guard={"safe_stop": "damping", "damping": 2.0})
+    bench.velocities = [3.0, 0.0]
+    bench.run(0.5)
+    assert bench.command == (-6.0, 0.0)
+    count = len(bench.commands)
+    bench.run(60.0, sensing=False)
+    assert bench.command == (0.0, 0.0)
+    # It goes on being said: silence would leave the driver to its own devices.
+    assert len(bench.commands) - count >= 5900
+
+
+def test_damped_robot_is_left_without_effort_when_the_guard_ends() -> None:
+    bench = GuardBench("effort", guard={"safe_stop": "damping", "damping": 2.0})
+    bench.velocities = [3.0, 0.0]
+    bench.run(0.5)
+    bench.guard.shut_down(bench.now_s)
+    assert not bench.guard.at_rest
+    bench.run(0.03, sensing=False)
+    assert bench.command == (0.0, 0.0)
+    assert bench.guard.at_rest
+
+
+def test_move_home_ends_when_the_joints_are_not_measured_any_more() -> None:
+    bench = GuardBench("position", home={"a": 1.0, "b": 0.0})
+    bench.run(0.1)
+    bench.guard.home(bench.now_s)
+    bench.run(0.5)
+    bench.run(0.5, sensing=False)
+    # Half a second of driving at a tenth of 2 rad/s, 0.2 s until it is noticed, and braking.
+    assert bench.command[0] < 0.15
 
 
 def test_move_home_is_slow_guarded_and_between_episodes_only() -> None:

@@ -5,9 +5,9 @@ import pytest
 
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
-from robot_mbrl.control.policy_runner import PolicyRunner
+from robot_mbrl.control.policy_runner import NonFiniteWishError, PolicyRunner
 from robot_mbrl.control.start_policies import HoldPolicy, RandomPolicy
-from robot_mbrl.errors import BundleError, MessageError
+from robot_mbrl.errors import MessageError
 from robot_mbrl.specs import ActionSpec, Mode, Source
 from robot_mbrl.steps import Observation, StepKey
 from tests.bundles import make_bundle
@@ -88,8 +88,10 @@ def test_non_finite_wish_is_an_error_and_the_state_starts_afresh(config: RunConf
     policy = runner(config, nan_from_step=2, count=0.1)
     act(policy, observe(config, 0, is_first=True))
     act(policy, observe(config, 1))
-    with pytest.raises(BundleError, match="nan.*nothing is sent"):
+    with pytest.raises(NonFiniteWishError, match="nan") as error:
         act(policy, observe(config, 2))
+    assert np.isnan(error.value.wish.values).all()
+    assert error.value.wish.key == observe(config, 2).key
     assert act(policy, observe(config, 3)) == pytest.approx(0.0)
 
 

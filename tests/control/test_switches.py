@@ -1,0 +1,87 @@
+"""What a person's switches do to the guard, also when they fall silent."""
+
+from typing import Any
+
+import pytest
+
+from robot_mbrl.control.interlock import Reason
+from robot_mbrl.specs import Source
+from tests.control.guard_bench import RECOVER, GuardBench
+
+TIMEOUT_S = 0.3
+
+
+def supervised(**guard: Any) -> GuardBench:
+    return GuardBench(enabled=False, guard=guard)
+
+
+def step(bench: GuardBench, *, enable: bool | None = None, pressed: bool | None = None) -> Source:
+    """A control period in which the switches say this, or nothing."""
+    if enable is not None:
+        bench.guard.enable(enable, bench.now_s)
+    if pressed is not None:
+        bench.guard.emergency_stop(pressed, bench.now_s)
+    return bench.step(0.5, 0.5).source
+
+
+def test_robot_stays_enabled_without_a_timeout() -> None:
+    bench = supervised()
+    bench.guard.enable(True, bench.now_s)
+    assert [step(bench) for _ in range(50)][-1] is Source.POLICY
+
+
+def test_enabling_that_is_not_repeated_runs_out_and_comes_back() -> None:
+    bench = supervised(enable_timeout_s=TIMEOUT_S)
+    assert [step(bench, enable=True) for _ in range(20)][-1] is Source.POLICY
+    silent_s = bench.now_s
+    while bench.guard.stopped is None:
+        bench.step(0.5, 0.5)
+    assert bench.guard.stopped is Reason.DISABLED
+    assert bench.now_s - silent_s <= TIMEOUT_S + 0.05
+    bench.run(0.1)
+    assert bench.command == (0.0, 0.0)
+    assert [step(bench, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
+
+
+def test_silent_emergency_stop_latches() -> None:
+    bench = supervised(emergency_stop_timeout_s=TIMEOUT_S)
+    bench.guard.enable(True, bench.now_s)
+    assert [step(bench, pressed=False) for _ in range(20)][-1] is Source.POLICY
+    while bench.guard.stopped is None:
+        bench.step(0.5, 0.5)
+    assert bench.guard.stopped is Reason.EMERGENCY_SILENT
+    assert "0.3 s" in bench.guard.fault
+    assert not bench.guard.reset_stop(bench.now_s)
+    assert [step(bench, pressed=False) for _ in range(2 * RECOVER)][-1] is Source.STOP
+    assert bench.guard.reset_stop(bench.now_s)
+    assert [step(bench, pressed=False) for _ in range(RECOVER)][-1] is Source.POLICY
+
+
+def test_guard_waits_until_it_has_heard_of_the_emergency_stop() -> None:
+    """So that one that is started anew while the switch is pressed learns of it first."""
+    bench = supervised(emergency_stop_timeout_s=TIMEOUT_S)
+    bench.guard.enable(True, bench.now_s)
+    assert {step(bench) for _ in range(20)} == {Source.STOP}
+    assert bench.guard.stopped is Reason.EMERGENCY_SILENT
+    assert not bench.guard.interlock.latched
+    assert [step(bench, pressed=False) for _ in range(RECOVER)][-1] is Source.POLICY
+
+
+@pytest.mark.parametrize(("timeout_s", "released"), [(None, True), (TIMEOUT_S, False)])
+def test_switch_that_is_let_go_does_not_speak_for_one_that_repeats_itself(
+    timeout_s: float | None, released: bool
+) -> None:
+    bench = supervised(emergency_stop_timeout_s=timeout_s)
+    for _ in range(5):
+        step(bench, pressed=True)
+        step(bench, pressed=False)
+    assert bench.guard.reset_stop(bench.now_s) is released
+    bench.run(TIMEOUT_S)
+    bench.guard.emergency_stop(False, bench.now_s)
+    assert bench.guard.reset_stop(bench.now_s)
+
+
+def test_robot_that_enables_itself_expects_nobody() -> None:
+    bench = GuardBench(guard={"enable_timeout_s": TIMEOUT_S, "emergency_stop_timeout_s": TIMEOUT_S})
+    bench.move()
+    assert [step(bench) for _ in range(20)][-1] is Source.POLICY

@@ -1,6 +1,7 @@
 """`robot-mbrl bundle show|check FILE`: what a policy bundle says of itself, and whether it may drive a robot."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -8,8 +9,10 @@ from rich.table import Table
 from robot_mbrl.bundles import BundleMetadata
 from robot_mbrl.commands.options import Subparsers
 from robot_mbrl.config import load_run
-from robot_mbrl.control.bundle_file import Bundle, check_behaviour, check_fit, read_bundle
 from robot_mbrl.errors import BundleError
+
+if TYPE_CHECKING:
+    from robot_mbrl.control.bundle_file import Bundle
 
 SOUND, UNSOUND = 0, 1
 
@@ -29,6 +32,9 @@ def register(subparsers: Subparsers) -> None:
 
 def show(path: Path) -> int:
     """Print what a bundle says of itself; returns 1 if it cannot be opened."""
+    # Here as in `check`, and not at the top: the command line must start without ONNX Runtime, which is an extra.
+    from robot_mbrl.control.bundle_file import read_bundle
+
     console = Console(soft_wrap=True)
     try:
         bundle = read_bundle(path)
@@ -50,6 +56,8 @@ def check(path: Path, task: str | None = None) -> int:
     Raises:
         ConfigError: if there is no such task.
     """
+    from robot_mbrl.control.bundle_file import check_behaviour, check_fit, read_bundle
+
     console = Console(soft_wrap=True)
     config = None if task is None else load_run(task)
     try:
@@ -71,7 +79,7 @@ def _refuse(console: Console, error: BundleError) -> int:
     return UNSOUND
 
 
-def _origin(bundle: Bundle) -> Table:
+def _origin(bundle: "Bundle") -> Table:
     metadata = bundle.metadata
     table = Table(title=bundle.name, show_header=False, title_justify="left")
     table.add_column()
@@ -106,7 +114,7 @@ def _observations(metadata: BundleMetadata) -> Table:
     return table
 
 
-def _tensors(bundle: Bundle) -> Table:
+def _tensors(bundle: "Bundle") -> Table:
     table = Table("", "tensor", "shape", "type", title="graph", title_justify="left")
     for kind, arrays in (("in", bundle.inputs), ("out", bundle.outputs)):
         for name, array in arrays.items():

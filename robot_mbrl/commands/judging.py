@@ -2,22 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from robot_mbrl.commands.graph import Screen, follow
 from robot_mbrl.config import RunConfig
-from robot_mbrl.control.bundle_file import load_bundle
-from robot_mbrl.control.pilot import Pilot
-from robot_mbrl.control.policy_runner import PolicyRunner
-from robot_mbrl.control.start_policies import Policy
 from robot_mbrl.runs.episodes import EpisodeResult, EpisodeTally
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.record import RunRecord, mean
 from robot_mbrl.runs.scenario import Options, scenario
 from robot_mbrl.runs.supervisor import StopRequest
 from robot_mbrl.steps import Action, Observation, Step
+
+if TYPE_CHECKING:
+    from robot_mbrl.control.start_policies import Policy
 
 EPISODES = 10
 """Starts that a policy is judged from."""
@@ -47,10 +46,12 @@ def judge_policy(config: RunConfig, bundle: Path, episodes: int, seed: int) -> l
     Raises:
         BundleError: if the bundle is damaged or does not fit the run.
     """
-    return [
-        result.as_metrics()
-        for result in _judge(config, PolicyRunner(load_bundle(bundle, config), seed), episodes, seed)
-    ]
+    # Not at the top: the command line must start without ONNX Runtime, which is an extra.
+    from robot_mbrl.control.bundle_file import load_bundle
+    from robot_mbrl.control.policy_runner import PolicyRunner
+
+    policy = PolicyRunner(load_bundle(bundle, config), seed)
+    return [result.as_metrics() for result in _judge(config, policy, episodes, seed)]
 
 
 def judge_expert(config: RunConfig, episodes: int, seed: int) -> float | None:
@@ -73,8 +74,9 @@ class _Scripted:
         return Action(observation.key, self._act(observation.values))
 
 
-def _judge(config: RunConfig, policy: Policy, episodes: int, seed: int) -> list[EpisodeResult]:
+def _judge(config: RunConfig, policy: "Policy", episodes: int, seed: int) -> list[EpisodeResult]:
     # Simulators are put together with the library by commands only, and only when they are needed.
+    from robot_mbrl.control.pilot import Pilot
     from sim.in_process import InProcessRobot
 
     robot = InProcessRobot(config, seed=seed, evaluate=True)

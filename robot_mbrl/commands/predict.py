@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import cv2
-
 from robot_mbrl.commands.options import Subparsers
 from robot_mbrl.config import load_run
 from robot_mbrl.runs.folder import RunFolder
@@ -26,7 +24,9 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the pictures."""
-    # Not at the top: the command line must start without torch, which a robot does not have.
+    # Not at the top: the command line must start without torch and OpenCV, which are extras.
+    import cv2
+
     from robot_mbrl.learning.learner import Learner
     from robot_mbrl.learning.prediction import draw, film, predict
 

@@ -39,7 +39,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	$(BIN)/robot-mbrl demo $(or $(ARGS),cartpole)
+	$(BIN)/robot-mbrl demo $(ARGS)
 
 test: setup
 	ROS_PYTHON_CHECK_FIELDS=1 $(BIN)/python -m pytest $(ARGS)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from robot_mbrl.commands import bundle, demo, describe, evaluate, predict, status, train
+from robot_mbrl.commands import bundle, demo, describe, enable, evaluate, hardware, predict, status, train
 from robot_mbrl.errors import RobotMbrlError
 
 USER_ERROR = 2
@@ -12,7 +12,7 @@ USER_ERROR = 2
 INTERRUPTED = 130
 """Exit code after Ctrl-C at a moment when nothing had to be closed."""
 
-COMMANDS = (demo, train, evaluate, predict, status, bundle, describe)
+COMMANDS = (demo, train, evaluate, predict, hardware, enable, status, bundle, describe)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RobotMbrlError as error:
         # In one line, also where a YAML parser's own message takes several.
         print(f"robot-mbrl: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_ERROR
+    except ModuleNotFoundError as error:
+        extras = "pip install 'robot-mbrl[ros,learner,sim]'"
+        print(f"robot-mbrl: {error}; {extras} installs what every command needs", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from robot_mbrl.cli import build_parser
 from robot_mbrl.config import packaged
+
+EXTRAS = [
+    *("cv2", "gymnasium", "matplotlib", "mcap", "mcap_ros2", "onnx", "onnxruntime", "onnxscript", "pybullet"),
+    *("rclpy", "safetensors", "scipy", "sensor_msgs", "tensorboard", "torch"),
+]
+"""Modules that extras bring."""
 
 
 def robot_mbrl(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -27,13 +34,47 @@ def complaint(*words: str, cwd: Path) -> str:
 
 def test_help_names_every_command(tmp_path: Path) -> None:
     shown = robot_mbrl("--help", cwd=tmp_path).stdout
-    for command in ("demo", "train", "evaluate", "status", "bundle", "describe"):
+    for command in (
+        "demo",
+        "train",
+        "evaluate",
+        "predict",
+        "robot",
+        "workstation",
+        "enable",
+        "status",
+        "bundle",
+        "describe",
+    ):
         assert command in shown
 
 
-def test_help_does_not_wait_for_torch(tmp_path: Path) -> None:
-    code = "import sys; from robot_mbrl.cli import build_parser; build_parser(); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False).returncode == 0
+def without_extras(*words: str) -> subprocess.CompletedProcess[str]:
+    """The command line where nothing is installed but what the core requires."""
+    code = f"import sys; sys.modules |= dict.fromkeys({EXTRAS}); from robot_mbrl.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.run(
+        command, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_help_and_describe_need_no_extra() -> None:
+    assert "COMMAND" in without_extras("--help").stdout
+    assert "/cartpole/observation" in without_extras("describe", "cartpole").stdout
+
+
+def test_a_missing_extra_is_told(tmp_path: Path) -> None:
+    (tmp_path / "policy.onnx").touch()
+    done = without_extras("bundle", "show", str(tmp_path / "policy.onnx"))
+    assert done.returncode == 2
+    assert "onnxruntime" in done.stderr
+    assert "robot-mbrl[ros,learner,sim]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_demo_needs_no_task() -> None:
+    assert build_parser().parse_args(["demo", "--minutes", "5"]).task == "cartpole"
+    assert build_parser().parse_args(["demo", "pendulum"]).task == "pendulum"
 
 
 def test_an_unknown_task_is_told_which_there_are(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from robot_mbrl.runs.supervisor import StopRequest
 def register(subparsers: Subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser("demo", help="let a simulated robot learn a task live over ROS 2")
-    add_run_options(parser, speed=1.0)
+    add_run_options(parser, speed=1.0, task="cartpole")
     parser.add_argument(
         "--lockstep", action="store_true", help="let the simulator wait for every step, as fast as the machine"
     )
@@ -78,7 +78,8 @@ class Demo:
         self._results = results
         self._environment = node_environment(os.environ)
         joining = " ".join(f"{name}={self._environment[name]}" for name in JOINING)
-        screen.say(f"run folder: {folder.path}\njoin from another terminal: robot-mbrl status, or export {joining}")
+        status = f"robot-mbrl status --run {folder.path}"
+        screen.say(f"run folder: {folder.path}\njoin from another terminal: {status}, or export {joining}")
 
     def learn(self, duration_s: float, stop: StopRequest) -> None:
         """Let robot and learner live together."""

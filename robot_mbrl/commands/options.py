@@ -16,19 +16,24 @@ Subparsers = Any
 DEFAULT_MINUTES = 20.0
 
 
-def add_task(parser: argparse.ArgumentParser) -> None:
-    """Add the positional argument that names the task."""
-    parser.add_argument("task", metavar="TASK", help=f"one of {', '.join(packaged('tasks'))}, or the path of a YAML")
+def add_task(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add the positional argument that names the task, which may be left out if there is a default."""
+    text = f"one of {', '.join(packaged('tasks'))}, or the path of a YAML"
+    if default is None:
+        parser.add_argument("task", metavar="TASK", help=text)
+    else:
+        parser.add_argument("task", metavar="TASK", nargs="?", default=default, help=f"{text} (default {default})")
 
 
-def add_run_options(parser: argparse.ArgumentParser, *, speed: float | None) -> None:
+def add_run_options(parser: argparse.ArgumentParser, *, speed: float | None, task: str | None = None) -> None:
     """Add the task and the options of `demo` and `train`.
 
     Args:
         parser: the command's.
+        task: the task where the user names none; None if one must be named.
         speed: simulated seconds per second where the user names none; None for as many as the machine manages.
     """
-    add_task(parser)
+    add_task(parser, task)
     parser.add_argument("--seed", type=int, help="seed of the run (default 0)")
     parser.add_argument(
         "--minutes", type=positive, default=DEFAULT_MINUTES, help="how long to run (default %(default)g)"

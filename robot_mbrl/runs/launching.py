@@ -38,7 +38,7 @@ def launched(side: str, **chosen: str) -> list[NodeProcess]:
         ConfigError: if one of them cannot be understood, or robot or task are not those of the run in the folder.
     """
     text = {name: default for name, (default, _) in ARGUMENTS.items()} | chosen
-    run, folder = _open_or_create(text["config"], text["run_dir"])
+    run, folder = open_or_create(text["config"], text["run_dir"])
     options = Options(
         speed=_number(text, "speed"),
         seed=run.seed,
@@ -50,7 +50,16 @@ def launched(side: str, **chosen: str) -> list[NodeProcess]:
     return list(scenario(side, run, folder.path, options, simulated=_yes(text, "simulated")))
 
 
-def _open_or_create(config: str, run_dir: str) -> tuple[RunConfig, RunFolder]:
+def open_or_create(config: str, run_dir: str) -> tuple[RunConfig, RunFolder]:
+    """The run of a computer that takes part in it, and its folder there.
+
+    Args:
+        config: task name or path of a task's YAML; may be empty where the folder holds a run.
+        run_dir: the folder; empty for the task's own below `RUNS`.
+
+    Raises:
+        ConfigError: if neither is given, or robot or task are not those of the run in the folder.
+    """
     if not config and not run_dir:
         raise ConfigError("config: name a task or the path of its YAML, or give in run_dir the folder of a run")
     if not config:
@@ -68,7 +77,7 @@ def _open_or_create(config: str, run_dir: str) -> tuple[RunConfig, RunFolder]:
         more = f" and {len(changed) - MOST_NAMED} more" if len(changed) > MOST_NAMED else ""
         raise ConfigError(
             f"{path} holds a run with other values of {', '.join(changed[:MOST_NAMED])}{more} than {config}: name "
-            f"another run_dir to begin a new run, or give config:={path} to go on with the one there as it was saved"
+            "another folder to begin a new run, or no task to go on with the one there as it was saved"
         )
     return saved, RunFolder.open(path)
 

@@ -1,0 +1,78 @@
+"""`robot-mbrl robot` and `robot-mbrl workstation`: what runs beside a real robot, without ROS's launch files."""
+
+import argparse
+import os
+
+from rich.console import Console
+
+from robot_mbrl.commands.graph import UPDATE_S
+from robot_mbrl.commands.options import Subparsers
+from robot_mbrl.config import packaged
+from robot_mbrl.runs.environment import JOINING, node_environment
+from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.launching import RUNS, open_or_create
+from robot_mbrl.runs.locking import locked
+from robot_mbrl.runs.scenario import Options, scenario
+from robot_mbrl.runs.supervisor import StopRequest, Supervisor
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the commands."""
+    robot = subparsers.add_parser(
+        "robot",
+        help="run what belongs on a real robot: sensing, guard, policy, recorder",
+        description="The robot does not move before `robot-mbrl enable`.",
+    )
+    robot.add_argument(
+        "--start-policy",
+        choices=("cached", "hold", "random"),
+        help="what drives before a bundle has arrived; random drives over the full range of every command "
+        "(default: the cached bundle if there is one, else hold)",
+    )
+    workstation = subparsers.add_parser("workstation", help="run what belongs on the workstation: learner and monitor")
+    for parser in (robot, workstation):
+        parser.add_argument(
+            "task",
+            nargs="?",
+            default="",
+            metavar="TASK",
+            help=f"one of {', '.join(packaged('tasks'))}, or the path of a YAML; may be left out where --run has a run",
+        )
+        parser.add_argument(
+            "--run", dest="folder", default="", metavar="DIR", help=f"the run's folder here (default {RUNS}/TASK)"
+        )
+    robot.set_defaults(run=run_robot)
+    workstation.set_defaults(run=run_workstation)
+
+
+def run_robot(args: argparse.Namespace) -> int:
+    """Run the robot's nodes until interrupted."""
+    return _run("robot", args, Options(start_policy=args.start_policy))
+
+
+def run_workstation(args: argparse.Namespace) -> int:
+    """Run the workstation's nodes until interrupted."""
+    return _run("workstation", args, Options())
+
+
+def _run(side: str, args: argparse.Namespace, options: Options) -> int:
+    config, folder = open_or_create(args.task, args.folder)
+    nodes = scenario(side, config, folder.path, options, simulated=False)
+    # Two computers must meet: where the user chose nothing, everybody is where ROS itself would be.
+    here = {"ROS_DOMAIN_ID": "0", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"} | os.environ
+    environment = node_environment(here)
+    with locked(folder), StopRequest() as stop, Supervisor(nodes, folder, environment) as supervisor:
+        _tell(side, folder, environment)
+        while not stop.requested:
+            supervisor.watch(UPDATE_S)
+    return 0
+
+
+def _tell(side: str, folder: RunFolder, environment: dict[str, str]) -> None:
+    joining = " ".join(f"{name}={environment[name]}" for name in JOINING)
+    lines = [f"run folder: {folder.path}", f"what the nodes print: {folder.logs}", f"ROS: {joining}"]
+    if side == "robot":
+        switch = f"robot-mbrl enable --run {folder.path}"
+        lines += [f"the robot moves only once you let it: {switch}", f"stop it: {switch} --off"]
+    lines.append("Ctrl-C ends everything here" + (", and stops the robot first" if side == "robot" else ""))
+    Console().print("\n".join(lines), highlight=False, soft_wrap=True)

@@ -13,8 +13,9 @@ from rclpy.node import Node
 from std_msgs.msg import String, UInt8MultiArray
 
 from robot_mbrl import messages, topics
+from robot_mbrl.bundles import Announcement, StoredBundle
 from robot_mbrl.config import load_run
-from robot_mbrl.control.bundle_store import Announcement, BundleStore, StoredBundle
+from robot_mbrl.control.bundle_store import BundleStore
 from robot_mbrl.errors import ConfigError, RobotMbrlError
 from ros_nodes import diagnostics, qos
 from ros_nodes.parameters import declare
@@ -41,6 +42,7 @@ class BundleNode:
         if not folder:
             raise ConfigError("parameter store: name the folder that keeps the bundles")
         self._refused, self._last_refusal = 0, ""
+        self._announced_cached = False
         self._store = BundleStore(Path(folder), config, keep=keep, report=node.get_logger().warning)
         self._announce = node.create_publisher(String, topics.BUNDLE, qos.LATCHED)
         node.create_subscription(UInt8MultiArray, topics.POLICY, self._on_policy, qos.LATCHED)
@@ -67,10 +69,12 @@ class BundleNode:
             self.node.get_logger().error(f"refused: {error}", throttle_duration_sec=5.0)
             return
         self._last_refusal = ""
-        if stored != before:
+        # Also one that was on the disk already: a policy node that waits for a learner's did not take it from there.
+        if stored != before or self._announced_cached:
             self._publish(stored, cached=False)
 
     def _publish(self, stored: StoredBundle, *, cached: bool) -> None:
+        self._announced_cached = cached
         announcement = Announcement(**stored.model_dump(), cached=cached)
         self._announce.publish(String(data=announcement.model_dump_json()))
         origin = "from disk" if cached else "received"

@@ -170,6 +170,13 @@ def test_hold_start_wishes_nothing_until_the_learner_sends_a_bundle(setup: Setup
     assert not bench.wishes.keys() & set(stamps)
 
 
+def test_hold_start_takes_the_learners_bundle_also_where_the_robot_has_it_already(setup: Setup) -> None:
+    setup.start()
+    setup.send(make_bundle(setup.config, version=1))
+    setup.reboot("hold")
+    setup.bench.drive_until_version(1)
+
+
 def test_policy_file_drives_without_a_bundle_node(setup: Setup) -> None:
     path = write_bundle(setup.folder / "policy.onnx", make_bundle(setup.config, version=5, bias=0.3))
     setup.start("file", policy_file=str(path))

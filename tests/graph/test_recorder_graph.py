@@ -1,13 +1,17 @@
 """The recorder over real DDS: killed at any moment it loses one step at most, and gets back what it missed."""
 
+import resource
 from collections.abc import Callable
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 
+from robot_mbrl import topics
 from robot_mbrl.config import load_run
 from robot_mbrl.experience.reading import StepReader
+from ros_nodes import qos
 from tests.graph.experience_bench import RobotBench, bags
 
 CONFIG = load_run("cartpole-image")
@@ -90,3 +94,20 @@ def test_a_full_file_is_finished_and_another_begun(graph, robot, start, recorded
     assert graph.stop(RECORDER) == 0
     assert len(bags(tmp_path)) == 2
     assert recorded() == list(range(100))
+
+
+def test_a_full_disk_costs_steps_but_not_the_recorder(graph, robot, start, recorded):
+    reports = graph.collect(DiagnosticArray, topics.DIAGNOSTICS, qos.EVENTS)
+    start()
+    robot.live()
+    graph.until(lambda: recorded() == [0])
+    recorder = graph.processes[RECORDER].pid
+    unlimited = resource.prlimit(recorder, resource.RLIMIT_FSIZE)
+    resource.prlimit(recorder, resource.RLIMIT_FSIZE, (0, unlimited[1]))
+    robot.live()
+    graph.until(lambda: any(status.level == DiagnosticStatus.ERROR for report in reports for status in report.status))
+    resource.prlimit(recorder, resource.RLIMIT_FSIZE, unlimited)
+    graph.every(0.1, robot.live)
+    graph.until(lambda: recorded()[-1] > 1)
+    assert graph.stop(RECORDER) == 0
+    assert 1 not in recorded()

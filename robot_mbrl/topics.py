@@ -25,7 +25,7 @@ RESET_STOP = "~/reset_stop"
 HOME = "home"
 """std_srvs/Trigger, of the actuator node: moves slowly to the robot's home; succeeds once it is there, so ask again."""
 SHAPED_COMMAND = "~/command"
-"""JointState, of the actuator node: the command as it was sent to the driver, by joint name."""
+"""JointState, of the actuator node: the command as it was sent to the driver, by joint name, for whoever subscribes."""
 
 
 def image(camera: str) -> str:

@@ -17,7 +17,7 @@ from robot_mbrl.config import RobotConfig, load_run
 from robot_mbrl.control.channels import Command
 from robot_mbrl.control.guard import Guard
 from robot_mbrl.control.latency import LatencyHistogram
-from robot_mbrl.errors import MessageError
+from robot_mbrl.errors import ConfigError, MessageError
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, StepKey
 from ros_nodes import commands, diagnostics, qos
@@ -26,13 +26,15 @@ from ros_nodes.runtime import run, with_info
 
 PRIORITY = 20
 """Real-time priority, above the sensor's and the policy's: the guard is who notices that they are late."""
-CLOSING_S = 1.0
+CLOSING_S = 3.0
 """Longest that shutting down waits for the robot's commands to come to rest."""
 CLOSING_COMMANDS = 3
 """The least number of times that the last stop is sent."""
 TRAJECTORY_PERIODS = 2.0
 """Command periods that a trajectory's point lies ahead, so that the next one comes before it is reached."""
 WARN_EVERY_S = 5.0
+LONGEST_AGE_S = 3600.0
+"""An observation that seems older than this was stamped by a clock that is not this computer's."""
 
 
 class ActuatorNode:
@@ -46,15 +48,16 @@ class ActuatorNode:
         config = load_run(declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml"))
         self._speed = declare(node, "speed", 1.0, "simulated seconds per second; 1 on a robot", low=0.01, high=1000.0)
         lockstep = declare(node, "lockstep", False, "whether the simulator waits for every command: one per step")
-        enabled = declare(
-            node, "enable_on_start", False, "whether the robot may move without being enabled; only for simulated ones"
-        )
+        enabled = declare(node, "enable_on_start", False, "whether the robot may move without a person who enables it")
+        if not declare(node, "simulated", False, "whether the robot is a simulated one"):
+            _refuse_of_a_real_robot(self._speed, lockstep=lockstep, enabled=enabled)
         self._spec = config.action_spec()
         self._guard = Guard(config.robot, config.step_s, enabled=enabled, lockstep=lockstep)
         self._horizon_s = TRAJECTORY_PERIODS / config.robot.guard.command_rate_hz
         self._period_s = 1.0 / config.robot.guard.command_rate_hz / self._speed
         self._latency = LatencyHistogram()
-        self._sent: tuple[StepKey, int] | None = None
+        # When the observations whose actions are measured were sent, on `time.monotonic`.
+        self._sent_s: dict[StepKey, float] = {}
         self._logged: str | None = None
         self._advertise(config.robot)
         self._subscribe(config.robot, qos.LOCKSTEP if lockstep else qos.FOLLOWED)
@@ -68,7 +71,7 @@ class ActuatorNode:
         self._update()
 
     def close(self) -> None:
-        """Bring the robot's commands to rest."""
+        """Bring the robot's commands to rest; nothing is listened to any more."""
         self._guard.shut_down(self._now_s())
         give_up_s = time.monotonic() + CLOSING_S
         sent = 0
@@ -84,13 +87,15 @@ class ActuatorNode:
         node = self.node
         self._applied = node.create_publisher(JointState, topics.APPLIED_ACTION, qos.STEPS)
         self._shaped = node.create_publisher(JointState, topics.SHAPED_COMMAND, qos.EVENTS)
+        # Asked for once a second: for most of the time nobody listens, and it would be half of the work.
+        self._is_heard = False
         self._drivers = {
             command.topic: node.create_publisher(commands.TYPES[command.type], command.topic, qos.COMMANDS)
             for command in robot.commands
         }
         self._reports = node.create_publisher(DiagnosticArray, topics.GUARD, qos.EVENTS)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        node.create_timer(diagnostics.PERIOD_S, lambda: self._reports.publish(self._report()), clock=steady)
+        node.create_timer(diagnostics.PERIOD_S, self._publish_report, clock=steady)
         diagnostics.publish_regularly(node, self._report)
         node.create_service(Trigger, topics.RESET_STOP, self._on_reset_stop)
         node.create_service(Trigger, topics.HOME, self._on_home)
@@ -117,9 +122,22 @@ class ActuatorNode:
             self.node.get_logger().error(f"observation refused: {error!r}", throttle_duration_sec=WARN_EVERY_S)
             return
         key = messages.read_key(message)
-        self._sent = None if is_last else (key, info["source_timestamp"])
-        self._guard.observe(key, is_last, self._now_s())
+        age_s = self._age_s(info["source_timestamp"])
+        if self._guard.observe(key, is_last, self._now_s(), age_s * self._speed) and not is_last:
+            self._sent_s[key] = time.monotonic() - age_s
         self._update()
+
+    def _age_s(self, sent_ns: int) -> float:
+        """How long a message has been on its way, by the clock that its sender on this computer shares."""
+        age_s = time.time_ns() / messages.NANOSECONDS - sent_ns / messages.NANOSECONDS
+        if age_s > LONGEST_AGE_S:
+            self.node.get_logger().warning(
+                "the age of observations is ignored, and counts from their arrival: their sender's clock is hours "
+                "behind; run the sensor node on this computer, or synchronise the clocks",
+                throttle_duration_sec=WARN_EVERY_S,
+            )
+            return 0.0
+        return max(0.0, age_s)
 
     def _on_action(self, message: Any) -> None:
         self._guard.receive_message(message, self._now_s())
@@ -170,14 +188,20 @@ class ActuatorNode:
             message = commands.command_message(command, stamp, self._horizon_s)
             self._drivers[command.config.topic].publish(message)
             values |= zip((joint.name for joint in command.config.joints), command.values, strict=True)
-        repeated = JointState()
-        repeated.header.stamp = stamp
-        messages.write_named(repeated, values)
-        self._shaped.publish(repeated)
+        if self._is_heard:
+            repeated = JointState()
+            repeated.header.stamp = stamp
+            messages.write_named(repeated, values)
+            self._shaped.publish(repeated)
 
     def _measure(self, action: Action) -> None:
-        if self._sent is not None and action.key == self._sent[0] and action.source in (Source.POLICY, Source.RANDOM):
-            self._latency.add((time.time_ns() - self._sent[1]) * 1e-6)
+        """Count the time from the sending of an observation, by DDS, until its command was published.
+
+        A late step counts with the time until it was given up, which is at least the deadline; those of a stop do not.
+        """
+        sent_s = self._sent_s.pop(action.key, None)
+        if sent_s is not None and action.source is not Source.STOP:
+            self._latency.add((time.monotonic() - sent_s) * 1e3)
 
     def _log(self, stopped: str | None) -> None:
         log = self.node.get_logger()
@@ -187,6 +211,10 @@ class ActuatorNode:
             log.error(f"stopped until {topics.RESET_STOP} is called: {stopped}: {self._guard.fault}")
         else:
             log.warning(f"stopped: {stopped}")
+
+    def _publish_report(self) -> None:
+        self._is_heard = self._shaped.get_subscription_count() > 0
+        self._reports.publish(self._report())
 
     def _report(self) -> DiagnosticArray:
         guard = self._guard
@@ -206,6 +234,29 @@ class ActuatorNode:
         if guard.stopped is not None:
             return diagnostics.report(self.node, diagnostics.WARN, f"stopped: {guard.stopped}", values)
         return diagnostics.report(self.node, diagnostics.OK, "moving", values)
+
+
+def _refuse_of_a_real_robot(speed: float, *, lockstep: bool, enabled: bool) -> None:
+    """What would take the guard away from a robot that exists.
+
+    Raises:
+        ConfigError: naming the parameter.
+    """
+    if speed != 1.0:
+        raise ConfigError(
+            f"parameter speed: at {speed:g} every rate limit would be that many times what the robot's YAML says, and "
+            "every timeout that much shorter; leave it at 1, or set simulated"
+        )
+    if lockstep:
+        raise ConfigError(
+            "parameter lockstep: the guard would wait for a silent policy, and for silent joints for ever; leave it "
+            "out, or set simulated"
+        )
+    if enabled:
+        raise ConfigError(
+            "parameter enable_on_start: a real robot moves only when a person has enabled it, by `enable`; leave it "
+            "out, or set simulated"
+        )
 
 
 def main() -> int:

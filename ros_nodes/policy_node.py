@@ -17,7 +17,7 @@ from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import load_bundle
 from robot_mbrl.control.bundle_loader import BundleLoader
 from robot_mbrl.control.pilot import Pilot
-from robot_mbrl.control.policy_runner import PolicyRunner
+from robot_mbrl.control.policy_runner import NonFiniteWishError, PolicyRunner
 from robot_mbrl.control.start_policies import HoldPolicy, Policy, RandomPolicy
 from robot_mbrl.errors import BundleError, ConfigError, RobotMbrlError
 from robot_mbrl.pairing import ObservationPairing
@@ -56,7 +56,8 @@ class PolicyNode:
         self._pilot = Pilot(config, self._start_policy(config), grace_s=grace_s / speed)
         self._loader = BundleLoader(config)
         self._pairing = ObservationPairing(config.observation_spec().images)
-        self._refused, self._last_refusal, self._failed = 0, "", 0
+        self._refused, self._last_refusal = 0, ""
+        self._failed, self._failed_before = 0, 0
         self._wish = JointState()
         self._wishes = node.create_publisher(JointState, topics.ACTION, qos.ACTION)
         self._subscribe(config)
@@ -141,10 +142,13 @@ class PolicyNode:
     def _act(self) -> None:
         try:
             wish = self._pilot.wish(time.monotonic())
-        except RobotMbrlError as error:
-            self._failed += 1
+        except NonFiniteWishError as error:
             self._warn(error)
-            return
+            # Not for the robot to follow: the guard latches by it, so that a person looks at this policy.
+            wish = error.wish
+        except RobotMbrlError as error:
+            self._warn(error)
+            wish = None
         if wish is not None:
             messages.write_action(self._wish, wish, self._spec)
             self._wishes.publish(self._wish)
@@ -170,10 +174,12 @@ class PolicyNode:
         self.node.get_logger().error(f"refused: {error}")
 
     def _warn(self, error: RobotMbrlError) -> None:
+        self._failed += 1
         self.node.get_logger().warning(str(error), throttle_duration_sec=WARN_EVERY_S)
 
     def _health(self) -> DiagnosticArray:
         bundle = self._pilot.bundle
+        failed, self._failed_before = self._failed - self._failed_before, self._failed
         values: dict[str, object] = {
             "wishes": self._pilot.wishes,
             "cuts": self._pilot.cuts,
@@ -183,11 +189,15 @@ class PolicyNode:
             "last_refusal": self._last_refusal,
         }
         if bundle is None:
-            return diagnostics.report(self.node, diagnostics.WARN, f"no bundle yet, start policy {self._start}", values)
-        of = bundle.metadata
-        values |= {"run_id": of.run_id, "version": of.version, "sha256": bundle.sha256, "agent": of.agent}
-        level = diagnostics.WARN if self._last_refusal else diagnostics.OK
-        return diagnostics.report(self.node, level, f"version {of.version} of run {of.run_id}", values)
+            level, message = diagnostics.WARN, f"no bundle yet, start policy {self._start}"
+        else:
+            of = bundle.metadata
+            values |= {"run_id": of.run_id, "version": of.version, "sha256": bundle.sha256, "agent": of.agent}
+            level = diagnostics.WARN if self._last_refusal else diagnostics.OK
+            message = f"version {of.version} of run {of.run_id}"
+        if failed:
+            level, message = diagnostics.ERROR, f"{message}; {failed} steps or messages came to nothing since last time"
+        return diagnostics.report(self.node, level, message, values)
 
 
 def main() -> int:

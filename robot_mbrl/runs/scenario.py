@@ -150,7 +150,12 @@ def _sensor(s: Situation) -> dict[str, Parameter]:
 
 def _actuator(s: Situation) -> dict[str, Parameter]:
     # A simulator hurts nobody; a real robot moves only when a person has enabled it.
-    return {"speed": s.options.speed, "lockstep": s.options.lockstep, "enable_on_start": s.simulated}
+    return {
+        "simulated": s.simulated,
+        "speed": s.options.speed,
+        "lockstep": s.options.lockstep,
+        "enable_on_start": s.simulated,
+    }
 
 
 def _policy(s: Situation) -> dict[str, Parameter]:

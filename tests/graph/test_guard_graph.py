@@ -1,13 +1,15 @@
 """The guard as a process between a real sensor node, a policy that may die, and the test as the robot's driver."""
 
 import signal
+import subprocess
+import sys
 from array import array
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import Trigger
@@ -15,11 +17,14 @@ from std_srvs.srv import Trigger
 from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run, save_run
 from robot_mbrl.messages import NANOSECONDS
+from robot_mbrl.runs.scenario import USER_ERROR
 from robot_mbrl.specs import Source
-from ros_nodes import qos
-from tests.graph.graph import Graph
+from ros_nodes import diagnostics, qos
+from tests.bundles import make_bundle, write_bundle
+from tests.graph.graph import PATIENCE_S, Graph
 
 SENSOR, ACTUATOR, POLICY = "ros_nodes.sensor_node", "ros_nodes.actuator_node", "tests.graph.constant_policy"
+POLICY_NODE = "ros_nodes.policy_node"
 WISH, FORCE = 0.5, 5.0
 """The policy's action, and the force in N that it stands for."""
 JOINT_PERIOD_S = 0.01
@@ -50,11 +55,12 @@ class Driver:
     def start(self, *, enabled: bool = True, policy: bool = True, **parameters: Any) -> None:
         """Start the nodes, and wait until the first observation and command have come."""
         config = str(self.config_file)
-        self.graph.start(ACTUATOR, config=config, enable_on_start=enabled)
+        self.graph.start(ACTUATOR, config=config, simulated=True, enable_on_start=enabled)
         self.graph.start(SENSOR, config=config)
         if policy:
             self.start_policy(**parameters)
-        self.graph.until(lambda: self.observations and self.commands and self.applied)
+        # The shaped commands are published once the guard has noticed that somebody listens.
+        self.graph.until(lambda: self.observations and self.commands and self.applied and self.shaped)
 
     def start_policy(self, **parameters: Any) -> None:
         self.graph.start(POLICY, config=str(self.config_file), **{"value": WISH, **parameters})
@@ -126,7 +132,10 @@ def test_killed_policy_stops_the_robot_within_two_periods_and_50_ms_and_it_comes
     driver.graph.until(lambda: len(driver.applied) > count + 5)
     assert {command.data[0] for command in driver.commands[commands:]} == {0.0}
     assert len(driver.commands) - commands >= 3 * (len(driver.applied) - count)
-    assert driver.report()["stopped"] == "no_action"
+    report = driver.report()
+    assert report["stopped"] == "no_action"
+    # The steps that were given up count as what they took.
+    assert float(report["latency_max_ms"]) >= 1000 * driver.config.robot.guard.action_deadline_s
 
     count = len(driver.applied)
     driver.start_policy()
@@ -198,6 +207,31 @@ def test_action_that_is_not_finite_latches(driver: Driver) -> None:
     driver.graph.until(lambda: len(driver.applied) > 10)
     assert {command.data[0] for command in driver.commands} == {0.0}
     assert driver.report()["stopped"] == "not_finite"
+
+
+def test_policy_that_breaks_down_latches_and_says_so(driver: Driver, tmp_path: Path) -> None:
+    health = driver.graph.collect(DiagnosticArray, topics.DIAGNOSTICS, qos.EVENTS)
+    broken = write_bundle(tmp_path / "policy.onnx", make_bundle(driver.config, bias=WISH, nan_from_step=20))
+    driver.start(policy=False)
+    driver.graph.start(POLICY_NODE, config=str(driver.config_file), start_policy="file", policy_file=str(broken))
+    driver.graph.until(lambda: driver.newest_source is Source.POLICY)
+    driver.graph.until(lambda: driver.newest_command == 0.0 and driver.newest_source is Source.STOP)
+    assert driver.report()["stopped"] == "not_finite"
+
+    def says_so(status: DiagnosticStatus) -> bool:
+        broken = status.level == diagnostics.ERROR and "came to nothing" in status.message
+        return broken and status.name.endswith("/policy")
+
+    driver.graph.until(lambda: any(says_so(status) for report in health for status in report.status))
+
+
+@pytest.mark.parametrize("parameter", ["speed:=2.0", "lockstep:=true", "enable_on_start:=true"])
+def test_guard_of_a_real_robot_is_not_given_away(parameter: str, graph_environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", ACTUATOR, "--ros-args", "-p", "config:=cartpole", "-p", parameter]
+    ended = subprocess.run(command, env=graph_environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert ended.returncode == USER_ERROR
+    assert f"parameter {parameter.partition(':')[0]}: " in ended.stderr
+    assert "or set simulated" in ended.stderr
 
 
 def test_joint_beyond_its_limits_latches(driver: Driver) -> None:

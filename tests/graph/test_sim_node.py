@@ -92,7 +92,7 @@ class Robot:
         self.applied = self.graph.collect(JointState, topics.APPLIED_ACTION, qos.STEPS)
         common = {"config": self.config, "use_sim_time": True, "lockstep": True}
         self.graph.start(POLICY, config=self.config, **policy)
-        self.graph.start(ACTUATOR, enable_on_start=True, **common)
+        self.graph.start(ACTUATOR, simulated=True, enable_on_start=True, **common)
         self.graph.start(SENSOR, **common)
 
 
@@ -188,7 +188,7 @@ def test_window_without_a_display_is_refused_with_a_reason(graph: Graph, tmp_pat
 def test_killed_guard_brings_the_world_to_rest(robot: Robot) -> None:
     robot.start(episode_steps=1000)
     robot.graph.start(POLICY, config=robot.config, value=-1.0)
-    robot.graph.start(ACTUATOR, config=robot.config, use_sim_time=True, enable_on_start=True)
+    robot.graph.start(ACTUATOR, config=robot.config, use_sim_time=True, simulated=True, enable_on_start=True)
     robot.graph.start(SENSOR, config=robot.config, use_sim_time=True)
     robot.graph.until(lambda: robot.speed < -1.0)
     robot.graph.kill(ACTUATOR)

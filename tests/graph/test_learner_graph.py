@@ -15,15 +15,12 @@ from robot_mbrl.messages import read_bundle, read_named
 from ros_nodes import qos
 from tests.graph.experience_bench import RobotBench
 from tests.graph.graph import Graph
+from tests.graph.tiny import TINY
 
 LEARNER = "ros_nodes.learner_node"
 PREFILL, UPDATES_PER_STEP = 20, 2
-SMALL = {
-    **{"deter": 8, "hidden": 8, "units": 8, "stoch": 2, "classes": 4, "layers": 1, "head_layers": 1},
-    **{"batch_size": 2, "batch_length": 8, "horizon": 3, "imagination_starts": 4},
-    **{"prefill_steps": PREFILL, "train_ratio": 16.0 * UPDATES_PER_STEP, "export_period_s": 0.1},
-}
-CONFIG = load_run("cartpole", {f"agent.{name}": value for name, value in SMALL.items()})
+SCHEDULE = {"prefill_steps": PREFILL, "train_ratio": 16.0 * UPDATES_PER_STEP, "export_period_s": 0.1}
+CONFIG = load_run("cartpole", TINY | {f"agent.{name}": value for name, value in SCHEDULE.items()})
 
 
 class Bench(RobotBench):

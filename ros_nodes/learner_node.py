@@ -22,7 +22,6 @@ from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError, ExperienceError, MessageError
 from robot_mbrl.learning.backlog import Backlog
 from robot_mbrl.learning.live import REPORT_PERIOD_S, LiveLearner
-from robot_mbrl.learning.prediction import draw, predict
 from robot_mbrl.steps import StepKey
 from ros_nodes import diagnostics, qos
 from ros_nodes.parameters import declare
@@ -146,9 +145,8 @@ class LearnerNode:
 
     def _publish_prediction(self) -> None:
         """Show those who want to see it what the model expects; costs the time of some updates."""
-        learner = self._live.learner
         try:
-            picture = draw(predict(learner, seed=learner.updates))
+            picture = self._live.draw_prediction()
         except ExperienceError as error:
             self.node.get_logger().info(f"no prediction yet: {error}", throttle_duration_sec=WARN_EVERY_S)
             return

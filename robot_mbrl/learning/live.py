@@ -16,6 +16,7 @@ from robot_mbrl.experience.repair import repair_folder
 from robot_mbrl.learning import checkpoint
 from robot_mbrl.learning.backlog import Backlog
 from robot_mbrl.learning.learner import Learner
+from robot_mbrl.learning.prediction import draw, predict
 from robot_mbrl.pairing import StepPairing
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 
@@ -126,6 +127,14 @@ class LiveLearner:
             "not_finite_steps": float(refused["not_finite"]),
             "paused": float(self.paused),
         }
+
+    def draw_prediction(self) -> np.ndarray:
+        """A picture of what the model expects, uint8, shape (height, width, 3); another one after each update.
+
+        Raises:
+            ExperienceError: if no episode is long enough yet.
+        """
+        return draw(predict(self.learner, seed=self.learner.updates))
 
     def save(self) -> None:
         """Write a checkpoint now."""

@@ -13,6 +13,7 @@ from rclpy.utilities import remove_ros_args
 from std_msgs.msg import Bool
 
 from robot_mbrl import topics
+from robot_mbrl.control.interlock import Reason
 from ros_nodes import qos
 from ros_nodes.runtime import make_executor
 
@@ -62,11 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if report is None:
         print(f"robot-mbrl enable: no guard answers on {topic}: is robot-mbrl robot running?", file=sys.stderr)
         return 1
-    if not on:
-        print("stopped")
-    else:
-        print(f"enabled, but stopped: {report['stopped']}" if report["stopped"] else "enabled: the robot may move")
+    print(_sentence(report) if on else "stopped")
     return 0
+
+
+def _sentence(report: dict[str, str]) -> str:
+    """What holds now: these two reasons end by themselves, as soon as a policy has acted in time."""
+    if report["stopped"] in ("", Reason.STARTING, Reason.DISABLED):
+        return "enabled: the robot moves as its policy wishes"
+    return f"enabled, but the guard still stops the robot: {report['stopped']}"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Learning beside a robot: what is owed is trained, what was missed is caught up on, and a run keeps its identity."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -134,3 +135,22 @@ def test_what_is_lived_during_a_pause_is_learned_from_later_but_owes_nothing(sec
     assert second.live.learner.robot_steps == 60
     second.feed(range(60, 61))
     assert second.work() == UPDATES_PER_STEP
+
+
+def test_sessions_copied_from_the_robot_fill_in_what_no_history_holds_any_more(tmp_path):
+    robot, workstation = tmp_path / "robot", tmp_path / "workstation"
+    run = Run(workstation)
+    run.feed(range(10))
+    run.live.save()
+    with StepWriter(robot, CONFIG.action_spec(), "/cartpole") as writer:
+        for index in range(30):
+            writer.write(make_step(index))
+        # The robot lives on: its newest file is copied as it stands, and cannot be finished yet.
+        shutil.copytree(robot, workstation / "bags", dirs_exist_ok=True)
+        resumed = Run(workstation).live
+        assert len(resumed.learner.replay) == resumed.learner.robot_steps == 30
+        resumed.save()
+        for index in range(30, 40):
+            writer.write(make_step(index))
+    shutil.copytree(robot, workstation / "bags", dirs_exist_ok=True)
+    assert len(Run(workstation).live.learner.replay) == 40

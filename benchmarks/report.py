@@ -27,7 +27,7 @@ def report(name: str, rows: Sequence[Row]) -> None:
     for column in rows[0]:
         table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
     for row in rows:
-        table.add_row(*(value if isinstance(value, str) else f"{value:.4g}" for value in row.values()))
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
     Console().print(table)
     RESULTS.mkdir(exist_ok=True)
     content = {"name": name, "machine": machine(), "versions": versions(), "rows": [dict(row) for row in rows]}

@@ -17,7 +17,6 @@ from tests.graph.policy_bench import BUNDLE_NODE, POLICY_NODE, RobotBench
 
 SWAPS = 50
 FIRST_VERSION = 100
-SWAPPING_PATIENCE_S = 90.0
 LARGE_LAYERS = 12
 """Makes a bundle of 12 MB."""
 
@@ -93,7 +92,7 @@ def test_newer_bundle_of_the_run_takes_over_with_the_state(setup: Setup) -> None
     steps = 0
     while (action := bench.step()).policy_version == 1:
         steps += 1
-        assert value(action) == pytest.approx(0.01 * steps)
+        assert value(action) == pytest.approx(min(1.0, 0.01 * steps))
     assert value(action) == pytest.approx(min(1.0, 0.02 * (steps + 1)))
 
 
@@ -203,6 +202,7 @@ def test_policy_that_sees_waits_for_the_picture_of_the_same_stamp(make_setup: Ca
     assert [value(action) for action in actions] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
 
 
+@pytest.mark.timeout(400)
 def test_fifty_swaps_of_a_large_bundle_at_100_hz_miss_no_stamp(make_setup: Callable[[RunConfig], Setup]) -> None:
     config = load_run("cartpole", {"robot.control_rate_hz": 100.0})
     setup = make_setup(config)
@@ -223,7 +223,9 @@ def test_fifty_swaps_of_a_large_bundle_at_100_hz_miss_no_stamp(make_setup: Calla
         stamps.append(bench.observe())
 
     live_regularly = setup.graph.node.create_timer(config.step_s, live)
-    setup.graph.until(lambda: last in bench.versions, SWAPPING_PATIENCE_S)
+    # As long as swaps go on, a busy machine may take its time over them.
+    for version in range(FIRST_VERSION, last + 1):
+        setup.graph.until(lambda version=version: version in bench.versions)
     live_regularly.cancel()
     # Counted by the policy node: on a busy machine this process, which has no real-time priority, may miss a wish.
     after = bench.fresh_health("policy")

@@ -26,7 +26,7 @@ from tests.graph.graph import Graph
 from tests.graph.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 PREFILL_STEPS = 60
 SHORT = {"task.episode_steps": 20, "agent.prefill_steps": PREFILL_STEPS, "agent.export_period_s": 1}
 CHECKPOINT_PERIOD_S = 3.0

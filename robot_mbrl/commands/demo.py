@@ -36,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
     chosen = Options(speed=args.speed, lockstep=args.lockstep, view=args.view, video=args.video)
     config, folder = open_run(args)
     if config.task.world is None:
-        raise ConfigError(f"{config.task.name} exists in hardware only: use robot-mbrl robot and robot-mbrl workstation")
+        raise ConfigError(
+            f"{config.task.name} exists in hardware only: use robot-mbrl robot and robot-mbrl workstation"
+        )
     with locked(folder), StopRequest() as stop:
         results = Results(config, folder, "demo", speed=args.speed)
         # A resumed life goes on from other starts than those it has seen.

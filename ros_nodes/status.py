@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ from ros_nodes.runtime import make_executor
 
 DISCOVERY_S = 0.25
 """How often new topics are looked for."""
+DISCOVERY_LIMIT_S = 10.0
+"""Who has not been discovered and heard for so long is not there."""
 SPIN_S = 0.05
 HIDDEN = ("/rosout", "/parameter_events")
 GUARD_KEYS = ("enabled", "stopped", "steps", "late", "stops", "latency_p50_ms", "latency_p99_ms", "latency_max_ms")
@@ -75,25 +77,33 @@ class Listener:
         self._executor.add_node(self.node)
 
     def listen(self, seconds: float) -> None:
-        """Hear what goes on for a while."""
+        """Hear what goes on for a while, counted from when somebody was discovered, which may take seconds itself."""
+        self._spin(DISCOVERY_LIMIT_S, lambda: self._others() and any(t.received for t in self.traffic.values()))
+        self._spin(seconds, lambda: False)
+
+    def report(self) -> dict[str, Any]:
+        """Everything heard, as it is printed for `--json`."""
+        return {
+            "domain": int(os.environ.get("ROS_DOMAIN_ID") or 0),
+            "nodes": sorted(self._others()),
+            "topics": [self._describe(name, traffic) for name, traffic in sorted(self.traffic.items())],
+            "bundles": self.bundles,
+            "guards": self.guards,
+        }
+
+    def _spin(self, seconds: float, until: Callable[[], object]) -> None:
         end_s = time.monotonic() + seconds
         look_s = 0.0
-        while (now_s := time.monotonic()) < end_s:
+        while (now_s := time.monotonic()) < end_s and not until():
             if now_s >= look_s:
                 look_s = now_s + DISCOVERY_S
                 self._subscribe_to_new()
             self._executor.spin_once(SPIN_S)
 
-    def report(self) -> dict[str, Any]:
-        """Everything heard, as it is printed for `--json`."""
-        nodes = [f"{space.rstrip('/')}/{name}" for name, space in self.node.get_node_names_and_namespaces()]
-        return {
-            "domain": int(os.environ.get("ROS_DOMAIN_ID") or 0),
-            "nodes": sorted(set(nodes) - {self.node.get_fully_qualified_name()}),
-            "topics": [self._describe(name, traffic) for name, traffic in sorted(self.traffic.items())],
-            "bundles": self.bundles,
-            "guards": self.guards,
-        }
+    def _others(self) -> set[str]:
+        """Full names of the nodes that were discovered, but for this one."""
+        nodes = {f"{space.rstrip('/')}/{name}" for name, space in self.node.get_node_names_and_namespaces()}
+        return nodes - {self.node.get_fully_qualified_name()}
 
     def _describe(self, name: str, traffic: Traffic) -> dict[str, Any]:
         writers = self.node.get_publishers_info_by_topic(name)
@@ -174,7 +184,7 @@ def show(report: dict[str, Any], console: Console) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Listen for a while and print what was heard; returns 1 if nobody is there."""
     parser = argparse.ArgumentParser(prog="robot-mbrl status", description="Shows the live graph.")
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long to listen")
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long to listen, once somebody is heard")
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(arguments)
     rclpy.init(args=[])

@@ -137,8 +137,7 @@ def test_a_restarted_monitor_goes_on_counting(
     assert second["return"] == 1 + 2 + 3 + 4
 
 
-def read_status(graph: Graph, robot: Robot) -> dict[str, Any]:
-    """What `status` reports of a robot that lives meanwhile."""
+def test_status_tells_who_publishes_what_and_which_bundle_drives(graph: Graph, robot: Robot) -> None:
     status = subprocess.Popen(
         [sys.executable, "-m", "ros_nodes.status", "--json", "--seconds", "3"],
         env=graph.environment,
@@ -149,23 +148,10 @@ def read_status(graph: Graph, robot: Robot) -> dict[str, Any]:
         robot.report()
         robot.live_episode()
     assert status.stdout is not None
-    report: dict[str, Any] = json.loads(status.stdout.read())
-    return report
-
-
-def test_status_tells_who_publishes_what_and_which_bundle_drives(graph: Graph, robot: Robot) -> None:
-    observation = f"{graph.namespace}/observation"
-
-    def complete(report: dict[str, Any]) -> bool:
-        found = {topic["name"]: topic["publishers"] for topic in report["topics"]}
-        return bool(report["nodes"] and found.get(observation) and report["bundles"] and report["guards"])
-
-    # Discovery may take longer than the few seconds that one look takes: whoever does not see everything looks again.
-    report = next((found for _ in range(6) if complete(found := read_status(graph, robot))), None)
-    assert report is not None
+    report = json.loads(status.stdout.read())
     assert report["domain"] == int(graph.environment["ROS_DOMAIN_ID"])
     assert report["nodes"] == [f"{graph.namespace}/test"]
-    topic = {topic["name"]: topic for topic in report["topics"]}[observation]
+    topic = {topic["name"]: topic for topic in report["topics"]}[f"{graph.namespace}/observation"]
     assert topic["type"] == "sensor_msgs/msg/JointState"
     assert topic["publishers"] == [f"{graph.namespace}/test"]
     assert topic["rate_hz"] > 10

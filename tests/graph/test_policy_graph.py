@@ -174,6 +174,7 @@ def test_hold_start_takes_the_learners_bundle_also_where_the_robot_has_it_alread
     setup.send(make_bundle(setup.config, version=1))
     setup.reboot("hold")
     setup.bench.drive_until_version(1)
+    assert setup.bench.step(is_first=True).policy_version == 1
 
 
 def test_policy_file_drives_without_a_bundle_node(setup: Setup) -> None:

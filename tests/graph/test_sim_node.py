@@ -141,6 +141,8 @@ def test_malformed_commands_are_no_commands(robot: Robot, data: list[float]) -> 
     robot.drive(None)
     robot.graph.every(0.05, lambda: robot.commands.publish(Float64MultiArray(data=data)))
     robot.graph.until(lambda: abs(robot.speed) < 0.01)
+    robot.graph.serve(0.5)
+    assert abs(robot.speed) < 0.01
 
 
 def test_reset_puts_the_robot_at_a_new_start_and_says_when(robot: Robot) -> None:

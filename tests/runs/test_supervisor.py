@@ -154,6 +154,8 @@ def test_what_a_crash_left_behind_is_no_error_of_the_user(
     with Supervisor([learner], RunFolder(tmp_path), environment) as supervisor:
         os.kill(alive_pid(tmp_path, "learner"), signal.SIGKILL)
         eventually(lambda: supervisor.failing == ["learner"], supervisor)
+        # Started again although its successor calls it an error of the user's, which at its first start ends the run.
+        assert supervisor.restarts["learner"] >= 1
 
 
 def test_a_node_that_does_not_listen_is_killed(

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from robot_mbrl.config import load_run
+from robot_mbrl.runs.curve import new_picture, save
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.metrics import read_metrics
 from robot_mbrl.runs.record import RunRecord
 
-SIZE_INCHES, DOTS_PER_INCH = (7.0, 4.0), 120
 FAINT, STRONG = "#c9b5a8", "#c8501e"
 
 
@@ -33,8 +31,7 @@ class Curve(NamedTuple):
 
 def draw(curves: Sequence[Curve], picture: Path, title: str, expert_return: float | None) -> None:
     """Write the picture, a PNG."""
-    figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = new_picture(title, expert_return)
     for curve in curves:
         axes.plot(curve.minutes, curve.returns, color=FAINT, linewidth=1)
     until = min(curve.minutes[-1] for curve in curves)
@@ -42,13 +39,8 @@ def draw(curves: Sequence[Curve], picture: Path, title: str, expert_return: floa
     grid = np.linspace(since, until, 100)
     median = np.median([np.interp(grid, curve.minutes, curve.returns) for curve in curves], 0)
     axes.plot(grid, median, color=STRONG, linewidth=2, label=f"median of {len(curves)}")
-    if expert_return is not None:
-        axes.axhline(expert_return, color="black", linestyle="--", linewidth=1, label="scripted expert")
-    axes.set(xlabel="minutes the robot has lived", ylabel="return of the episode", title=title, ylim=(0, None))
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    FigureCanvasAgg(figure)
-    figure.savefig(picture)
+    axes.set_ylim(bottom=0)
+    save(figure, picture)
 
 
 def read_run(path: Path) -> Curve:

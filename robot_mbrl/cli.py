@@ -43,6 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         extras = "pip install 'robot-mbrl[ros,learner,sim]'"
         print(f"robot-mbrl: {error}; {extras} installs what every command needs", file=sys.stderr)
         return USER_ERROR
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"robot-mbrl: {error.filename}: {error.strerror}", file=sys.stderr)
+        return USER_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
     return code

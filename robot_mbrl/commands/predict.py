@@ -24,8 +24,8 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the pictures."""
-    # Not at the top: the command line must start without torch and OpenCV, which are extras.
-    import cv2
+    # Not at the top: the command line must start without torch and Pillow, which are extras.
+    from PIL import Image
 
     from robot_mbrl.learning.learner import Learner
     from robot_mbrl.learning.prediction import draw, film, predict
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     folder = RunFolder.open(args.folder)
     prediction = predict(Learner.resume(load_run(folder.path), folder.path), args.seed)
     picture = args.out or folder.path / "prediction.png"
-    cv2.imwrite(str(picture), cv2.cvtColor(draw(prediction), cv2.COLOR_RGB2BGR))
+    Image.fromarray(draw(prediction)).save(picture, "PNG")
     print(f"picture: {picture}")
     if prediction.images:
         film(prediction, picture.with_suffix(".gif"))

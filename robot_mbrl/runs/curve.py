@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = {"explore": "#7a8fa6", "evaluate": "#c8501e"}
 LABELS = {"explore": "exploring", "evaluate": "evaluated (mode of the policy)"}
@@ -22,22 +26,34 @@ def save_curve(
         step_s: duration of one robot step.
         expert_return: mean return of the scripted expert; None where there is none.
     """
-    # Not at the top: drawing is the workstation's, and the robot's side imports this package too.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = new_picture(title, expert_return)
     for mode, colour in COLOURS.items():
         chosen = [(e["robot_steps"] * step_s / 60.0, e["return"]) for e in episodes if e["mode"] == mode]
         if chosen:
             line = "-o" if mode == "evaluate" else "."
             axes.plot(*zip(*chosen, strict=True), line, color=colour, label=LABELS[mode], markersize=4)
-    if expert_return is not None:
-        axes.axhline(expert_return, color="black", linestyle="--", linewidth=1, label="scripted expert")
+    save(figure, path)
+
+
+def new_picture(title: str, expert_return: float | None) -> "tuple[Figure, Axes]":
+    """Axes for returns over minutes, with the expert's return as a line."""
+    # Not at the top: drawing is the workstation's, and the robot's side imports this package too.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.add_subplot()
     axes.set(xlabel="minutes the robot has lived", ylabel="return of the episode", title=title)
     axes.grid(alpha=0.3)
-    if axes.lines:
+    if expert_return is not None:
+        axes.axhline(expert_return, color="black", linestyle="--", linewidth=1, label="scripted expert")
+    return figure, axes
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Write the picture, a PNG, with a legend if there is something to tell apart."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    if figure.axes[0].lines:
         figure.legend(loc="outside lower center", ncols=3, frameon=False)
     FigureCanvasAgg(figure)
     figure.savefig(path)

@@ -1,4 +1,4 @@
-"""`robot-mbrl train`: it learns, films and tells; killed, it goes on from starts that it has not seen."""
+"""`robot-mbrl train`: it learns, films, foresees and tells; killed, it goes on from starts that it has not seen."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from robot_mbrl.cli import main
+from robot_mbrl.cli import USER_ERROR, main
 from robot_mbrl.config import load_run
 from robot_mbrl.experience.reading import StepReader
 from robot_mbrl.runs.folder import RunFolder
@@ -80,7 +80,7 @@ def test_a_killed_run_keeps_its_time_and_goes_on_from_other_starts(
     folder = RunFolder(tmp_path)
     # The first summary is written after this many seconds.
     code = "import sys; from robot_mbrl.commands import results; results.SUMMARY_PERIOD_S = 0.1\n"
-    code += "from robot_mbrl.cli import main; main(sys.argv[1:])"
+    code += "from robot_mbrl.cli import USER_ERROR, main; main(sys.argv[1:])"
     words = ["train", "cartpole", "--quiet", f"--run={tmp_path}", "--set=agent.prefill_steps=100000", *TINY]
     words = [word for word in words if "prefill_steps=20" not in word]
     with subprocess.Popen([sys.executable, "-c", code, *words], cwd=ROOT) as process:
@@ -100,3 +100,15 @@ def test_a_killed_run_keeps_its_time_and_goes_on_from_other_starts(
     began = starts(folder)
     assert len(began) > seen
     assert len(set(began)) == len(began)
+
+
+def test_what_was_learned_is_drawn_and_a_folder_that_is_not_there_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tmp_path, f"--minutes={100 / MINUTE_STEPS}", *TINY, "--set=task.episode_steps=100")
+    assert main(["predict", str(tmp_path)]) == 0
+    assert cv2.imread(str(tmp_path / "prediction.png")) is not None
+    capsys.readouterr()
+    missing = tmp_path / "missing" / "prediction.png"
+    assert main(["predict", str(tmp_path), f"--out={missing}"]) == USER_ERROR
+    assert capsys.readouterr().err == f"robot-mbrl: {missing}: No such file or directory\n"

@@ -31,13 +31,15 @@ def peers_run() -> RunConfig:
     run = load_run("cartpole", {f"agent.{name}": value for name, value in PEERS.items()})
     raw = run.model_dump(mode="json")
     value = raw["robot"]["vectors"]["positions"]["elements"][0]
-    raw["robot"]["vectors"] = {
-        "positions": {"source": "joints", "elements": [value | {"name": f"sensor_{k}"} for k in range(OBSERVED)]}
+    # Beside what the task judges by, which the agent does not observe.
+    raw["robot"]["vectors"]["sensors"] = {
+        "source": "joints",
+        "elements": [value | {"name": f"sensor_{k}"} for k in range(OBSERVED)],
     }
     command = raw["robot"]["commands"][0]
     joint = command["joints"][0] | {"position_low": None, "position_high": None}
     command["joints"] = [joint | {"name": f"joint_{k}"} for k in range(ACTIONS)]
-    raw["task"]["observe"] = ["positions"]
+    raw["task"]["observe"] = ["sensors"]
     return RunConfig.model_validate(raw)
 
 

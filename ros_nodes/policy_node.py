@@ -26,8 +26,9 @@ from ros_nodes import diagnostics, qos
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
 
-PRIORITY = 10
-"""Real-time priority; the guard has a higher one."""
+PRIORITY = 18
+"""Real-time priority: below the guard's, and above the sensor's, which has nothing more urgent to do, once an
+observation is out, than to let it be answered."""
 LOCKSTEP_GRACE_S = 10.0
 """In lockstep nothing is late: the simulator waits."""
 START_POLICIES = "cached, file, hold or random"

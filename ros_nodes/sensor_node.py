@@ -33,7 +33,7 @@ from ros_nodes.resetting import Resetting
 from ros_nodes.runtime import run
 
 PRIORITY = 15
-"""Real-time priority: above the policy's, which waits for observations, and below the guard's."""
+"""Real-time priority, below the policy's and the guard's: both rest when the next observation is due."""
 SLOW_GRACE_S = 0.1
 """How long a tick in lockstep waits for pictures, which may be rarer than ticks."""
 CLOCK_RESTART_NS = NANOSECONDS

@@ -32,7 +32,7 @@ from sim.lockstep import Lockstep
 from sim.paced import Paced
 from sim.simulation import Simulation
 
-PRIORITY = 10
+PRIORITY = 5
 """Real-time priority, below that of the robot's own nodes: what is late here, a real driver would not be."""
 MODES = ("paced", "lockstep")
 WARN_EVERY_S = 5.0

@@ -10,6 +10,7 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from robot_mbrl.control.channels import Command
+from robot_mbrl.messages import NANOSECONDS
 
 TYPES: dict[str, type] = {
     "std_msgs/msg/Float64MultiArray": Float64MultiArray,
@@ -18,8 +19,6 @@ TYPES: dict[str, type] = {
     "geometry_msgs/msg/Twist": Twist,
     "geometry_msgs/msg/TwistStamped": TwistStamped,
 }
-
-NANOSECONDS = 1_000_000_000
 
 
 def command_message(command: Command, stamp: Time, horizon_s: float) -> Any:

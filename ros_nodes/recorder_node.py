@@ -17,7 +17,6 @@ from robot_mbrl import topics
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError, ExperienceError, MessageError
 from robot_mbrl.experience.recording import Recording
-from robot_mbrl.experience.session import IMAGE
 from robot_mbrl.runs.folder import RunFolder
 from ros_nodes import diagnostics, qos
 from ros_nodes.parameters import declare
@@ -28,7 +27,7 @@ WARN_EVERY_S = 5.0
 _CLASSES = {
     "sensor_msgs/msg/JointState": JointState,
     "diagnostic_msgs/msg/DiagnosticArray": DiagnosticArray,
-    IMAGE: Image,
+    topics.IMAGE: Image,
 }
 
 
@@ -79,7 +78,7 @@ class RecorderNode:
             self.node.get_logger().error(str(error))
 
     def _subscribe(self, topic: str, profile: QoSProfile) -> None:
-        type_name = topics.TYPES.get(topic, IMAGE)
+        type_name = topics.TYPES.get(topic, topics.IMAGE)
         callback = functools.partial(self._on_message, self.node.resolve_topic_name(topic), type_name)
         self.node.create_subscription(_CLASSES[type_name], topic, callback, profile, raw=True)
 

@@ -8,7 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from robot_mbrl.config import JOINT_STATE, CameraConfig, RobotConfig, ValueConfig
+from robot_mbrl import topics
+from robot_mbrl.config import CameraConfig, RobotConfig, ValueConfig
 from robot_mbrl.errors import MessageError
 from robot_mbrl.messages import read_field, read_image, read_joint
 from robot_mbrl.specs import ImageSpec
@@ -78,7 +79,7 @@ class Observer:
         for name in cameras:
             camera = robot.cameras[name]
             self._cameras.setdefault(camera.source, {})[name] = camera
-        self._joint_sources = {name for name, source in robot.sources.items() if source.type == JOINT_STATE}
+        self._joint_sources = {name for name, source in robot.sources.items() if source.type == topics.JOINT_STATE}
         self._newest = {source: _Reception() for source in (*self._values, *self._cameras)}
 
     @property

@@ -189,6 +189,3 @@ def _create(path: Path) -> BinaryIO:
 def new_path(folder: Path) -> Path:
     """Path of a session that starts now; names sort by the time of their start."""
     return folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.mcap"
-
-
-__all__ = ["IMAGE", "JOINT_STATE", "SessionWriter", "StepWriter", "new_path"]

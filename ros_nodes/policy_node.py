@@ -141,8 +141,14 @@ class PolicyNode:
             self._act()
 
     def _act(self) -> None:
+        while self._pilot.is_due(now_s := time.monotonic()):
+            self._answer(now_s)
+        if self._pilot.deadline_s is None:
+            self._take_over()
+
+    def _answer(self, now_s: float) -> None:
         try:
-            wish = self._pilot.wish(time.monotonic())
+            wish = self._pilot.wish(now_s)
         except NonFiniteWishError as error:
             self._warn(error)
             # Not for the robot to follow: the guard latches by it, so that a person looks at this policy.
@@ -153,8 +159,6 @@ class PolicyNode:
         if wish is not None:
             messages.write_action(self._wish, wish, self._spec)
             self._wishes.publish(self._wish)
-        if self._pilot.deadline_s is None:
-            self._take_over()
 
     def _take_over(self) -> None:
         """Between two steps, after the wish is out: whatever this takes delays no step."""

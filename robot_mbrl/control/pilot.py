@@ -1,25 +1,32 @@
 """Who is at the controls, and when: joins each observation with the action applied before it and asks the policy."""
 
+from collections import deque
+
 from robot_mbrl.config import RunConfig
 from robot_mbrl.control.bundle_file import Bundle
 from robot_mbrl.control.policy_runner import PolicyRunner
 from robot_mbrl.control.start_policies import Policy
-from robot_mbrl.steps import Action, Observation, StepKey
+from robot_mbrl.steps import Action, Observation
 
 GAP_PERIODS = 1.5
 """Observations further apart than this many steps have a missing one between them."""
+
+BACKLOG = 8
+"""Observations that may wait to be answered: more than a stalled policy node finds in its topic's queue."""
 
 
 class Pilot:
     """Feeds the policy with (o_k, a_{k-1}): a_{k-1} is what the guard applied, never the policy's own wish.
 
-    Call `observed` and `applied` as messages arrive, then `wish`; again when `deadline_s` has passed.
+    Observations are answered in order, each one once. Those that wait behind another, after the process was held up,
+    are too: their wishes come too late for the robot, but the policy's state remembers what was lived.
+
+    Call `observed` and `applied` as messages arrive, then `wish` while `is_due`; again when `deadline_s` has passed.
 
     Attributes:
         wishes: steps that the policy was asked about.
         cuts: steps, other than the first of an episode, at which its state had to start afresh because an
             observation was missed or the applied action was not known in time.
-        deadline_s: until when the observation at hand waits for the applied action; None when none waits.
     """
 
     def __init__(self, config: RunConfig, policy: Policy, *, grace_s: float) -> None:
@@ -32,15 +39,18 @@ class Pilot:
         """
         self.wishes = 0
         self.cuts = 0
-        self.deadline_s: float | None = None
         self._seed = config.seed
         self._longest_ns = round(GAP_PERIODS * config.step_s * 1e9)
         self._policy = policy
         self._grace_s = grace_s
-        self._waiting: Observation | None = None
+        self._waiting: deque[tuple[Observation, float]] = deque(maxlen=BACKLOG)  # Each with its deadline.
+        self._applied: deque[Action] = deque(maxlen=BACKLOG)
         self._acted: Observation | None = None  # What the policy was last asked about: its state is of that step.
-        self._expected: StepKey | None = None  # Key of the applied action that the waiting observation follows.
-        self._applied: Action | None = None
+
+    @property
+    def deadline_s(self) -> float | None:
+        """Until when the oldest waiting observation waits for the applied action; None when none waits."""
+        return self._waiting[0][1] if self._waiting else None
 
     @property
     def bundle(self) -> Bundle | None:
@@ -56,34 +66,41 @@ class Pilot:
 
     def observed(self, observation: Observation, now_s: float) -> None:
         """Take in the observation of a new step; `now_s` is steady time."""
-        self._expected = self._acted.key if self._acted is not None and self._follows(observation) else None
-        self._waiting = None if observation.is_last else observation
-        self.deadline_s = None if observation.is_last else now_s + self._grace_s
+        if observation.is_last:
+            self._waiting.clear()
+        else:
+            self._waiting.append((observation, now_s + self._grace_s))
 
     def applied(self, action: Action) -> None:
         """Take in the action that the guard let enter shaping."""
-        self._applied = action
+        self._applied.append(action)
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether there is an observation to answer, and nothing to wait for."""
+        if not self._waiting:
+            return False
+        observation, deadline_s = self._waiting[0]
+        return now_s >= deadline_s or not self._follows(observation) or self._applied_before() is not None
 
     def wish(self, now_s: float) -> Action | None:
-        """The wish for the newest observation, once; None while there is nothing to wish or to wait for.
+        """The wish for the oldest observation not yet answered; None if none `is_due`, or the policy has no wish.
 
         Raises:
             MessageError, NonFiniteWishError, BundleError: see `PolicyRunner.act`; the step is not tried again.
         """
-        observation = self._waiting
-        if observation is None or self.deadline_s is None:
+        if not self.is_due(now_s):
             return None
-        prev_action = None
-        if self._expected is not None:
-            if self._applied is not None and self._applied.key == self._expected:
-                prev_action = self._applied.values
-            elif now_s < self.deadline_s:
-                return None
-        self._waiting, self.deadline_s = None, None
+        observation, _ = self._waiting.popleft()
+        prev_action = self._applied_before() if self._follows(observation) else None
         self._acted = observation
         self.wishes += 1
         self.cuts += prev_action is None and not observation.is_first
-        return self._policy.act(observation, prev_action)
+        return self._policy.act(observation, None if prev_action is None else prev_action.values)
+
+    def _applied_before(self) -> Action | None:
+        """The action applied at the step last acted on, if it is known."""
+        key = None if self._acted is None else self._acted.key
+        return next((action for action in self._applied if action.key == key), None)
 
     def _follows(self, observation: Observation) -> bool:
         """Whether this observation comes right after the one last acted on, in the same episode."""

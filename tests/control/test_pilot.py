@@ -7,7 +7,7 @@ import pytest
 
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
-from robot_mbrl.control.pilot import Pilot
+from robot_mbrl.control.pilot import BACKLOG, Pilot
 from robot_mbrl.control.policy_runner import PolicyRunner
 from robot_mbrl.control.start_policies import HoldPolicy
 from robot_mbrl.errors import BundleError
@@ -99,18 +99,39 @@ def test_other_session_cuts_the_sequence(pilot: Pilot) -> None:
     assert wish_value(pilot, 0.05) == -0.5
 
 
-def test_observation_that_was_dropped_cuts_the_sequence(pilot: Pilot) -> None:
-    """Observation 2 still waits for what was applied at 1 when 3 arrives."""
+def test_observations_that_wait_behind_another_are_answered_in_order(pilot: Pilot) -> None:
+    """The policy's process was held up: two steps and what was applied at them arrive at once."""
     pilot.observed(observation(1, is_first=True), 0.0)
     pilot.wish(0.0)
-    pilot.observed(observation(2), 0.05)
-    assert pilot.wish(0.05) is None
+    pilot.observed(observation(2), 0.1)
+    assert pilot.wish(0.1) is None
     pilot.observed(observation(3), 0.1)
     pilot.applied(applied(1, 0.75))
     pilot.applied(applied(2, 0.5))
-    # The state is that of step 1: neither what was applied at 2 nor at 1 leads from there to 3.
-    assert wish_value(pilot, 0.1) == -0.5
+    assert [wish_value(pilot, 0.1), wish_value(pilot, 0.1), wish_value(pilot, 0.1)] == [0.75, 0.5, None]
+    assert (pilot.wishes, pilot.cuts) == (3, 0)
+
+
+def test_observation_that_was_dropped_cuts_the_sequence(pilot: Pilot) -> None:
+    pilot.observed(observation(1, is_first=True), 0.0)
+    pilot.wish(0.0)
+    ticks = range(2, BACKLOG + 3)
+    for tick in ticks:
+        pilot.observed(observation(tick), 0.1)
+    for tick in ticks:
+        pilot.applied(applied(tick, 0.5))
+    # The state is that of step 1, and step 2 was dropped: nothing that was applied leads from there to 3.
+    wishes = [wish_value(pilot, 0.1) for _ in ticks]
+    assert wishes == [-0.5, *[0.5] * (BACKLOG - 1), None]
     assert pilot.cuts == 1
+
+
+def test_end_of_an_episode_ends_the_wait_of_what_came_before(pilot: Pilot) -> None:
+    pilot.observed(observation(1, is_first=True), 0.0)
+    pilot.wish(0.0)
+    pilot.observed(observation(2), 0.05)
+    pilot.observed(observation(3, is_last=True), 0.05)
+    assert not pilot.is_due(1.0)
 
 
 def test_last_observation_of_an_episode_awaits_no_wish(pilot: Pilot) -> None:

@@ -25,7 +25,7 @@ STEPS = _profile(OBSERVATION_DEPTH, durable=True)
 IMAGES = _profile(IMAGE_DEPTH, durable=True)
 """Writers of `observation/<camera>`, and the readers that must not miss one."""
 
-LIVE = _profile(5, durable=False)
+LIVE = _profile(20, durable=False)
 """Readers of steps and images that live in the present: policy, displays. Volatile ones cost writers nothing."""
 
 FOLLOWED = _profile(OBSERVATION_DEPTH, durable=False)

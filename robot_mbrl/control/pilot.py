@@ -11,8 +11,8 @@ from robot_mbrl.steps import Action, Observation
 GAP_PERIODS = 1.5
 """Observations further apart than this many steps have a missing one between them."""
 
-BACKLOG = 8
-"""Observations that may wait to be answered: more than a stalled policy node finds in its topic's queue."""
+BACKLOG = 20
+"""Observations that may wait to be answered: as many as the topic's queue keeps for a node held up."""
 
 
 class Pilot:

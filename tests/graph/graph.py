@@ -100,9 +100,9 @@ class Graph:
         self.node.destroy_client(client)
         return answer.result()
 
-    def until(self, condition: Callable[[], Any]) -> None:
-        """Serve the graph until a condition holds; fails if it never does, or if a node has died."""
-        deadline_s = time.monotonic() + PATIENCE_S
+    def until(self, condition: Callable[[], Any], patience_s: float = PATIENCE_S) -> None:
+        """Serve the graph until a condition holds; fails if it does not in time, or if a node has died."""
+        deadline_s = time.monotonic() + patience_s
         while not condition():
             assert time.monotonic() < deadline_s, "waited in vain"
             dead = [name for name, process in self.processes.items() if process.poll() is not None]

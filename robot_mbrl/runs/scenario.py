@@ -18,6 +18,8 @@ Parameter = bool | int | float | str
 
 LEARNER_NICENESS = 10
 """The learner takes what the control processes leave."""
+ONLOOKER_NICENESS = 5
+"""Nodes that only keep or report what happens wait for those that drive, where there is no real-time priority."""
 LEARNER_STOP_S = 30.0
 """The learner finishes an update and writes a checkpoint before it goes."""
 RECORDER_STOP_S = 10.0
@@ -199,12 +201,12 @@ NODES = (
     NodeRow("sensor", "ros_nodes.sensor_node", Side.ROBOT, _sensor, reads_clock=True, drives=True, essential=True),
     NodeRow("actuator", "ros_nodes.actuator_node", Side.ROBOT, _actuator, drives=True, essential=True),
     NodeRow("policy", "ros_nodes.policy_node", Side.ROBOT, _policy, drives=True, essential=True),
-    NodeRow("bundle", "ros_nodes.bundle_node", Side.ROBOT, _bundle),
-    NodeRow("recorder", "ros_nodes.recorder_node", Side.ROBOT, _run_dir, stop_s=RECORDER_STOP_S),
+    NodeRow("bundle", "ros_nodes.bundle_node", Side.ROBOT, _bundle, ONLOOKER_NICENESS),
+    NodeRow("recorder", "ros_nodes.recorder_node", Side.ROBOT, _run_dir, ONLOOKER_NICENESS, RECORDER_STOP_S),
     NodeRow(
         "learner", "ros_nodes.learner_node", Side.WORKSTATION, _learner, LEARNER_NICENESS, LEARNER_STOP_S, computes=True
     ),
-    NodeRow("monitor", "ros_nodes.monitor_node", Side.WORKSTATION, _monitor),
+    NodeRow("monitor", "ros_nodes.monitor_node", Side.WORKSTATION, _monitor, ONLOOKER_NICENESS),
 )
 
 SCENARIOS: dict[str, tuple[str, ...]] = {

@@ -2,8 +2,8 @@
 
 Run it with `python -m benchmarks.to_the_mark [TASK] [--seeds 0 1 …]`. Each seed is a run in one process, as `robot-mbrl
 train` makes it; every so many steps its newest exported policy is judged from ten starts that the run never trains
-from. Runs that are finished are not run again: interrupt it and call it again as you like. The curves of all seeds are
-drawn beside the table.
+from. Runs that are finished are not run again, and unfinished ones are gone on with: interrupt it and call it again as
+you like. The curves of all seeds are drawn beside the table.
 """
 
 import argparse
@@ -22,35 +22,45 @@ from benchmarks.curves import Curve, draw
 from benchmarks.report import RESULTS, Row, report
 from robot_mbrl.commands.judging import EPISODES, judge_expert, judge_policy, unseen_seed
 from robot_mbrl.config import load_run
-from robot_mbrl.runs.folder import RunFolder, write_json
+from robot_mbrl.runs.folder import RunFolder, read_json, write_json
 from robot_mbrl.runs.record import evaluation
 
 SOLVED = 8
 """Of ten episodes: the mark."""
 STEPS, JUDGE_EVERY = 10_000, 1_000
+PROGRESS = "progress.json"
+"""In a run's folder: the time it took so far and its verdicts, for a run that is gone on with."""
+NOTED_EVERY = 100
+"""Steps between two writings of it."""
 
 
 def learn(task: str, seed: int, steps: int, judge_every: int, result: Path) -> None:
-    """One run, judged on the way; writes what came of it."""
+    """One run, begun or gone on with, judged on the way; writes what came of it."""
     # Not at the top: only the processes that learn need torch and PyBullet.
     from robot_mbrl.learning.synchronous import SynchronousTraining
     from sim.in_process import InProcessRobot
 
-    config = load_run(task, seed=seed)
-    folder = RunFolder.create(config, result.with_suffix("") / time.strftime("%Y%m%d-%H%M%S"))
+    path = result.with_suffix("")
+    folder = RunFolder.open(path) if path.exists() else RunFolder.create(load_run(task, seed=seed), path)
+    config = load_run(folder.path)
+    progress = read_json(path / PROGRESS) or {"learning_s": 0.0, "verdicts": []}
     robot = InProcessRobot(config, seed=seed)
     training = SynchronousTraining(config, folder, robot)
-    verdicts: list[dict[str, Any]] = []
-    learning_s, started_s = 0.0, time.perf_counter()
-    for lived, _ in enumerate(training.run(steps), 1):
+    before = training.learner.robot_steps
+    robot.restart(seed + before)
+    learning_s, started_s = progress["learning_s"], time.perf_counter()
+    for lived, _ in enumerate(training.run(steps - before), before + 1):
         if lived % judge_every == 0 and folder.policy.exists():
             learning_s += time.perf_counter() - started_s
             verdict = evaluation(judge_policy(config, folder.policy, EPISODES, unseen_seed(config)))
-            verdicts.append({"robot_steps": lived, "learning_s": round(learning_s, 1), **verdict})
-            print(f"{task}, seed {seed}: {json.dumps(verdicts[-1])}", flush=True)
+            progress["verdicts"].append({"robot_steps": lived, "learning_s": round(learning_s, 1), **verdict})
+            print(f"{task}, seed {seed}: {json.dumps(progress['verdicts'][-1])}", flush=True)
             started_s = time.perf_counter()
+        if lived % NOTED_EVERY == 0:
+            write_json(path / PROGRESS, {**progress, "learning_s": learning_s + time.perf_counter() - started_s})
     training.close()
     robot.close()
+    verdicts = progress["verdicts"]
     write_json(result, {"task": task, "seed": seed, "steps": steps, "step_s": config.step_s, "verdicts": verdicts})
 
 

@@ -1,9 +1,9 @@
 """From the observation to the command: all of a robot's nodes over DDS in real time, beside a learner or alone.
 
-Run it with `python -m benchmarks.control_latency`. What is timed is what the guard reports: from the moment the sensor
-node publishes an observation to the moment the guard has published the command that answers it. A listener beside the
-graph, of no priority, takes both times from DDS itself (`source_timestamp`). The robot is the demo's; each row is a
-graph of its own, measured once it has been driven by bundles for a while.
+Run it with `python -m benchmarks.control_latency`. What is timed is from the moment the sensor node publishes an
+observation to the moment the guard publishes the command that answers it. A listener beside the graph, of no priority
+and on the learner's core, takes both times from DDS itself (`source_timestamp`). The robot is the demo's; each row is
+a graph of its own, measured once it has been driven by bundles for a while.
 """
 
 import argparse
@@ -31,9 +31,9 @@ from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.runs.environment import node_environment
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.scenario import namespace, scenario
-from robot_mbrl.runs.supervisor import Supervisor
+from robot_mbrl.runs.supervisor import Supervisor, share_cores
 from robot_mbrl.specs import Source
-from ros_nodes import qos
+from ros_nodes import commands, qos
 from ros_nodes.runtime import with_info
 
 RATES_HZ = (20.0, 50.0, 100.0)
@@ -63,7 +63,7 @@ def make_run(rate_hz: float) -> RunConfig:
 
 
 class Listener:
-    """Hears when each observation and its applied action were published."""
+    """Hears when each observation, its applied action and every command were published."""
 
     def __init__(self, config: RunConfig, domain: int) -> None:
         self.versions: dict[int, int] = {}
@@ -71,6 +71,7 @@ class Listener:
         self._spec = config.action_spec()
         self._observed_ns: dict[int, int] = {}
         self._applied_ns: dict[int, int] = {}
+        self._commanded_ns: list[int] = []
         self._context = Context()
         rclpy.init(context=self._context, domain_id=domain)
         self._node = Node("listener", context=self._context, namespace=namespace(config))
@@ -79,6 +80,8 @@ class Listener:
         listen = self._node.create_subscription
         listen(JointState, topics.OBSERVATION, with_info(self._on_observation), qos.FOLLOWED)
         listen(JointState, topics.APPLIED_ACTION, with_info(self._on_applied), qos.FOLLOWED)
+        for command in config.robot.commands:
+            listen(commands.TYPES[command.type], command.topic, with_info(self._on_command), qos.FOLLOWED)
 
     def _on_observation(self, message: Any, info: Mapping[str, int]) -> None:
         if not messages.read_named(message)[topics.IS_LAST]:
@@ -90,6 +93,9 @@ class Listener:
         self.sources[stamp_ns], self.versions[stamp_ns] = action.source, action.policy_version
         self._applied_ns[stamp_ns] = info["source_timestamp"]
 
+    def _on_command(self, message: Any, info: Mapping[str, int]) -> None:
+        self._commanded_ns.append(info["source_timestamp"])
+
     def serve(self, duration_s: float) -> None:
         """Listen for a while."""
         end_s = time.monotonic() + duration_s
@@ -99,7 +105,11 @@ class Listener:
     def latencies_ms(self, stamps: list[int]) -> np.ndarray:
         """Of the steps at which the policy's action came in time."""
         timely = [s for s in stamps if self.sources[s] in (Source.POLICY, Source.RANDOM)]
-        return np.array([(self._applied_ns[s] - self._observed_ns[s]) * 1e-6 for s in timely])
+        applied, observed = (np.array([times[s] for s in timely]) for times in (self._applied_ns, self._observed_ns))
+        # The guard publishes the step's command, then its applied action, in one go.
+        commanded = np.sort(self._commanded_ns)
+        answers = commanded[np.searchsorted(commanded, applied) - 1]
+        return np.asarray((answers - observed) * 1e-6)
 
     def steps_since(self, stamp_ns: int) -> list[int]:
         """Stamps of complete steps after one, in order; the last of an episode awaits no action and is none."""
@@ -130,6 +140,8 @@ def measure(rate_hz: float, learning: bool, fifo: bool, seconds: float) -> Row:
         listener = Listener(config, int(environment["ROS_DOMAIN_ID"]))
         nodes = scenario("demo", config, folder.path)
         with Supervisor(nodes, folder, environment) as supervisor:
+            # Where it keeps nothing of the control nodes waiting.
+            os.sched_setaffinity(0, share_cores(nodes, os.sched_getaffinity(0))["learner"])
             begin = _settle(listener, supervisor)
             if not learning:
                 # For good, since nobody watches the nodes from here on; its newest bundle goes on driving.

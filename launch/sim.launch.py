@@ -2,7 +2,7 @@
 
 from launch import LaunchDescription
 
-from ros_nodes.launching import describe
+from ros_nodes.launch_description import describe
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -1,18 +1,17 @@
 """The command line: `robot-mbrl COMMAND …`."""
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 
-from robot_mbrl.commands import bundle, demo, describe, enable, evaluate, hardware, predict, status, train
-from robot_mbrl.errors import RobotMbrlError
+from robot_mbrl.commands import bundle, demo, describe, evaluate, hardware, operate, predict, status, train
+from robot_mbrl.errors import USER_ERROR, RobotMbrlError
 
-USER_ERROR = 2
-"""Exit code where the user has something to mend."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C at a moment when nothing had to be closed."""
 
-COMMANDS = (demo, train, evaluate, predict, hardware, enable, status, bundle, describe)
+COMMANDS = (demo, train, evaluate, predict, hardware, operate, status, bundle, describe)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -44,9 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"robot-mbrl: {error}; {extras} installs what every command needs", file=sys.stderr)
         return USER_ERROR
     except OSError as error:
-        if error.filename is None:
+        # A full disk is reported without the file's name.
+        if error.filename is None and error.errno != errno.ENOSPC:
             raise
-        print(f"robot-mbrl: {error.filename}: {error.strerror}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename is not None else ""
+        print(f"robot-mbrl: {where}{error.strerror}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED

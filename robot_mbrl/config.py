@@ -9,16 +9,15 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from robot_mbrl.agent_config import AgentConfig
+from robot_mbrl.command_config import CommandConfig, CommandJoint
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.robot_config import (
     CameraConfig,
-    CommandConfig,
-    CommandJoint,
     GuardConfig,
     RobotConfig,
     ValueConfig,
 )
-from robot_mbrl.specs import ActionSpec, Count, Frozen, ImageSpec, Name, ObservationSpec
+from robot_mbrl.specs import ActionSpec, Count, Frozen, ImageSpec, Name, ObservationSpec, Positive
 from robot_mbrl.tasks import TASKS
 from robot_mbrl.topics import JOINT_STATE
 
@@ -40,6 +39,8 @@ class TaskConfig(Frozen):
     """Names of the robot's vectors and cameras that the agent sees."""
     episode_steps: Count = 250
     reset: Literal["none", "service", "home", "human"] = "service"
+    reset_timeout_s: Positive = 30.0
+    """How long a reset by service or home may take; one that has not answered by then is asked for again."""
     evaluate_every: Annotated[int, Field(ge=0)] = 5
     """Every n-th episode is lived in evaluate mode; 0 for never."""
     action_repeat: Count = 1
@@ -56,7 +57,7 @@ class RunConfig(Frozen):
     task: TaskConfig
     robot: RobotConfig
     agent: AgentConfig
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _task_fits_robot(self) -> Self:

@@ -1,5 +1,8 @@
 """The exceptions a user may meet: each message names the thing that is wrong and its remedy."""
 
+USER_ERROR = 2
+"""Exit code of a command or a node that was told something wrong, which the user can mend."""
+
 
 class RobotMbrlError(Exception):
     """Base of every error that is the user's to mend; the command line prints it without a stack trace."""

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from robot_mbrl.command_config import CommandConfig, CommandJoint, hard_bounds
 from robot_mbrl.specs import (
     ActionSpec,
     Count,
@@ -14,6 +15,8 @@ from robot_mbrl.specs import (
     Name,
     NonNegative,
     Positive,
+    Topic,
+    TopicToken,
     VectorSpec,
 )
 from robot_mbrl.topics import ACTION_RESERVED, AGE_SUFFIX, IMAGE, JOINT_STATE, OBSERVATION_RESERVED
@@ -28,13 +31,6 @@ SourceType = Literal[
     "std_msgs/msg/Float64",
     "std_msgs/msg/Bool",
 ]
-CommandType = Literal[
-    "std_msgs/msg/Float64MultiArray",
-    "sensor_msgs/msg/JointState",
-    "trajectory_msgs/msg/JointTrajectory",
-    "geometry_msgs/msg/Twist",
-    "geometry_msgs/msg/TwistStamped",
-]
 JOINT_FIELDS = ("position", "velocity", "effort")
 SAFE_STOPS = {
     "position": frozenset({"hold"}),
@@ -43,19 +39,29 @@ SAFE_STOPS = {
     "effort": frozenset({"zero", "damping"}),
 }
 """What `safe_stop` may be, by the kind of command."""
-TWIST_AXES = ("linear.x", "linear.y", "linear.z", "angular.x", "angular.y", "angular.z")
 IMAGE_TYPES = (IMAGE, "sensor_msgs/msg/CompressedImage")
 
 
 class SourceConfig(Frozen):
     """A sensor topic of the robot's driver."""
 
-    topic: str
+    topic: Topic
     type: SourceType
-    max_age_s: Positive
-    """Older than this and the source is stale: no observation is published, and the guard stops the robot."""
+    max_age_s: Positive | None
+    """Older than this and the source is stale: no observation is published, and the guard stops the robot. Null is for
+    latched sources only, which speak when something changes: what they said last counts for ever."""
     reliable: bool = True
     """False subscribes best effort, as most camera drivers publish."""
+    latched: bool = False
+    """Whether the driver keeps its newest message for late joiners (transient local), and speaks on changes only."""
+
+    @model_validator(mode="after")
+    def _ages_unless_latched(self) -> Self:
+        if (self.max_age_s is None) != self.latched:
+            raise ValueError(
+                "max_age_s must be a number, unless the source is latched: then it is null, since silence is no news"
+            )
+        return self
 
 
 class ValueConfig(Frozen):
@@ -90,68 +96,6 @@ class CameraConfig(Frozen):
     image: ImageSpec = ImageSpec()
 
 
-class CommandJoint(Frozen):
-    """A commanded joint or twist axis with the limits the guard enforces, in the command's units."""
-
-    name: str
-    unit: str
-    low: float
-    high: float
-    """Bounds of the command itself; the normalised actions -1 and 1 map onto them."""
-    max_rate: Positive
-    """How fast the command may change: position rad/s or m/s, velocity rad/s² or m/s², effort N/s or N m/s."""
-    max_acceleration: Positive | None = None
-    """For position commands, how fast that rate may change, rad/s² or m/s²."""
-    position_low: float | None = None
-    position_high: float | None = None
-    """Where the joint itself may be; found beyond, the guard stops and latches. Velocity commands brake before it."""
-    braking: Positive | None = None
-    """For velocity commands with position bounds, the deceleration the robot is sure to manage."""
-    max_following_error: Positive | None = None
-    """For position commands, how far from its command a moving joint may be found, rad or m; further, the guard stops
-    and latches. More than it lags at full speed and yields under load. Null does not watch it."""
-
-    @model_validator(mode="after")
-    def _bounds_are_ordered(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"joint {self.name}: low {self.low} is not below high {self.high}")
-        if (self.position_low is None) != (self.position_high is None):
-            raise ValueError(f"joint {self.name}: give both position_low and position_high, or neither")
-        if self.position_low is not None and self.position_high is not None and self.position_low >= self.position_high:
-            raise ValueError(f"joint {self.name}: position_low is not below position_high")
-        return self
-
-
-class CommandConfig(Frozen):
-    """A command topic of the robot's driver."""
-
-    topic: str
-    type: CommandType
-    kind: Literal["position", "velocity", "effort", "twist"]
-    source: str | None = None
-    """JointState source with the measured positions of these joints; needed for position commands and bounds."""
-    joints: Annotated[tuple[CommandJoint, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _limits_fit_the_kind(self) -> Self:
-        for joint in self.joints:
-            if self.kind == "position" and joint.max_acceleration is None:
-                raise ValueError(f"joint {joint.name}: position commands need max_acceleration")
-            if self.kind != "position" and joint.max_following_error is not None:
-                raise ValueError(f"joint {joint.name}: only position commands have a max_following_error")
-            if self.kind == "velocity" and joint.position_low is not None and joint.braking is None:
-                raise ValueError(f"joint {joint.name}: velocity commands with position bounds need braking")
-            if joint.position_low is not None and self.source is None:
-                raise ValueError(f"joint {joint.name}: position bounds need the command's source to be named")
-        if self.kind == "position" and self.source is None:
-            raise ValueError("position commands need a source with the measured positions")
-        if (self.kind == "twist") != self.type.startswith("geometry_msgs/"):
-            raise ValueError("twist commands, and only those, need geometry_msgs/msg/Twist or TwistStamped")
-        if self.kind == "twist" and (unknown := [joint.name for joint in self.joints if joint.name not in TWIST_AXES]):
-            raise ValueError(f"a twist has no axes {unknown}; it has {TWIST_AXES}")
-        return self
-
-
 class ChoiceConfig(Frozen):
     """One discrete action: the normalised command, in [-1, 1], it holds for each named joint; others get 0."""
 
@@ -184,12 +128,6 @@ class GuardConfig(Frozen):
     emergency_stop_timeout_s: Positive | None = None
     """How long `emergency_stop` may be silent before the guard stops and latches; null does not expect it at all."""
 
-    @model_validator(mode="after")
-    def _deadline_is_before_timeout(self) -> Self:
-        if self.action_deadline_s > self.command_timeout_s:
-            raise ValueError("action_deadline_s must not exceed command_timeout_s")
-        return self
-
 
 class RobotConfig(Frozen):
     """A robot: its topics, joints, limits and rates."""
@@ -200,7 +138,7 @@ class RobotConfig(Frozen):
     control_rate_hz: Positive
     sources: dict[str, SourceConfig]
     vectors: dict[str, VectorConfig] = {}
-    cameras: dict[Name, CameraConfig] = {}
+    cameras: dict[TopicToken, CameraConfig] = {}
     commands: Annotated[tuple[CommandConfig, ...], Field(min_length=1)]
     choices: tuple[ChoiceConfig, ...] = ()
     """Given, the agent picks one of these; empty, it sets every joint's command continuously."""
@@ -231,14 +169,20 @@ class RobotConfig(Frozen):
         for command in self.commands:
             if command.source is not None:
                 self._require_source(command.source, "commands.source", images=False)
-                if self.sources[command.source].type != JOINT_STATE:
-                    raise ValueError(f"commands.source: source {command.source!r} is no JointState")
+                source = self.sources[command.source]
+                if source.type != JOINT_STATE or source.latched:
+                    raise ValueError(f"commands.source: source {command.source!r} is no JointState that ages")
         for choice in self.choices:
             if unknown := set(choice.values) - set(self.joint_names):
                 raise ValueError(f"choices.{choice.name} names joints that are not commanded: {sorted(unknown)}")
         positioned = {joint.name for command in self.commands if command.kind == "position" for joint in command.joints}
         if self.home and set(self.home) != positioned:
             raise ValueError(f"home must name the joints commanded by position: {sorted(positioned)}")
+        for joint in self.joints:
+            low, high = hard_bounds(joint, of_position=True)
+            if not low <= self.home.get(joint.name, low) <= high:
+                raise ValueError(f"home.{joint.name}: {self.home[joint.name]} is not within [{low}, {high}]")
+        _require_unique([command.topic for command in self.commands], "command topics")
         return self
 
     @model_validator(mode="after")
@@ -262,6 +206,24 @@ class RobotConfig(Frozen):
                     f"commands: a joint or choice named {name!r} would be overwritten; {sorted(ACTION_RESERVED)} are "
                     f"taken: name it otherwise"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _timeouts_outlast_what_they_wait_for(self) -> Self:
+        guard = self.guard
+        steady_s = self.period_s + guard.action_deadline_s
+        if guard.command_timeout_s <= steady_s:
+            raise ValueError(
+                f"guard.command_timeout_s: actions that are in time may come {steady_s:g} s apart (a period of "
+                f"control_rate_hz and action_deadline_s); {guard.command_timeout_s:g} s would stop the robot between "
+                f"two of them: make it longer"
+            )
+        repeat_s = 1.0 / guard.command_rate_hz
+        if guard.driver_timeout_s is not None and guard.driver_timeout_s <= repeat_s:
+            raise ValueError(
+                f"guard.driver_timeout_s: commands come {repeat_s:g} s apart (guard.command_rate_hz), later than the "
+                f"{guard.driver_timeout_s:g} s the driver waits for them: raise command_rate_hz"
+            )
         return self
 
     @model_validator(mode="after")

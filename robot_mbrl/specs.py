@@ -26,7 +26,22 @@ def _checked_name(name: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_checked_name)]
-"""A name that ROS namespaces, topics and folders can be made from."""
+"""A name that folders can be made from, and ROS namespaces once `-` has become `_`."""
+
+
+def _checked_topic(topic: str) -> str:
+    if not re.fullmatch(rf"(~/|/)?{_TOKEN}(/{_TOKEN})*", topic):
+        raise ValueError(
+            f"{topic!r} is no topic of ROS: words of letters, digits and _, not beginning with a digit, between slashes"
+        )
+    return topic
+
+
+_TOKEN = "[A-Za-z_][A-Za-z0-9_]*"
+Topic = Annotated[str, AfterValidator(_checked_topic)]
+"""A topic: below the robot's namespace, unless it begins with a slash."""
+TopicToken = Annotated[str, Field(pattern=f"^{_TOKEN}$")]
+"""What a topic may have between two slashes."""
 
 
 class Frozen(BaseModel):

@@ -1,5 +1,6 @@
 """Moves the robot: takes the policy's actions through the guard to the driver, and stops when anything is amiss."""
 
+import socket
 import sys
 import time
 from typing import Any
@@ -46,6 +47,7 @@ class ActuatorNode:
         """Listen, and repeat the safe stop until the robot may move."""
         self.node = node = Node("actuator")
         config = load_run(declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml"))
+        self._claim = _claim_robot(node)
         self._speed = declare(node, "speed", 1.0, "simulated seconds per second; 1 on a robot", low=0.01, high=1000.0)
         lockstep = declare(node, "lockstep", False, "whether the simulator waits for every command: one per step")
         enabled = declare(node, "enable_on_start", False, "whether the robot may move without a person who enables it")
@@ -112,7 +114,7 @@ class ActuatorNode:
                 JointState,
                 source.topic,
                 lambda message, name=name: self._on_joints(name, message),
-                qos.sensor(reliable=source.reliable),
+                qos.sensor(source),
             )
 
     def _on_observation(self, message: Any, info: dict[str, int]) -> None:
@@ -180,6 +182,8 @@ class ActuatorNode:
         if stopped != self._logged:
             self._logged = stopped
             self._log(stopped)
+            # At once, since whatever resets the scene is asked only while the robot may move.
+            self._publish_report()
 
     def _command(self, shaped: tuple[Command, ...]) -> None:
         stamp = self.node.get_clock().now().to_msg()
@@ -226,7 +230,9 @@ class ActuatorNode:
             "latency_p99_ms": round(self._latency.percentile_ms(0.99), 3),
             "latency_max_ms": round(self._latency.max_ms, 3),
             "enabled": guard.interlock.enabled,
+            "lapsed": guard.lapsed,
             "stopped": guard.stopped or "",
+            "latched": guard.interlock.latched,
         }
         values |= {f"intervention.{reason}": count for reason, count in sorted(guard.interlock.counts.items())}
         if guard.interlock.latched:
@@ -234,6 +240,27 @@ class ActuatorNode:
         if guard.stopped is not None:
             return diagnostics.report(self.node, diagnostics.WARN, f"stopped: {guard.stopped}", values)
         return diagnostics.report(self.node, diagnostics.OK, "moving", values)
+
+
+def _claim_robot(node: Node) -> socket.socket:
+    """Let no other process on this computer guard the same robot, as long as what is returned is kept.
+
+    Of two guards, each keeps its own commands within the limits of rate and acceleration; the robot gets both. The
+    claim is a name of the kernel's, which goes with the process however that ends.
+
+    Raises:
+        ConfigError: if another process has it.
+    """
+    domain, namespace = node.context.get_domain_id(), node.get_namespace()
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0robot-mbrl/{domain}{namespace}")
+    except OSError:
+        raise ConfigError(
+            f"{namespace} in ROS domain {domain} is already guarded by another actuator node on this computer: end "
+            "that one first, two would drive one robot"
+        ) from None
+    return claim
 
 
 def _refuse_of_a_real_robot(speed: float, *, lockstep: bool, enabled: bool) -> None:

@@ -40,7 +40,7 @@ def command_message(command: Command, stamp: Time, horizon_s: float) -> Any:
             joints.header.stamp = stamp
             return joints
         case "trajectory_msgs/msg/JointTrajectory":
-            return _trajectory(config.kind, names, values, horizon_s)
+            return _trajectory(names, values, horizon_s)
         case "geometry_msgs/msg/Twist":
             return _twist(names, values)
         case "geometry_msgs/msg/TwistStamped":
@@ -49,15 +49,8 @@ def command_message(command: Command, stamp: Time, horizon_s: float) -> Any:
             return twist
 
 
-def _trajectory(kind: str, names: list[str], values: "array[float]", horizon_s: float) -> JointTrajectory:
-    point = JointTrajectoryPoint()
-    match kind:
-        case "position":
-            point.positions = values
-        case "velocity":
-            point.velocities = values
-        case _:
-            point.effort = values
+def _trajectory(names: list[str], positions: "array[float]", horizon_s: float) -> JointTrajectory:
+    point = JointTrajectoryPoint(positions=positions)
     seconds, nanoseconds = divmod(round(horizon_s * NANOSECONDS), NANOSECONDS)
     point.time_from_start = Duration(sec=seconds, nanosec=nanoseconds)
     # No stamp: a trajectory stamped now has begun in the past by the time it arrives.

@@ -6,6 +6,8 @@ messages. They stay small because a late joiner of a deep history blocks the wri
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from robot_mbrl.robot_config import IMAGE_TYPES, SourceConfig
+
 OBSERVATION_DEPTH = 1000
 IMAGE_DEPTH = 200
 
@@ -51,6 +53,14 @@ CLOCK = _profile(1, durable=False, reliable=False)
 """`/clock`, as rclpy's own time source reads it."""
 
 
-def sensor(*, reliable: bool) -> QoSProfile:
-    """Reader of a driver's sensor topic: the newest message only."""
-    return _profile(1, durable=False, reliable=reliable)
+READINGS_DEPTH = 10
+
+
+def sensor(source: SourceConfig) -> QoSProfile:
+    """A driver's sensor topic, as its readers here ask for it and a simulated driver offers it.
+
+    Of pictures only the newest is wanted. Other readings are small, and several devices may share one topic: with a
+    depth of 1 the gripper's joints would replace the arm's before these were read.
+    """
+    depth = 1 if source.type in IMAGE_TYPES else READINGS_DEPTH
+    return _profile(depth, durable=source.latched, reliable=source.reliable)

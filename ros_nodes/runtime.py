@@ -19,8 +19,7 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from robot_mbrl.errors import RobotMbrlError
-from robot_mbrl.runs.scenario import USER_ERROR
+from robot_mbrl.errors import USER_ERROR, RobotMbrlError
 
 IDLE_SPIN_S = 0.05
 """Longest wait for an event, which bounds how late a signal is noticed."""
@@ -32,6 +31,8 @@ COLLECT_EVERY_S = 10.0
 takes less than 0.1 ms; what control does leaves next to none."""
 COLLECT_SLACK_S = 0.002
 """No garbage is looked for when a deadline is nearer than this."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""SIGHUP comes when the terminal that ROS's launch runs in is closed or its connection breaks."""
 FAILED = 1
 """Exit code of a node that could not go on; a supervisor starts it again."""
 
@@ -79,7 +80,7 @@ def with_info(callback: Callable[[Any, dict[str, int]], None]) -> Callable[..., 
 
 
 def run(build: Callable[[], ManagedNode], args: Sequence[str] | None = None, *, priority: int = 0) -> int:
-    """Run the node that `build` makes until SIGINT or SIGTERM.
+    """Run the node that `build` makes until SIGINT, SIGTERM or SIGHUP.
 
     Args:
         build: makes the node object; called after `rclpy.init`.
@@ -100,8 +101,8 @@ def run(build: Callable[[], ManagedNode], args: Sequence[str] | None = None, *, 
             # Starting may take long, and there is nothing yet that would have to be closed.
             raise SystemExit(0)
 
-    signal.signal(signal.SIGINT, request_stop)
-    signal.signal(signal.SIGTERM, request_stop)
+    for number in STOP_SIGNALS:
+        signal.signal(number, request_stop)
     # Before DDS starts its threads, which inherit the priority: a message is read only once they have run.
     refusal = _ask_for_fifo(priority) if priority else None
     try:
@@ -158,12 +159,14 @@ def spin_until_deadline(executor: Executor, managed: ManagedNode) -> None:
         executor.spin_once(IDLE_SPIN_S)
         return
     slack_s = deadline_s - time.monotonic()
-    if slack_s <= 0:
-        managed.on_deadline(time.monotonic())
-    elif slack_s > managed.margin_s:
+    if slack_s > managed.margin_s:
         executor.spin_once(min(slack_s - managed.margin_s, IDLE_SPIN_S))
-    else:
+        return
+    if slack_s > 0:
         time.sleep(slack_s)
+    managed.on_deadline(time.monotonic())
+    # Also where there is no slack: a loop that is behind must hear an emergency stop.
+    executor.spin_once(0.0)
 
 
 def _report(error: Exception, code: int) -> int:

@@ -89,7 +89,7 @@ class SensorNode:
         self._refused: Counter[str] = Counter()
         self._stale = ""
         self._begin_session()
-        self._resetting = Resetting(node, self._config.task.reset, self._reset_done)
+        self._resetting = Resetting(node, self._config.task, self._reset_done, simulated=self._simulated)
         self._advertise()
         self._subscribe()
         node.add_on_set_parameters_callback(self._on_parameters)
@@ -140,7 +140,7 @@ class SensorNode:
         for name in self._observer.sources:
             source = sources[name]
             reader = self._reader(name)
-            node.create_subscription(TYPES[source.type], source.topic, reader, qos.sensor(reliable=source.reliable))
+            node.create_subscription(TYPES[source.type], source.topic, reader, qos.sensor(source))
         node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied, qos.LIVE)
         node.create_subscription(JointState, topics.FEEDBACK, self._on_feedback, qos.EVENTS)
         if self._simulated:

@@ -6,9 +6,6 @@ from typing import Any
 from robot_mbrl.config import CommandConfig
 from robot_mbrl.errors import MessageError
 
-JOINT_FIELDS = {"position": "position", "velocity": "velocity", "effort": "effort"}
-POINT_FIELDS = {"position": "positions", "velocity": "velocities", "effort": "effort"}
-
 
 def read_command(message: Any, config: CommandConfig) -> dict[str, float]:
     """Commands by joint, in physical units.
@@ -25,11 +22,11 @@ def read_command(message: Any, config: CommandConfig) -> dict[str, float]:
         case "std_msgs/msg/Float64MultiArray":
             values = _pair(names, message.data)
         case "sensor_msgs/msg/JointState":
-            values = _pair(message.name, getattr(message, JOINT_FIELDS[config.kind]))
+            values = _pair(message.name, getattr(message, config.kind))
         case "trajectory_msgs/msg/JointTrajectory":
             if not message.points:
                 raise MessageError("a trajectory without points commands nothing")
-            values = _pair(message.joint_names, getattr(message.points[-1], POINT_FIELDS[config.kind]))
+            values = _pair(message.joint_names, message.points[-1].positions)
         case "geometry_msgs/msg/Twist":
             values = {name: _axis(message, name) for name in names}
         case "geometry_msgs/msg/TwistStamped":

@@ -120,14 +120,14 @@ class SimNode:
     def _advertise(self) -> None:
         node, robot = self.node, self._config.robot
         self._joints = [
-            (name, JointState(), node.create_publisher(JointState, source.topic, qos.sensor(reliable=source.reliable)))
+            (name, JointState(), node.create_publisher(JointState, source.topic, qos.sensor(source)))
             for name, source in robot.sources.items()
             if source.type == topics.JOINT_STATE
         ]
         self._cameras = []
         for name, spec in self._config.observation_spec().images.items():
             source = robot.sources[robot.cameras[name].source]
-            publisher = node.create_publisher(Image, source.topic, qos.sensor(reliable=source.reliable))
+            publisher = node.create_publisher(Image, source.topic, qos.sensor(source))
             self._cameras.append((robot.cameras[name].source, spec, publisher))
         self._clock = node.create_publisher(Clock, "/clock", qos.CLOCK)
         node.create_service(Trigger, topics.RESET, self._on_reset)

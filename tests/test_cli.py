@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from robot_mbrl.cli import build_parser
+from robot_mbrl.commands.options import open_run
 from robot_mbrl.config import packaged
 
 EXTRAS = [
@@ -42,6 +43,9 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "robot",
         "workstation",
         "enable",
+        "stop",
+        "release",
+        "start-episode",
         "status",
         "bundle",
         "describe",
@@ -72,9 +76,29 @@ def test_a_missing_extra_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_the_demo_needs_no_task() -> None:
-    assert build_parser().parse_args(["demo", "--minutes", "5"]).task == "cartpole"
-    assert build_parser().parse_args(["demo", "pendulum"]).task == "pendulum"
+def test_the_demo_needs_no_task(tmp_path: Path) -> None:
+    config, _ = open_run(build_parser().parse_args(["demo", "--minutes", "5", f"--run={tmp_path / 'default'}"]))
+    assert config.task.name == "cartpole"
+    config, _ = open_run(build_parser().parse_args(["demo", "pendulum", f"--run={tmp_path / 'named'}"]))
+    assert config.task.name == "pendulum"
+
+
+def test_train_asks_for_a_task(tmp_path: Path) -> None:
+    assert "name a TASK: one of cartpole" in complaint("train", cwd=tmp_path)
+
+
+def test_run_of_a_task_of_ones_own_is_resumed_by_its_folder(tmp_path: Path) -> None:
+    fields = ("name: mine", "robot: cartpole", "task: cartpole_swingup", "world: cartpole", "observe: [positions]")
+    (tmp_path / "mine.yaml").write_text("\n".join(fields))
+    open_run(build_parser().parse_args(["train", str(tmp_path / "mine.yaml"), f"--run={tmp_path / 'run'}"]))
+    config, folder = open_run(build_parser().parse_args(["demo", f"--run={tmp_path / 'run'}", "--resume"]))
+    assert (config.task.name, folder.path) == ("mine", tmp_path / "run")
+    said = complaint("demo", "pendulum", f"--run={tmp_path / 'run'}", "--resume", cwd=tmp_path)
+    assert "is a run of 'mine', not of 'pendulum'" in said
+
+
+def test_seeds_are_not_negative(tmp_path: Path) -> None:
+    assert "--seed" in complaint("train", "cartpole", "--seed=-1", cwd=tmp_path)
 
 
 def test_an_unknown_task_is_told_which_there_are(tmp_path: Path) -> None:

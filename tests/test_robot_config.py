@@ -23,6 +23,8 @@ def joint(kind: str, **changes: Any) -> dict[str, Any]:
 
 
 DAMPED = {"guard": {"safe_stop": "damping", "damping": 1.0}}
+TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
+TURN = COMMANDS["twist"] | {"joints": [COMMANDS["twist"]["joints"][1] | {"name": "angular.x"}]}
 UNMEASURED = {"commands": [COMMANDS["effort"] | {"source": None, "joints": COMMANDS["effort"]["joints"][1:]}]}
 JOINTS = {"topic": "joint_states", "type": "sensor_msgs/msg/JointState", "max_age_s": 0.2}
 EYE = {"sources": {"joints": JOINTS, "eye": {"topic": "image", "type": "sensor_msgs/msg/Image", "max_age_s": 0.3}}}
@@ -40,13 +42,26 @@ BODY = {"sources": {"body": {"topic": "imu", "type": "sensor_msgs/msg/Imu", "max
         ("twist", command("twist", type="std_msgs/msg/Float64MultiArray"), "twist commands, and only those"),
         ("effort", command("effort", type="geometry_msgs/msg/Twist"), "twist commands, and only those"),
         ("position", joint("position", max_acceleration=None), "need max_acceleration"),
-        ("position", command("position", source=None), "source to be named"),
+        ("position", command("position", source=None), "need a source with the measured positions"),
         ("velocity", joint("velocity", braking=None), "need braking"),
         ("velocity", joint("velocity", position_low=None), "both position_low and position_high"),
         ("effort", joint("effort", low=10.0), "not below"),
         ("effort", {"choices": [{"name": "left", "values": {"z": 1.0}}]}, "not commanded"),
         ("position", {"home": {"a": 0.0}}, "home must name"),
-        ("effort", {"guard": {"action_deadline_s": 0.5}}, "must not exceed command_timeout_s"),
+        ("effort", {"guard": {"action_deadline_s": 0.5}}, "may come 0.55 s apart"),
+        ("effort", {"control_rate_hz": 2.0}, "command_timeout_s: actions that are in time may come 0.54 s apart"),
+        ("effort", {"guard": {"driver_timeout_s": 0.01}}, "driver_timeout_s: commands come 0.01 s apart"),
+        ("velocity", joint("velocity", low=0.1), "commanded 0, which is not within"),
+        ("twist", joint("twist", high=-0.1, low=-0.5), "commanded 0, which is not within"),
+        ("twist", command("twist", source="joints"), "a twist commands no joints"),
+        ("velocity", command("velocity", type=TRAJECTORY), "velocity commands cannot be trajectories"),
+        ("position", {"home": {"a": 0.0, "b": 1.9}}, r"home.b: 1.9 is not within \[-0.6, 1.8\]"),
+        ("twist", command("twist", topic="/cmd vel"), "'/cmd vel' is no topic of ROS"),
+        ("twist", {"commands": [COMMANDS["twist"], TURN]}, "command topics: the name 'twist' is used twice"),
+        ("effort", {"sources": {"joints": JOINTS | {"max_age_s": None}}}, "must be a number, unless"),
+        ("effort", {"sources": {"joints": JOINTS | {"latched": True}}}, "then it is null"),
+        ("effort", {"sources": {"joints": JOINTS | {"latched": True, "max_age_s": None}}}, "no JointState that ages"),
+        ("effort", EYE | {"cameras": {"left-eye": {"source": "eye"}}}, "cameras.left-eye"),
         ("effort", {"guard": {"safe_stopp": "zero"}}, "safe_stopp"),
         ("position", {"guard": {"safe_stop": "zero"}}, "no stop of position commands; it must be hold"),
         ("velocity", {"guard": {"safe_stop": "hold"}}, "no stop of velocity commands; it must be zero"),
@@ -57,7 +72,6 @@ BODY = {"sources": {"body": {"topic": "imu", "type": "sensor_msgs/msg/Imu", "max
         ("effort", DAMPED | UNMEASURED, "damped by measured velocities; name their JointState"),
         ("effort", {"name": "my robot"}, "'my robot' must begin with a letter"),
         ("effort", {"name": "7dof"}, "'7dof' must begin with a letter"),
-        ("effort", EYE | {"cameras": {"left eye": {"source": "eye"}}}, "'left eye' must begin with a letter"),
         ("effort", EYE | elements(joint="a") | {"cameras": {"v": {"source": "eye"}}}, "'v' is used twice"),
         (
             "effort",

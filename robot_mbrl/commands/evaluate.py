@@ -10,7 +10,7 @@ from rich.console import Console
 
 from robot_mbrl.commands.graph import Screen
 from robot_mbrl.commands.judging import EPISODES, judge_expert, judge_over_graph, judge_policy, unseen_seed
-from robot_mbrl.commands.options import Subparsers, positive, positive_count
+from robot_mbrl.commands.options import Subparsers, positive, positive_count, seed_number
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.environment import node_environment
@@ -29,7 +29,7 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--episodes", type=positive_count, default=EPISODES, help="how many episodes (default %(default)s)"
     )
-    parser.add_argument("--seed", type=int, help="seed of the starts (default: one the run never trained on)")
+    parser.add_argument("--seed", type=seed_number, help="seed of the starts (default: one the run never trained on)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--graph", action="store_true", help="over the ROS graph in real time, not in this process")
     parser.add_argument("--speed", type=positive, default=1.0, help="with --graph: simulated seconds per second")

@@ -2,12 +2,13 @@
 
 import argparse
 import os
+from pathlib import Path
 
 from rich.console import Console
 
 from robot_mbrl.commands.graph import UPDATE_S
 from robot_mbrl.commands.options import Subparsers
-from robot_mbrl.config import packaged
+from robot_mbrl.config import RunConfig, packaged
 from robot_mbrl.runs.environment import JOINING, node_environment
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.launching import RUNS, open_or_create
@@ -29,6 +30,12 @@ def register(subparsers: Subparsers) -> None:
         help="what drives before a bundle has arrived; random drives over the full range of every command "
         "(default: the cached bundle if there is one, else hold)",
     )
+    robot.add_argument("--policy-file", type=Path, metavar="FILE", help="the bundle that drives first")
+    robot.add_argument(
+        "--accept-new-run",
+        action="store_true",
+        help="let bundles of another learning run replace those that the robot has, once",
+    )
     workstation = subparsers.add_parser("workstation", help="run what belongs on the workstation: learner and monitor")
     for parser in (robot, workstation):
         parser.add_argument(
@@ -47,7 +54,9 @@ def register(subparsers: Subparsers) -> None:
 
 def run_robot(args: argparse.Namespace) -> int:
     """Run the robot's nodes until interrupted."""
-    return _run("robot", args, Options(start_policy=args.start_policy))
+    file: Path | None = args.policy_file.absolute() if args.policy_file is not None else None
+    options = Options(start_policy=args.start_policy, policy_file=file, accept_new_run=args.accept_new_run)
+    return _run("robot", args, options)
 
 
 def run_workstation(args: argparse.Namespace) -> int:
@@ -62,17 +71,19 @@ def _run(side: str, args: argparse.Namespace, options: Options) -> int:
     here = {"ROS_DOMAIN_ID": "0", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"} | os.environ
     environment = node_environment(here)
     with locked(folder), StopRequest() as stop, Supervisor(nodes, folder, environment) as supervisor:
-        _tell(side, folder, environment)
+        _tell(side, config, folder, environment)
         while not stop.requested:
             supervisor.watch(UPDATE_S)
     return 0
 
 
-def _tell(side: str, folder: RunFolder, environment: dict[str, str]) -> None:
+def _tell(side: str, config: RunConfig, folder: RunFolder, environment: dict[str, str]) -> None:
     joining = " ".join(f"{name}={environment[name]}" for name in JOINING)
     lines = [f"run folder: {folder.path}", f"what the nodes print: {folder.logs}", f"ROS: {joining}"]
     if side == "robot":
         switch = f"robot-mbrl enable --run {folder.path}"
         lines += [f"the robot moves only once you let it: {switch}", f"stop it: {switch} --off"]
+        if config.task.reset == "human":
+            lines.append(f"you start its episodes: robot-mbrl start-episode --run {folder.path}")
     lines.append("Ctrl-C ends everything here" + (", and stops the robot first" if side == "robot" else ""))
     Console().print("\n".join(lines), highlight=False, soft_wrap=True)

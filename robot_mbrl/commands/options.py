@@ -16,13 +16,7 @@ Subparsers = Any
 DEFAULT_MINUTES = 20.0
 
 
-def add_task(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """Add the positional argument that names the task, which may be left out if there is a default."""
-    text = f"one of {', '.join(packaged('tasks'))}, or the path of a YAML"
-    if default is None:
-        parser.add_argument("task", metavar="TASK", help=text)
-    else:
-        parser.add_argument("task", metavar="TASK", nargs="?", default=default, help=f"{text} (default {default})")
+TASK_HELP = f"one of {', '.join(packaged('tasks'))}, or the path of a YAML"
 
 
 def add_run_options(parser: argparse.ArgumentParser, *, speed: float | None, task: str | None = None) -> None:
@@ -30,11 +24,13 @@ def add_run_options(parser: argparse.ArgumentParser, *, speed: float | None, tas
 
     Args:
         parser: the command's.
-        task: the task where the user names none; None if one must be named.
+        task: the task of a new run where the user names none; None if one must be named.
         speed: simulated seconds per second where the user names none; None for as many as the machine manages.
     """
-    add_task(parser, task)
-    parser.add_argument("--seed", type=int, help="seed of the run (default 0)")
+    hint = f"default {task}; may be left out with --resume" if task else "may be left out with --resume and --run"
+    parser.add_argument("task", metavar="TASK", nargs="?", help=f"{TASK_HELP} ({hint})")
+    parser.set_defaults(default_task=task)
+    parser.add_argument("--seed", type=seed_number, help="seed of the run (default 0)")
     parser.add_argument(
         "--minutes", type=positive, default=DEFAULT_MINUTES, help="how long to run (default %(default)g)"
     )
@@ -74,6 +70,14 @@ def positive_count(text: str) -> int:
     return value
 
 
+def seed_number(text: str) -> int:
+    """A whole number that generators can be seeded with."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below zero")
+    return value
+
+
 def override(text: str) -> tuple[str, Any]:
     """A dotted path and its value, read as YAML."""
     path, separator, value = text.partition("=")
@@ -92,13 +96,22 @@ def open_run(args: argparse.Namespace) -> tuple[RunConfig, RunFolder]:
         ConfigError: if the folder already holds a run, or there is none to resume, or options contradict it.
     """
     if not args.resume:
-        config = load_run(args.task, dict(args.overrides), seed=args.seed or 0)
+        config = load_run(_task(args), dict(args.overrides), seed=args.seed or 0)
         return config, RunFolder.create(config, args.folder)
     if args.overrides or args.seed is not None:
         raise ConfigError("--seed and --set define a new run; one that is resumed keeps what its config.yaml says")
-    task = load_run(args.task).task.name
-    folder = RunFolder.open(args.folder) if args.folder is not None else RunFolder.newest(task)
+    if args.folder is None:
+        folder = RunFolder.newest(load_run(_task(args)).task.name)
+        return load_run(folder.path), folder
+    folder = RunFolder.open(args.folder)
     config = load_run(folder.path)
-    if config.task.name != task:
-        raise ConfigError(f"{folder.path} is a run of {config.task.name!r}, not of {task!r}")
+    if args.task is not None and config.task.name != (asked_for := load_run(args.task).task.name):
+        raise ConfigError(f"{folder.path} is a run of {config.task.name!r}, not of {asked_for!r}")
     return config, folder
+
+
+def _task(args: argparse.Namespace) -> str:
+    task: str | None = args.task or args.default_task
+    if task is None:
+        raise ConfigError(f"name a TASK: {TASK_HELP}")
+    return task

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from robot_mbrl.commands.options import Subparsers
+from robot_mbrl.commands.options import Subparsers, seed_number
 from robot_mbrl.config import load_run
 from robot_mbrl.runs.folder import RunFolder
 
@@ -17,7 +17,7 @@ def register(subparsers: Subparsers) -> None:
         "others it expects from the actions alone. Writes a picture and, of cameras, an animated GIF.",
     )
     parser.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
-    parser.add_argument("--seed", type=int, default=0, help="which sequence (default %(default)s)")
+    parser.add_argument("--seed", type=seed_number, default=0, help="which sequence (default %(default)s)")
     parser.add_argument("--out", type=Path, help="the PNG to write (default prediction.png in the run's folder)")
     parser.set_defaults(run=run)
 

@@ -104,6 +104,6 @@ class Results:
         elif not interrupted:
             lines.append("no policy was exported yet: run it for longer")
         lines.append(f"summary: {self._folder.summary}\nlearning curve: {self._folder.curve}")
-        resume = f"robot-mbrl {self._command} {self._config.task.name} --run {self._folder.path} --resume"
+        resume = f"robot-mbrl {self._command} --run {self._folder.path} --resume"
         lines.append(f"go on: {resume}")
         console.print("\n".join(lines), highlight=False, soft_wrap=True)

@@ -5,7 +5,6 @@ written. There is no index that could contradict the files.
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +12,10 @@ from pathlib import Path
 from robot_mbrl.bundles import BundleMetadata, StoredBundle
 from robot_mbrl.config import RunConfig
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
+from robot_mbrl.durable import PARTIAL_SUFFIX, written_durably
 from robot_mbrl.errors import BundleError
 
 _FILE = re.compile(r"(\d{6,})-([0-9a-f]{64})\.onnx")
-_PARTIAL_SUFFIX = ".partial"
 
 
 class BundleStore:
@@ -39,7 +38,7 @@ class BundleStore:
         self._folder, self._config, self._keep, self._report = folder, config, keep, report
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for partial in folder.glob(f"*{_PARTIAL_SUFFIX}"):
+            for partial in folder.glob(f"*{PARTIAL_SUFFIX}"):
                 partial.unlink()
         except OSError as error:
             raise BundleError(
@@ -73,7 +72,8 @@ class BundleStore:
         serial = max((int(match[1]) for match, _ in self._files()), default=0) + 1
         path = self._folder / f"{serial:06d}-{sha256}.onnx"
         try:
-            _write_durably(path, data)
+            with written_durably(path) as file:
+                file.write(data)
         except OSError as error:
             raise BundleError(f"{path}: cannot be written ({error.strerror}); free some space there") from error
         self._current = _stored(path, bundle)
@@ -119,22 +119,3 @@ def _stored(path: Path, bundle: Bundle) -> StoredBundle:
     return StoredBundle(
         path=str(path.absolute()), sha256=bundle.sha256, run_id=metadata.run_id, version=metadata.version
     )
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    """Write so that after a loss of power there is either the whole file or none."""
-    partial = path.with_name(path.name + _PARTIAL_SUFFIX)
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

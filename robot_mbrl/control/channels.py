@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from robot_mbrl.command_config import hard_bounds
 from robot_mbrl.config import CommandConfig, GuardConfig
 from robot_mbrl.control.shaping import (
     Limit,
@@ -14,7 +15,6 @@ from robot_mbrl.control.shaping import (
     Shaper,
     VelocityShaper,
     clamp,
-    hard_bounds,
     to_action,
 )
 from robot_mbrl.errors import MessageError
@@ -296,7 +296,7 @@ class Channel:
         if self._damping and self._velocities and not self.is_stale(now_s):
             pairs = zip(self.config.joints, self._velocities, strict=True)
             return [clamp(-self._damping * velocity, joint.low, joint.high) for joint, velocity in pairs]
-        return [clamp(0.0, joint.low, joint.high) for joint in self.config.joints]
+        return [0.0] * len(self.config.joints)
 
 
 def _finite(message: Any, joint: str, field: str) -> float:

@@ -27,7 +27,7 @@ class Drive:
             step_s: duration of a step of experience.
             lockstep: one command per step, each shaped for the whole step, and only when asked for.
         """
-        ages_s = {name: source.max_age_s for name, source in robot.sources.items()}
+        ages_s = {name: source.max_age_s or math.inf for name, source in robot.sources.items()}
         self.channels = tuple(
             Channel(command, robot.guard, math.inf if command.source is None else ages_s[command.source])
             for command in robot.commands

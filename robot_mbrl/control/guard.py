@@ -95,16 +95,26 @@ class Guard:
         return self.interlock.stopped
 
     @property
+    def lapsed(self) -> bool:
+        """Whether `enable` counts again only once it was heard to be false."""
+        return self._enable.lapsed
+
+    @property
     def at_rest(self) -> bool:
         """Whether nothing is left to command but the same again."""
         return self._drive.is_at_rest(self._now_s)
 
     def enable(self, on: bool, now_s: float) -> None:
-        """Let the robot move, or stop it: a person's act, to be repeated where there is an `enable_timeout_s`."""
+        """Let the robot move, or stop it: a person's act, to be repeated where there is an `enable_timeout_s`.
+
+        Nobody enables a robot whose stop is latched: `reset_stop` comes first.
+        """
         self._pass(now_s)
         if on and not self.interlock.enabled:
             self._drive.begin_anew()
         self._enable.hear(on, self._now_s)
+        if self.interlock.latched:
+            self._enable.revoke()
         self._pass(now_s)
 
     def emergency_stop(self, pressed: bool, now_s: float) -> None:
@@ -116,7 +126,10 @@ class Guard:
         self._pass(now_s)
 
     def reset_stop(self, now_s: float) -> bool:
-        """Release a latched stop; False while the emergency stop is still pressed or the guard shuts down."""
+        """Release a latched stop; False while the emergency stop is still pressed or the guard shuts down.
+
+        A robot that a person has enabled does not move again by this: the stop has disabled it.
+        """
         self._pass(now_s)
         if self.stopped:
             self._drive.begin_anew()
@@ -268,6 +281,7 @@ class Guard:
         if not self.interlock.latched:
             self.fault = fault
         self.interlock.latch(reason)
+        self._enable.revoke()
 
     def _judge(self, channel: Channel) -> None:
         """Latch if joints are found where they must not be."""

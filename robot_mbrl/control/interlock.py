@@ -85,10 +85,10 @@ class Interlock:
             self.counts[reason] += 1
 
     def latch(self, reason: Reason) -> None:
-        """Stop until a person releases it; the first reason stays, and is counted once."""
+        """Stop until a person releases it; the first reason stays, but for a shutdown's, and is counted once."""
         self._timely = 0
         self._tripped = self._tripped or reason
-        if self._latched is None:
+        if self._latched is None or (reason is Reason.SHUTDOWN and self._latched is not reason):
             self._latched = reason
             self.counts[reason] += 1
 

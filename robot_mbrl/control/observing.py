@@ -71,7 +71,8 @@ class Observer:
             robot: its sources, vectors and cameras; the values of all of its vectors are observed.
             cameras: names of the cameras that are observed too.
         """
-        self._max_ages_s = {name: source.max_age_s for name, source in robot.sources.items()}
+        self._max_ages_s = {name: source.max_age_s or 0.0 for name, source in robot.sources.items()}
+        self._latched = {name for name, source in robot.sources.items() if source.latched}
         self._values: dict[str, list[ValueConfig]] = {}
         for vector in robot.vectors.values():
             self._values.setdefault(vector.source, []).extend(vector.elements)
@@ -118,7 +119,7 @@ class Observer:
     def current(self, time_s: float, *, cameras: bool) -> bool:
         """Whether every source of values has a message from `time_s` or later, and every camera if asked."""
         sources = self._newest if cameras else self._values
-        return all(self._newest[source].arrival_s >= time_s for source in sources)
+        return all(self._age_s(source, time_s) <= 0.0 for source in sources)
 
     def assemble(self, now_s: float) -> Sensed | Stale:
         """Everything measured by now, or the source that is too old for it."""
@@ -126,13 +127,18 @@ class Observer:
         images: dict[str, np.ndarray] = {}
         ages_s: dict[str, float] = {}
         for source, reception in self._newest.items():
-            age_s = max(0.0, now_s - reception.arrival_s)
+            age_s = max(0.0, self._age_s(source, now_s))
             if age_s > self._max_ages_s[source]:
                 return Stale(source, age_s)
             ages_s[source] = age_s
             values.update(reception.values or {})
             images.update(reception.images or {})
         return Sensed(now_s, values, images, ages_s)
+
+    def _age_s(self, source: str, now_s: float) -> float:
+        """How old its newest message is; none for a latched source, whose silence means that nothing has changed."""
+        arrival_s = self._newest[source].arrival_s
+        return 0.0 if source in self._latched and arrival_s > -math.inf else now_s - arrival_s
 
 
 def read_value(message: Any, element: ValueConfig) -> float:

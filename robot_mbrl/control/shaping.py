@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from robot_mbrl.config import CommandJoint
+from robot_mbrl.command_config import CommandJoint, hard_bounds
 
 Limit = Literal["", "position_bound", "braking", "rate", "acceleration"]
 """The limit that last changed a command; empty if it is as wished."""
@@ -35,13 +35,6 @@ def to_action(joint: CommandJoint, command: float) -> float:
 def clamp(value: float, low: float, high: float) -> float:
     """The nearest value within bounds; NaN becomes the lower bound rather than passing through."""
     return max(low, min(high, value)) if value == value else low
-
-
-def hard_bounds(joint: CommandJoint, *, of_position: bool) -> tuple[float, float]:
-    """Bounds that no command may leave: those of the joint for a position command, those of the command otherwise."""
-    if of_position and joint.position_low is not None and joint.position_high is not None:
-        return joint.position_low, joint.position_high
-    return joint.low, joint.high
 
 
 def braking_speed(distance: float, deceleration: float, reaction_s: float) -> float:

@@ -4,26 +4,46 @@ import math
 
 
 class EnableSwitch:
-    """On since it was heard to be; with a timeout, only while that is repeated, which makes it a dead-man switch."""
+    """On since a person said so; with a timeout, only while that is repeated, which makes it a dead-man switch.
+
+    What has gone off by itself comes on by a new act only: after a timeout `true` counts once `false` was heard, so
+    that a robot does not drive off by itself when a broken connection is there again.
+    """
 
     def __init__(self, *, on: bool, timeout_s: float | None) -> None:
         """Begin on or off.
 
         Args:
-            on: whether the robot may move before the switch is heard of. Without a person there is no timeout either.
+            on: whether the robot may move before the switch is heard of, as a simulated one. Nobody is expected to
+                enable it then: there is no timeout, and `revoke` does nothing.
             timeout_s: how long it stays on after it was last heard to be; None for as long as nothing else is heard.
         """
+        self._unattended = on
         self._on = on
         self._timeout_s = math.inf if on or timeout_s is None else timeout_s
         self._heard_s = -math.inf
+        self.lapsed = False
+        """Whether it has to be let go before it counts again."""
 
     def hear(self, on: bool, now_s: float) -> None:
         """Note a message."""
-        self._on, self._heard_s = on, now_s
+        self._lapse(now_s)
+        self.lapsed = self.lapsed and on
+        self._on, self._heard_s = on and not self.lapsed, now_s
 
     def is_on(self, now_s: float) -> bool:
         """Whether the robot may move."""
-        return self._on and (self._timeout_s == math.inf or now_s - self._heard_s <= self._timeout_s)
+        self._lapse(now_s)
+        return self._on
+
+    def revoke(self) -> None:
+        """Take the permission back: a person has to give it anew; a dead-man switch has to be let go for that first."""
+        if not self._unattended:
+            self._on, self.lapsed = False, self._timeout_s < math.inf
+
+    def _lapse(self, now_s: float) -> None:
+        if self._on and now_s - self._heard_s > self._timeout_s:
+            self._on, self.lapsed = False, True
 
 
 class EmergencySwitch:

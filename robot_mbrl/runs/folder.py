@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -68,15 +69,17 @@ class RunFolder:
 
     @classmethod
     def newest(cls, task: str | None = None, root: Path = RUNS) -> Self:
-        """The run under `root` that was started last, of one task or of any.
+        """The run under `root` that was started last, of one task or of any; those that cannot be read are no runs.
 
         Raises:
             ConfigError: if there is none.
         """
         configs = root.glob("*/config.yaml")
         for config in sorted(configs, key=lambda path: path.stat().st_mtime, reverse=True):
-            if task is None or load_run(config).task.name == task:
-                return cls.open(config.parent)
+            with suppress(ConfigError):
+                found = load_run(config).task.name
+                if task in (None, found):
+                    return cls.open(config.parent)
         raise ConfigError(f"no run{f' of {task}' if task else ''} under {root}{os.sep}; name its folder with --run")
 
     @property

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from robot_mbrl.config import RunConfig
-from robot_mbrl.errors import ConfigError
+from robot_mbrl.errors import USER_ERROR, ConfigError
 from robot_mbrl.runs.folder import RunFolder
 
 Parameter = bool | int | float | str
@@ -24,8 +24,6 @@ LEARNER_STOP_S = 30.0
 """The learner finishes an update and writes a checkpoint before it goes."""
 RECORDER_STOP_S = 10.0
 STOP_S = 5.0
-USER_ERROR = 2
-"""Exit code of a node that was told something wrong, which it finds out while it starts."""
 
 
 class Side(StrEnum):

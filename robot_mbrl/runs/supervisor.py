@@ -229,7 +229,9 @@ class Supervisor:
         return late
 
     def _write_processes(self) -> None:
-        write_json(self._folder.processes, self.running)
+        # Only shown to people: a disk that is full must not stop a robot.
+        with contextlib.suppress(OSError):
+            write_json(self._folder.processes, self.running)
 
 
 def share_cores(nodes: Sequence[NodeProcess], cores: Collection[int]) -> dict[str, set[int]]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import cv2
 import pytest
 
-from robot_mbrl.cli import USER_ERROR, main
+from robot_mbrl.cli import main
 from robot_mbrl.config import load_run
+from robot_mbrl.errors import USER_ERROR
 from robot_mbrl.experience.reading import StepReader
 from robot_mbrl.runs.folder import RunFolder
 from sim.experts import EXPERTS
@@ -51,7 +52,7 @@ def test_a_run_is_filmed_and_judged_also_where_no_expert_says_what_is_good(
     assert f"lived {steps} steps" in told
     assert "of 10 episodes from starts it never trained on" in told
     assert "the scripted expert's –" in told
-    assert f"go on: robot-mbrl train cartpole --run {tmp_path} --resume" in told
+    assert f"go on: robot-mbrl train --run {tmp_path} --resume" in told
     folder = RunFolder(tmp_path)
     assert folder.curve.exists()
     film = cv2.VideoCapture(str(folder.video))
@@ -80,7 +81,7 @@ def test_a_killed_run_keeps_its_time_and_goes_on_from_other_starts(
     folder = RunFolder(tmp_path)
     # The first summary is written after this many seconds.
     code = "import sys; from robot_mbrl.commands import results; results.SUMMARY_PERIOD_S = 0.1\n"
-    code += "from robot_mbrl.cli import USER_ERROR, main; main(sys.argv[1:])"
+    code += "from robot_mbrl.cli import main; main(sys.argv[1:])"
     words = ["train", "cartpole", "--quiet", f"--run={tmp_path}", "--set=agent.prefill_steps=100000", *TINY]
     words = [word for word in words if "prefill_steps=20" not in word]
     with subprocess.Popen([sys.executable, "-c", code, *words], cwd=ROOT) as process:

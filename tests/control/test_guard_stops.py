@@ -271,9 +271,13 @@ def test_command_that_fails_the_final_assertion_is_not_sent(monkeypatch: pytest.
     assert bench.guard.stopped is Reason.ASSERTION
 
 
-def test_shut_down_brings_the_robot_to_rest_for_good() -> None:
+@pytest.mark.parametrize("latched", [False, True])
+def test_shut_down_brings_the_robot_to_rest_for_good(latched: bool) -> None:
     bench = GuardBench("position").move(1.0, 1.0)
     assert not bench.guard.at_rest
+    if latched:
+        bench.guard.emergency_stop(True, bench.now_s)
+        bench.guard.emergency_stop(False, bench.now_s)
     bench.guard.shut_down(bench.now_s)
     bench.run(1.0)
     assert bench.guard.at_rest

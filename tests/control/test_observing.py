@@ -19,6 +19,7 @@ SOURCES = {
     "imu": {"topic": "imu", "type": "sensor_msgs/msg/Imu", "max_age_s": 0.1},
     "wrench": {"topic": "ft", "type": "geometry_msgs/msg/WrenchStamped", "max_age_s": 0.1},
     "odometry": {"topic": "odom", "type": "nav_msgs/msg/Odometry", "max_age_s": 0.5},
+    "program": {"topic": "program_running", "type": "std_msgs/msg/Bool", "max_age_s": None, "latched": True},
     "camera": {"topic": "image_raw", "type": "sensor_msgs/msg/Image", "max_age_s": 0.3},
 }
 VECTORS = {
@@ -40,6 +41,7 @@ VECTORS = {
         ],
     },
     "hand": {"source": "wrench", "elements": [{"name": "force", "field": "wrench.force.z"}]},
+    "program": {"source": "program", "elements": [{"name": "program_runs", "field": "data"}]},
     "place": {"source": "odometry", "elements": [{"name": "x", "field": "pose.pose.position.x"}]},
 }
 
@@ -100,6 +102,15 @@ def test_joints_are_read_by_name_and_transformed() -> None:
     values = sensed(observer, 1.05).values
     assert values == {"elbow": 0.5, "elbow_sin": pytest.approx(math.sin(0.5)), "shoulder_velocity": 1.0}
     assert sensed(observer, 1.05).ages_s == {"joints": pytest.approx(0.05)}
+
+
+def test_latched_source_counts_for_ever_once_it_was_heard() -> None:
+    observer = Observer(robot("program"))
+    assert isinstance(observer.assemble(1.0), Stale)
+    observer.receive("program", SimpleNamespace(data=True), 1.0)
+    assert sensed(observer, 1e6).values == {"program_runs": 1.0}
+    assert sensed(observer, 1e6).ages_s == {"program": 0.0}
+    assert observer.current(1e6, cameras=True)
 
 
 @pytest.mark.parametrize("angles", [(0.1, -0.2, 0.3), (-3.0, 1.5, 3.0), (0.0, math.pi / 2, 0.0)])

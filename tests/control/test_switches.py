@@ -30,7 +30,7 @@ def test_robot_stays_enabled_without_a_timeout() -> None:
     assert [step(bench) for _ in range(50)][-1] is Source.POLICY
 
 
-def test_enabling_that_is_not_repeated_runs_out_and_comes_back() -> None:
+def test_enabling_that_is_not_repeated_runs_out_and_comes_back_by_a_new_act() -> None:
     bench = supervised(enable_timeout_s=TIMEOUT_S)
     assert [step(bench, enable=True) for _ in range(20)][-1] is Source.POLICY
     silent_s = bench.now_s
@@ -40,6 +40,32 @@ def test_enabling_that_is_not_repeated_runs_out_and_comes_back() -> None:
     assert bench.now_s - silent_s <= TIMEOUT_S + 0.05
     bench.run(0.1)
     assert bench.command == (0.0, 0.0)
+    # The connection is back, and with it the stream of a switch that nobody may be holding any more.
+    assert {step(bench, enable=True) for _ in range(20)} == {Source.STOP}
+    step(bench, enable=False)
+    assert [step(bench, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
+
+
+def test_release_of_a_latched_stop_moves_nothing_until_a_person_enables_the_robot_again() -> None:
+    bench = supervised()
+    bench.guard.enable(True, bench.now_s)
+    assert [step(bench) for _ in range(20)][-1] is Source.POLICY
+    step(bench, pressed=True)
+    step(bench, enable=True, pressed=False)  # Too early: nobody enables a robot that is latched.
+    assert bench.guard.reset_stop(bench.now_s)
+    assert {step(bench) for _ in range(20)} == {Source.STOP}
+    assert bench.guard.stopped is Reason.DISABLED
+    assert [step(bench, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
+
+
+def test_dead_man_switch_held_through_a_latched_stop_must_be_let_go_first() -> None:
+    bench = supervised(enable_timeout_s=TIMEOUT_S)
+    assert [step(bench, enable=True) for _ in range(20)][-1] is Source.POLICY
+    step(bench, enable=True, pressed=True)
+    step(bench, enable=True, pressed=False)
+    assert bench.guard.reset_stop(bench.now_s)
+    assert {step(bench, enable=True) for _ in range(20)} == {Source.STOP}
+    step(bench, enable=False)
     assert [step(bench, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
 
 
@@ -54,7 +80,7 @@ def test_silent_emergency_stop_latches() -> None:
     assert not bench.guard.reset_stop(bench.now_s)
     assert [step(bench, pressed=False) for _ in range(2 * RECOVER)][-1] is Source.STOP
     assert bench.guard.reset_stop(bench.now_s)
-    assert [step(bench, pressed=False) for _ in range(RECOVER)][-1] is Source.POLICY
+    assert [step(bench, pressed=False, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
 
 
 def test_guard_waits_until_it_has_heard_of_the_emergency_stop() -> None:

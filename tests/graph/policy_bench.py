@@ -26,6 +26,7 @@ _ENDS = {
     BUNDLE_NODE: ((topics.POLICY, "reader"), (topics.BUNDLE, "writer")),
 }
 """Both ends of what a node exchanges with the bench."""
+ACQUAINTANCE_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class RobotBench:
         for module, parameters in nodes.items():
             self.graph.start(module, **parameters)
         self.graph.until(lambda: all(self._identities(*end) - before[end] for end in ends))
+        # Who is known here may not know of this node yet, and what it is sent before is lost.
+        self.graph.serve(ACQUAINTANCE_S)
 
     def send_bundle(self, data: bytes) -> None:
         """Publish a bundle as the learner does."""

@@ -16,8 +16,8 @@ from std_srvs.srv import Trigger
 
 from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run, save_run
+from robot_mbrl.errors import USER_ERROR
 from robot_mbrl.messages import NANOSECONDS
-from robot_mbrl.runs.scenario import USER_ERROR
 from robot_mbrl.specs import Source
 from ros_nodes import diagnostics, qos
 from tests.bundles import make_bundle, write_bundle

@@ -5,14 +5,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
+from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run
 from robot_mbrl.runs.folder import RunFolder, read_json
 from robot_mbrl.runs.metrics import read_metrics
 from robot_mbrl.runs.scenario import SCENARIOS
+from robot_mbrl.specs import Source
 from ros_nodes import qos
 from tests.graph.graph import PATIENCE_S, Graph
 from tests.graph.tiny import TINY
@@ -49,37 +53,123 @@ def robot_mbrl(cartpole: Graph) -> Iterator[Callable[..., subprocess.Popen[str]]
         process.communicate(timeout=PATIENCE_S)
 
 
+class Robot:
+    """A cart-pole whose driver is a simulator in real time, as good as a real one, and what a person does to it."""
+
+    def __init__(self, graph: Graph, start: Callable[..., subprocess.Popen[str]], path: Path, **overrides: Any) -> None:
+        self.graph, self._start = graph, start
+        config = load_run("cartpole", {"task.reset": "none", **overrides})
+        self.recover_steps = config.robot.guard.recover_steps
+        self.folder = RunFolder.create(config, path)
+        self.commands = graph.collect(Float64MultiArray, "effort_controller/commands", qos.EVENTS)
+        self._spec = config.action_spec()
+        self.wishes = graph.collect(JointState, topics.ACTION, qos.FOLLOWED)
+        self.applied = graph.collect(JointState, topics.APPLIED_ACTION, qos.FOLLOWED)
+        graph.start(SIMULATOR, config="cartpole")
+        self.process = start("robot", f"--run={self.folder.path}", "--start-policy=random")
+
+    def begin(self, act: str, *words: str) -> subprocess.Popen[str]:
+        """Start a command that acts on the robot."""
+        return self._start(act, f"--run={self.folder.path}", *words)
+
+    def do(self, act: str, *words: str) -> str:
+        """Carry out a command; returns what it prints."""
+        process = self.begin(act, *words)
+        self.graph.until(lambda: process.poll() is not None)
+        printed, complaint = process.communicate()
+        assert process.returncode == 0, complaint
+        return printed.strip()
+
+    def assert_still(self) -> None:
+        """It does not move although its policy acts steadily, for longer than it takes to recover."""
+        wishes, applied, commands = len(self.wishes), len(self.applied), len(self.commands)
+        many = 3 * self.recover_steps
+        self.graph.until(lambda: len(self.wishes) - wishes > many and len(self.applied) - applied > many)
+        sources = {messages.read_action(action, self._spec).source for action in self.applied[applied:]}
+        assert sources == {Source.STOP}
+        assert {command.data[0] for command in self.commands[commands:]} == {0.0}
+
+    def await_motion(self) -> None:
+        """It moves sooner or later."""
+        count = len(self.commands)
+        self.graph.until(lambda: any(command.data[0] != 0.0 for command in self.commands[count:]))
+
+    def await_rest(self) -> None:
+        """It comes to rest sooner or later."""
+        self.graph.until(lambda: self.commands[-1].data[0] == 0.0)
+
+
 def test_robot_moves_only_while_it_is_enabled(
     cartpole: Graph, robot_mbrl: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    folder = RunFolder(tmp_path / "run")
-    commands = cartpole.collect(Float64MultiArray, "effort_controller/commands", qos.EVENTS)
+    robot = Robot(cartpole, robot_mbrl, tmp_path / "run")
+    robot.assert_still()
+    assert read_json(robot.folder.processes).keys() == set(SCENARIOS["robot"])
+    assert robot.do("enable") == "enabled: the robot moves as its policy wishes"
+    robot.await_motion()
+    assert "the robot is stopped" in robot.do("enable", "--off")
+    robot.await_rest()
+    robot.assert_still()
+    robot.do("enable")
+    robot.await_motion()
 
-    def enable(*words: str) -> str:
-        switch = robot_mbrl("enable", f"--run={folder.path}", *words)
-        cartpole.until(lambda: switch.poll() is not None)
-        printed, complaint = switch.communicate()
-        assert switch.returncode == 0, complaint
-        return printed
+    assert robot.do("stop").startswith("stopped: emergency_stop")
+    robot.await_rest()
+    assert robot.do("enable").startswith("not enabled: the guard is latched (emergency_stop)")
+    assert robot.do("release").startswith("released")
+    robot.assert_still()
+    assert robot.do("enable") == "enabled: the robot moves as its policy wishes"
+    robot.await_motion()
 
-    # A simulator in real time is as good as a driver.
-    cartpole.start(SIMULATOR, config="cartpole")
-    robot = robot_mbrl("robot", "cartpole", f"--run={folder.path}", "--start-policy=random")
-    cartpole.until(lambda: len(commands) > MANY)
-    assert read_json(folder.processes).keys() == set(SCENARIOS["robot"])
-    assert {command.data[0] for command in commands} == {0.0}
-    assert enable().startswith("enabled")
-    cartpole.until(lambda: commands[-1].data[0] != 0.0)
-    assert "stopped" in enable("--off")
-    cartpole.until(lambda: commands[-1].data[0] == 0.0)
+    robot.process.send_signal(signal.SIGINT)
+    cartpole.until(lambda: robot.process.poll() is not None)
+    printed, _ = robot.process.communicate()
+    assert robot.process.returncode == 0
+    assert f"robot-mbrl enable --run {robot.folder.path}" in printed
+    assert read_json(robot.folder.processes) == {}
+    assert list(robot.folder.bags.glob("*.mcap"))
 
-    robot.send_signal(signal.SIGINT)
-    cartpole.until(lambda: robot.poll() is not None)
-    printed, _ = robot.communicate()
-    assert robot.returncode == 0
-    assert f"robot-mbrl enable --run {folder.path}" in printed
-    assert read_json(folder.processes) == {}
-    assert list(folder.bags.glob("*.mcap"))
+
+def test_dead_man_switch_moves_the_robot_while_it_lives(
+    cartpole: Graph, robot_mbrl: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    robot = Robot(cartpole, robot_mbrl, tmp_path / "run", **{"robot.guard.enable_timeout_s": 0.5})
+    killed = robot.begin("enable")
+    robot.await_motion()
+    killed.kill()
+    robot.await_rest()
+    robot.assert_still()
+    held = robot.begin("enable")
+    said = held.stdout
+    assert said is not None
+    assert said.readline() == "enabled: the robot moves as its policy wishes; Ctrl-C stops it\n"
+    robot.await_motion()
+    held.send_signal(signal.SIGINT)
+    cartpole.until(lambda: held.poll() is not None)
+    assert said.readline().startswith("disabled")
+    robot.await_rest()
+
+
+def test_second_guard_of_a_robot_is_refused(
+    cartpole: Graph, robot_mbrl: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    robot = Robot(cartpole, robot_mbrl, tmp_path / "run")
+    cartpole.until(lambda: len(robot.commands) > MANY)
+    other = robot_mbrl("robot", "cartpole", f"--run={tmp_path / 'other'}")
+    _, complaint = other.communicate(timeout=PATIENCE_S)
+    assert other.returncode == 2
+    assert "already guarded by another actuator node" in complaint
+    assert robot.process.poll() is None
+
+
+def test_episode_that_a_person_starts(
+    cartpole: Graph, robot_mbrl: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    robot = Robot(cartpole, robot_mbrl, tmp_path / "run", **{"task.reset": "human"})
+    assert robot.do("enable").startswith("enabled: the robot moves once an episode begins")
+    assert {command.data[0] for command in robot.commands} == {0.0}
+    assert robot.do("start-episode") == "it begins"
+    robot.await_motion()
 
 
 def test_enabling_without_a_robot_says_that_nobody_answers(
@@ -89,7 +179,7 @@ def test_enabling_without_a_robot_says_that_nobody_answers(
     switch = robot_mbrl("enable", f"--run={tmp_path}")
     _, complaint = switch.communicate(timeout=PATIENCE_S)
     assert switch.returncode == 1
-    assert "no guard answers on /cartpole/enable" in complaint
+    assert "nobody answers on /cartpole/guard" in complaint
 
 
 def test_workstation_learns_until_it_is_interrupted(

@@ -162,7 +162,8 @@ def test_reset_puts_the_robot_at_a_new_start_and_says_when(robot: Robot) -> None
 
 
 def test_pictures_are_sent_at_the_control_rate_if_the_task_observes_them(robot: Robot) -> None:
-    pictures = robot.graph.collect(Image, "camera/image_raw", qos.sensor(reliable=False))
+    camera = load_run("cartpole-image").robot.sources["camera"]
+    pictures = robot.graph.collect(Image, camera.topic, qos.sensor(camera))
     robot.start("cartpole-image")
     robot.graph.until(lambda: len(pictures) >= 6)
     assert messages.read_image(pictures[0]).shape == (64, 64, 3)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from robot_mbrl.errors import USER_ERROR
 from robot_mbrl.runs.environment import node_environment
-from robot_mbrl.runs.scenario import USER_ERROR
 from ros_nodes.runtime import FAILED
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +101,43 @@ sys.exit(runtime.run(build))
     said = [line for line in ended.stderr.splitlines() if not line.startswith("[ERROR]")]
     assert len(said) == 1
     assert message in said[0]
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_node_that_is_asked_to_end_closes_itself(number: str) -> None:
+    """SIGHUP too: the terminal of a launch may be closed, or its connection break, while a robot moves."""
+    code = f"""
+class Closing(Tested):
+    def next_deadline_s(self):
+        os.kill(os.getpid(), signal.{number})
+        return super().next_deadline_s()
+    def close(self):
+        print("closed")
+sys.exit(runtime.run(Closing))
+"""
+    ended = run(code)
+    assert (ended.returncode, ended.stdout) == (0, "closed\n")
+
+
+def test_a_loop_that_is_always_late_still_hears_messages() -> None:
+    code = """
+from std_msgs.msg import Bool
+class Late(Tested):
+    heard = 0
+    def __init__(self):
+        super().__init__()
+        self.publisher = self.node.create_publisher(Bool, "pressed", 10)
+        self.node.create_subscription(Bool, "pressed", self.on_pressed, 10)
+    def next_deadline_s(self):
+        return time.monotonic() - 1.0
+    def on_deadline(self, now_s):
+        self.publisher.publish(Bool(data=True))
+        time.sleep(0.005)
+    def on_pressed(self, message):
+        os.kill(os.getpid(), signal.SIGINT)
+sys.exit(runtime.run(Late))
+"""
+    assert run(code).returncode == 0
 
 
 def test_a_node_with_priority_collects_garbage_between_its_deadlines_only() -> None:

@@ -56,6 +56,8 @@ def test_the_newest_run_of_a_task_is_found(tmp_path: Path) -> None:
     for age, (name, task) in enumerate([("c", "cartpole-positions"), ("b", "cartpole"), ("a", "cartpole")]):
         folder = RunFolder.create(load_run(task), tmp_path / name)
         os.utime(folder.config, (1000 - age, 1000 - age))
+    (tmp_path / "older version").mkdir()
+    (tmp_path / "older version" / "config.yaml").write_text("task: gone")
     assert RunFolder.newest("cartpole", tmp_path).path.name == "b"
     assert RunFolder.newest(root=tmp_path).path.name == "c"
     with pytest.raises(ConfigError, match="no run of pendulum"):

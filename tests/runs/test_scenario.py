@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from robot_mbrl.config import load_run
-from robot_mbrl.errors import ConfigError
+from robot_mbrl.errors import USER_ERROR, ConfigError
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.launching import ARGUMENTS, launched
-from robot_mbrl.runs.scenario import NODES, SCENARIOS, USER_ERROR, NodeProcess, NodeRow, Options, Side, scenario
+from robot_mbrl.runs.scenario import NODES, SCENARIOS, NodeProcess, NodeRow, Options, Side, scenario
 
 ROOT = Path(__file__).parents[2]
 CONFIG = load_run("cartpole", seed=3)

@@ -13,14 +13,15 @@ CAPACITY = 4096
 
 _OBSERVATION = "observation"
 _ACTION = "action"
-_NEVER = (-1, 0)
 
 
 class KeyedJoin:
     """Collects the parts of steps by key, and gives up those that can no longer become whole.
 
-    Each part comes from one topic, which delivers in order: once a topic has brought a later step, an earlier one
-    that lacks its part will never get it. Steps therefore come out in order.
+    Each part comes from one topic, which delivers in the order that was lived: once a topic has brought a later step,
+    an earlier one that lacks its part will never get it. Steps therefore come out in order. Which of two sessions is
+    the later one is known once one topic has gone on from one to the other; a topic whose writer has restarted may
+    begin with the newer, while the history of another still holds both.
     """
 
     def __init__(self, parts: Iterable[str], capacity: int = CAPACITY) -> None:
@@ -32,11 +33,10 @@ class KeyedJoin:
         """
         self.incomplete = 0
         """Steps given up so far because a part never came."""
-        self._parts = frozenset(parts)
         self._capacity = capacity
         self._waiting: dict[StepKey, dict[str, Any]] = {}
-        self._newest: dict[str, tuple[int, int]] = {}
-        self._sessions: dict[str, int] = {}
+        # The newest stamp that each topic has brought of each session, in the order in which it came to them.
+        self._newest: dict[str, dict[str, int]] = {part: {} for part in parts}
 
     def add(self, part: str, key: StepKey, value: Any) -> dict[str, Any] | None:
         """Take in one part of a step.
@@ -45,24 +45,47 @@ class KeyedJoin:
             All the parts of that step by name if this was the last one it lacked, else None. A part that repeats,
             or whose step was given up, is ignored.
         """
-        order = self._order(key)
-        if order <= self._newest.get(part, _NEVER):
+        if self._is_past(part, key):
             return None
-        self._newest[part] = order
+        newest = self._newest[part]
+        goes_on = key.session in newest
+        newest[key.session] = key.stamp_ns
         step = self._waiting.setdefault(key, {})
         step[part] = value
-        missing = self._parts - step.keys()
+        missing = self._newest.keys() - step.keys()
         if not missing:
             del self._waiting[key]
-        elif any(self._newest.get(other, _NEVER) > order for other in missing):
+        elif any(self._is_past(other, key) for other in missing):
             self._give_up([key])
-        self._give_up([k for k, s in self._waiting.items() if part not in s and self._order(k) < order])
+        if goes_on:
+            self._give_up([k for k, parts in self._waiting.items() if part not in parts and self._is_past(part, k)])
+        else:
+            self._give_up_doomed()
         self._give_up(list(self._waiting)[: max(0, len(self._waiting) - self._capacity)])
         return None if missing else step
 
-    def _order(self, key: StepKey) -> tuple[int, int]:
-        """Steps in the order they were lived: sessions as they appeared, since clocks may be set back between them."""
-        return (self._sessions.setdefault(key.session, len(self._sessions)), key.stamp_ns)
+    def _is_past(self, part: str, key: StepKey) -> bool:
+        """Whether a topic will bring no part of this step any more."""
+        newest = self._newest[part]
+        if not newest:
+            return False
+        session = next(reversed(newest))
+        if key.session == session:
+            return key.stamp_ns <= newest[session]
+        return key.session in newest or self._is_later(session, key.session)
+
+    def _is_later(self, session: str, other: str) -> bool:
+        """Whether some topic has gone on to a session from another."""
+        for newest in self._newest.values():
+            if session in newest and other in newest:
+                sessions = list(newest)
+                return sessions.index(session) > sessions.index(other)
+        return False
+
+    def _give_up_doomed(self) -> None:
+        """Look at every step again, since more is known of the order of sessions."""
+        parts = self._newest.keys()
+        self._give_up([k for k, step in self._waiting.items() if any(self._is_past(p, k) for p in parts - step.keys())])
 
     def _give_up(self, keys: list[StepKey]) -> None:
         for key in keys:

@@ -10,6 +10,10 @@ import numpy as np
 
 from robot_mbrl.specs import Mode, Source
 
+GAP_PERIODS = 1.5
+"""Stamps further apart than this many step periods have a step missing between them: the robot's policy and the world
+model both start afresh there, and must do so at the same places."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepKey:
@@ -44,7 +48,8 @@ class Action:
 
     key: StepKey
     values: np.ndarray
-    """float32, shape (action size,): within [-1, 1], or a one-hot (all zeros on `is_last` and while stopped)."""
+    """float32, shape (action size,): within [-1, 1], or a one-hot. All zeros on `is_last`; while the robot is stopped,
+    the action nearest to what its safe stop commands."""
     source: Source = Source.POLICY
     policy_version: int = 0
     """Version of the bundle that wished it; 0 where no bundle was involved."""

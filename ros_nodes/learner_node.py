@@ -172,6 +172,8 @@ class LearnerNode:
             "malformed_messages": self._malformed,
         }
         level = diagnostics.WARN if self._live.paused or self._malformed else diagnostics.OK
+        if self._live.fault:
+            level, state = diagnostics.ERROR, self._live.fault
         return diagnostics.report(self.node, level, state, values)
 
 

@@ -28,6 +28,8 @@ from ros_nodes.runtime import run
 GUARD_PERIOD_S = 5.0
 """How often a guard's report is written down; it comes every second."""
 WARN_EVERY_S = 5.0
+COUNTERS = ("robot_steps", "missed_steps", "stopped_steps")
+"""What every line of a run's metrics counts."""
 
 
 class MonitorNode:
@@ -46,10 +48,9 @@ class MonitorNode:
         folder = RunFolder(Path(run_dir))
         path = folder.evaluation if evaluation else folder.metrics
         lines = read_metrics(path)
-        self._robot_steps, self._missed_steps = (
-            max((int(line.get(name) or 0) for line in lines), default=0) for name in ("robot_steps", "missed_steps")
+        self._robot_steps, self._missed_steps, self._stopped_steps = (
+            max((int(line.get(name) or 0) for line in lines), default=0) for name in COUNTERS
         )
-        self._driven = False
         self._log = MetricsLog(path, None if evaluation else folder.tensorboard)
         self._tally = EpisodeTally(config.task.episode_steps)
         self._pairing = StepPairing()
@@ -89,11 +90,8 @@ class MonitorNode:
         if step is None:
             return
         self._robot_steps += 1
-        if step.action.source in (Source.LATE, Source.STOP):
-            # Before there is a policy at all, the robot is stopped and nothing is missed.
-            self._missed_steps += self._driven
-        elif not step.observation.is_last:
-            self._driven = True
+        self._missed_steps += step.action.source is Source.LATE
+        self._stopped_steps += step.action.source is Source.STOP
         if (result := self._tally.take(step)) is not None:
             self._append("episode", {**result.as_metrics(), **self._counters()})
 
@@ -127,7 +125,8 @@ class MonitorNode:
         self._append("bundle", announced.model_dump(include={"version", "run_id", "sha256"}))
 
     def _counters(self) -> dict[str, int]:
-        return {"robot_steps": self._robot_steps, "missed_steps": self._missed_steps}
+        counts = (self._robot_steps, self._missed_steps, self._stopped_steps)
+        return dict(zip(COUNTERS, counts, strict=True))
 
     def _append(self, kind: Any, values: dict[str, Any]) -> None:
         self._log.append(kind, values, self._robot_steps)

@@ -44,7 +44,7 @@ class RecorderNode:
         limit = declare(
             node,
             "max_file_mb",
-            1000,
+            200,
             "size at which a file is finished and another begun, megabytes",
             low=1,
             high=100_000,

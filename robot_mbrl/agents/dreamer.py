@@ -29,8 +29,10 @@ class Dream(NamedTuple):
     """(N, H + 1, ...)."""
     actions: tuple[Tensor, ...]
     """H x (N, A), taken at states 0…H-1: where gradients through the dynamics end."""
+    draws: Tensor
+    """(N, H, A), what the actions were before they were bounded."""
     noise: Tensor
-    """(N, H, noise), what the actions were drawn with."""
+    """(N, H, noise), what they were drawn with."""
 
     def departed(self) -> State:
         """States 0…H-1, without gradients."""
@@ -46,6 +48,7 @@ class Dreamer(nn.Module):
     """The agent's networks and one step of their training."""
 
     return_range: Tensor
+    return_levels: Tensor
 
     def __init__(self, observation: ObservationSpec, action: ActionSpec, config: AgentConfig) -> None:
         super().__init__()
@@ -65,6 +68,7 @@ class Dreamer(nn.Module):
         self.slow_critic = copy.deepcopy(self.critic).requires_grad_(False)
         # Running 5th and 95th percentile of imagined returns.
         self.register_buffer("return_range", torch.zeros(2))
+        self.register_buffer("return_levels", torch.tensor([0.05, 0.95]), persistent=False)
         through_dynamics = config.actor_gradient == "dynamics"
         self.through_dynamics = through_dynamics or (config.actor_gradient == "auto" and not action.discrete)
 
@@ -118,13 +122,14 @@ class Dreamer(nn.Module):
         noise_shape = (horizon, count, self.noise_size)
         draw = torch.randn if self.distribution.noise == "normal" else torch.rand
         noise = draw(*noise_shape, generator=generator, device=device)
-        states, actions = [start], []
+        states, draws, actions = [start], [], []
         for step in range(horizon):
             # The actor sees the state without gradient: it learns from where its actions lead, not from what it saw.
             # So actions can be leaves here, and the actor's weights get their gradients for all steps at once later.
             with torch.no_grad():
                 out = self.actor(states[-1].deter, states[-1].latent)
-                action = self.distribution.bounded(self.distribution.sample(out, noise[step]))
+                draws.append(self.distribution.sample(out, noise[step]))
+                action = self.distribution.bounded(draws[-1])
             action.requires_grad_(self.through_dynamics)
             with torch.set_grad_enabled(self.through_dynamics):
                 states.append(self.world_model.rssm.imagine(states[-1], action, uniform[step]))
@@ -134,7 +139,7 @@ class Dreamer(nn.Module):
         first.scatter_(-1, start.latent.unsqueeze(-1), 1.0)
         probs = torch.stack([first if s.probs is None else s.probs for s in states], 1)
         trajectory = State(torch.stack([s.deter for s in states], 1), torch.stack([s.latent for s in states], 1), probs)
-        return Dream(trajectory, tuple(actions), noise.transpose(0, 1))
+        return Dream(trajectory, tuple(actions), torch.stack(draws, 1), noise.transpose(0, 1))
 
     def _learn_behaviour(self, dream: Dream, weight: Tensor) -> dict[str, Tensor]:
         """Gradients of actor and critic from imagined trajectories and the weights (N,) of their starts."""
@@ -152,9 +157,9 @@ class Dreamer(nn.Module):
             scale = self._return_scale(returns)
 
         out = self.actor(*departed)
-        sample = self.distribution.sample(out, dream.noise)  # (N, H, A), as drawn in the dream
         entropy = self.distribution.entropy(out)
         if self.through_dynamics:
+            sample = self.distribution.sample(out, dream.noise)  # (N, H, A), the draws again, as functions of `out`
             objective = -(reached * returns / scale).mean()
             through = torch.stack(torch.autograd.grad(objective, dream.actions, retain_graph=True), 1)
             # A loss whose gradient towards the draws is the one that came through the dynamics to the actions: it
@@ -162,7 +167,7 @@ class Dreamer(nn.Module):
             actor_loss = (sample * through).sum() - config.entropy * (reached * entropy).mean()
         else:
             advantage = ((returns - value[:, :-1]) / scale).detach()
-            objective = -(reached * self.distribution.log_prob(out, sample.detach()) * advantage).mean()
+            objective = -(reached * self.distribution.log_prob(out, dream.draws) * advantage).mean()
             actor_loss = objective - config.entropy * (reached * entropy).mean()
         _set_gradients(actor_loss, self.actor)
 
@@ -183,8 +188,7 @@ class Dreamer(nn.Module):
 
     def _return_scale(self, returns: Tensor) -> Tensor:
         """What returns are divided by: the running 5-95 percentile range, at least the floor."""
-        levels = torch.tensor([0.05, 0.95], dtype=returns.dtype, device=returns.device)
-        self.return_range.lerp_(torch.quantile(returns.flatten(), levels), 1.0 - self.config.return_decay)
+        self.return_range.lerp_(torch.quantile(returns.flatten(), self.return_levels), 1.0 - self.config.return_decay)
         return (self.return_range[1] - self.return_range[0]).clamp(min=self.config.return_floor)
 
 

@@ -75,7 +75,7 @@ def _learn(
     with ExitStack() as closing:
         robot = InProcessRobot(config, seed=config.seed, view=args.view)
         closing.callback(robot.close)
-        training = SynchronousTraining(config, folder, robot)
+        training = SynchronousTraining(config, folder, robot, console.log if not args.quiet else lambda _: None)
         closing.callback(training.close)
         # A resumed life goes on from other starts than those it has seen, also if it was killed.
         robot.restart(config.seed + training.learner.robot_steps)

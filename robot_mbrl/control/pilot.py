@@ -6,10 +6,7 @@ from robot_mbrl.config import RunConfig
 from robot_mbrl.control.bundle_file import Bundle
 from robot_mbrl.control.policy_runner import PolicyRunner
 from robot_mbrl.control.start_policies import Policy
-from robot_mbrl.steps import Action, Observation
-
-GAP_PERIODS = 1.5
-"""Observations further apart than this many steps have a missing one between them."""
+from robot_mbrl.steps import GAP_PERIODS, Action, Observation
 
 BACKLOG = 20
 """Observations that may wait to be answered: as many as the topic's queue keeps for a node held up."""

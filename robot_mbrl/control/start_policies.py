@@ -35,7 +35,8 @@ class RandomPolicy:
         Args:
             spec: what is decided at each step.
             hold_steps: how many steps each draw is held.
-            limit_steps: after how many steps it ends and wishes nothing more.
+            limit_steps: after how many steps it ends and wishes nothing more. Steps at which something else was
+                applied, because the robot was stopped, do not count.
             seed: of its draws.
         """
         self._spec = spec
@@ -52,9 +53,10 @@ class RandomPolicy:
 
     def act(self, observation: Observation, prev_action: np.ndarray | None) -> Action | None:
         """A random wish; a new one at the start of an episode and whenever the last was held long enough."""
+        if prev_action is not None and np.array_equal(prev_action, self._values):
+            self._left_steps -= 1
         if self._left_steps <= 0:
             return None
-        self._left_steps -= 1
         if observation.is_first or self._held_steps == 0:
             self._held_steps = self._hold_steps
             self._values = self._draw()

@@ -164,7 +164,7 @@ class Filling:
     dropped: int
     """Steps of which only a part was recorded."""
     malformed: dict[str, int]
-    """Messages that could not be read, by reason."""
+    """Messages that could not be read, and steps that do not fit, by reason."""
 
 
 def fill_replay(replay: Replay, folder: Path, receive: Callable[[Step], bool] | None = None) -> Filling:
@@ -177,17 +177,26 @@ def fill_replay(replay: Replay, folder: Path, receive: Callable[[Step], bool] | 
         receive: takes each step and tells whether it was new; `replay.append` if not given.
 
     Raises:
-        ExperienceError: if a file is not MCAP, is damaged or lacks what the replay's task observes.
+        ExperienceError: if a file is not MCAP or is damaged, or if what was recorded does not fit the replay's task.
+            Single steps that do not are passed over and counted.
     """
     take = receive or replay.append
     reader = StepReader(replay.action, tuple(replay.observation.images), lambda key: _has(replay, key))
     paths = sorted(folder.resolve().glob("*.mcap"))
     finished = {str(path): path.stat().st_size for path in paths if _is_finished(path)}
     unread = [path for path in paths if replay.files_read.get(str(path)) != finished.get(str(path), -1)]
-    steps = sum(take(step) for step in reader.read(unread))
+    unfit: Counter[str] = Counter()
+    new = 0
+    for step in reader.read(unread):
+        try:
+            new += take(step)
+        except ExperienceError as error:
+            unfit[str(error)] += 1
+    if unfit and not len(replay):
+        raise ExperienceError(f"{folder}: none of the steps recorded there fits: {next(iter(unfit))}")
     # The newest is read again next time: its last step may be completed in a file that is still to come.
     replay.files_read |= {name: size for name, size in finished.items() if name != str(paths[-1])}
-    return Filling(len(paths), steps, reader.dropped, dict(reader.malformed))
+    return Filling(len(paths), new, reader.dropped, dict(reader.malformed + unfit))
 
 
 def newest_stamps(folder: Path, keyed: Callable[[str], bool], enough: int) -> dict[tuple[str, str], int]:
@@ -200,13 +209,17 @@ def newest_stamps(folder: Path, keyed: Callable[[str], bool], enough: int) -> di
     """
     newest: dict[tuple[str, str], int] = {}
     counts: Counter[str] = Counter()
+
+    def note(topic: str, beginning: bytes) -> bool:
+        if keyed(topic):
+            key = read_key(beginning)
+            newest[topic, key.session] = max(key.stamp_ns, newest.get((topic, key.session), key.stamp_ns))
+            counts[topic] += 1
+        return False  # The rest of the message, which may be a picture, need not be read.
+
     for path in sorted(folder.glob("*.mcap"), reverse=True):
-        for message in read_messages(path):
-            if keyed(message.topic):
-                key = read_key(message.data)
-                place = (message.topic, key.session)
-                newest[place] = max(key.stamp_ns, newest.get(place, key.stamp_ns))
-                counts[message.topic] += 1
+        for _ in read_messages(path, note):
+            pass
         if counts and min(counts.values()) >= enough:
             break
     return newest

@@ -37,7 +37,10 @@ class Repair:
 
 
 def repair_folder(folder: Path) -> list[Repair]:
-    """Repair every unfinished session in a folder; leave finished files, and those being written, as they are."""
+    """Repair every unfinished session in a folder; leave finished files, and those our recorder writes, as they are.
+
+    Other programs' unfinished files are taken for torn ones: none should be writing here.
+    """
     repairs = (repair(path) for path in sorted(folder.glob("*.mcap")))
     return [done for done in repairs if done is not None]
 

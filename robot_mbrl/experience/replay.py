@@ -15,16 +15,12 @@ import numpy as np
 
 from robot_mbrl.errors import ExperienceError
 from robot_mbrl.experience import replay_files
-from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
-from robot_mbrl.steps import Step
-
-_FIRST_SLOTS = 4096
-_GAP_PERIODS = 1.5
-"""Stamps further apart than this many step periods have a step missing between them."""
+from robot_mbrl.specs import ActionSpec, ObservationSpec, Source, TensorSpec
+from robot_mbrl.steps import GAP_PERIODS, Step, StepKey
 
 
 class Replay:
-    """A growing ring of steps with uniform sampling of sequences.
+    """A ring of steps with uniform sampling of sequences.
 
     The fields of a row, all of which a sample has as arrays of shape (batch, length, ...):
     `stamp_ns` int64, `session` int32 (index into `sessions`), `observation.<name>` (float32 vectors, uint8 or uint16
@@ -47,12 +43,13 @@ class Replay:
         Args:
             observation: what of each step's observation is kept.
             action: the actions' specification.
-            capacity: most steps kept; memory grows with use up to it.
+            capacity: most steps kept; memory is claimed at once, but used only as steps come.
             state: latent states kept beside the rows, by name.
             step_ns: nominal time between two steps of an episode, nanoseconds.
         """
         if capacity < 1:
             raise ExperienceError(f"replay capacity must be at least 1, not {capacity}")
+        row_type = _row_type(observation, action)
         self.capacity = capacity
         self.total = 0
         """Steps ever appended, which is also the number of the next row."""
@@ -66,11 +63,19 @@ class Replay:
         self.action = action
         self._step_ns = step_ns
         self._newest_ns: dict[str, int] = {}
-        slots = min(capacity, _FIRST_SLOTS)
-        self._rows = np.zeros(slots, _row_type(observation, action))
-        self._state = {name: np.zeros((slots, *spec.shape), spec.dtype) for name, spec in (state or {}).items()}
-        # Which row the latent state in a slot belongs to; a slot's row changes when the ring comes round.
-        self._state_row = np.full(slots, -1, np.int64)
+        try:
+            # Zeros of this size are pages that the system provides when they are first written to.
+            self._rows = np.zeros(capacity, row_type)
+            self._state = {name: np.zeros((capacity, *spec.shape), spec.dtype) for name, spec in (state or {}).items()}
+            # The latent state in a slot belongs to the row before this one, 0 for none: a slot's row changes when the
+            # ring comes round.
+            self._state_after = np.zeros(capacity, np.int64)
+        except MemoryError:
+            needed_gb = capacity * row_type.itemsize / 1e9
+            raise ExperienceError(
+                f"a replay of {capacity} steps needs more than {needed_gb:.0f} GB, which this machine has not: lower "
+                f"agent.replay_capacity"
+            ) from None
         self._archive = replay_files.Archive()
 
     def __len__(self) -> int:
@@ -109,11 +114,32 @@ class Replay:
             self.sessions.append(key.session)
         row["session"] = self._session_index(key.session)
         self._link(row)
-        self._make_room()
         self._rows[self.total % self.capacity] = row
         self._newest_ns[key.session] = key.stamp_ns
         self.total += 1
         return True
+
+    def pass_over(self, key: StepKey) -> bool:
+        """Take note of a step that is not worth keeping, so that it is known when it comes again.
+
+        Returns:
+            Whether it was new.
+        """
+        newest_ns = self._newest_ns.get(key.session)
+        if newest_ns is not None and key.stamp_ns <= newest_ns:
+            self.refused["repeat" if key.stamp_ns == newest_ns else "late"] += 1
+            return False
+        if newest_ns is None:
+            self.sessions.append(key.session)
+        self._newest_ns[key.session] = key.stamp_ns
+        return True
+
+    def rests(self, session: str) -> bool:
+        """Whether the newest step kept is of this session, and the robot was stopped in it."""
+        if not self.total:
+            return False
+        newest = self._rows[(self.total - 1) % self.capacity]
+        return bool(newest["source"] == Source.STOP) and self.sessions[newest["session"]] == session
 
     def sample(self, rng: np.random.Generator, batch: int, length: int) -> dict[str, np.ndarray]:
         """Draw sequences, uniformly over all rows that `length` consecutive rows can start at.
@@ -147,7 +173,7 @@ class Replay:
         """
         slots = before % self.capacity
         after = (before + 1) % self.capacity
-        known = (before >= self.oldest) & (self._state_row[np.minimum(slots, len(self._rows) - 1)] == before)
+        known = (before >= self.oldest) & (self._state_after[slots] == before + 1)
         known &= self._rows["is_first"][after] == 0
         slots = np.where(known, slots, 0)
         states = {}
@@ -167,7 +193,7 @@ class Replay:
         flat = rows.reshape(-1)
         there = flat >= self.oldest
         slots = flat[there] % self.capacity
-        self._state_row[slots] = flat[there]
+        self._state_after[slots] = flat[there] + 1
         for name, stored in self._state.items():
             stored[slots] = values[name].reshape(-1, *stored.shape[1:])[there]
 
@@ -180,7 +206,7 @@ class Replay:
         content = replay_files.Content(
             rows=self._rows,
             state=self._state,
-            state_row=self._state_row,
+            state_after=self._state_after,
             capacity=self.capacity,
             total=self.total,
             sessions=self.sessions,
@@ -206,8 +232,7 @@ class Replay:
             ExperienceError: if the file is damaged or does not fit the arguments.
         """
         replay = cls(observation, action, capacity, state, step_ns=step_ns)
-        content = replay._archive.load(path, replay._rows.dtype, replay._state, capacity)
-        replay._rows, replay._state, replay._state_row = content.rows, content.state, content.state_row
+        content = replay._archive.load(path, replay._rows, replay._state, replay._state_after)
         replay.total, replay.sessions, replay._newest_ns = content.total, content.sessions, content.newest_ns
         replay.files_read = content.files_read
         return replay
@@ -246,21 +271,10 @@ class Replay:
             previous = self._rows[(self.total - 1) % self.capacity]
             gap_ns = int(row["stamp_ns"]) - int(previous["stamp_ns"])
             continues = previous["session"] == row["session"] and previous["is_last"] == 0
-            if continues and gap_ns <= _GAP_PERIODS * self._step_ns:
+            if continues and gap_ns <= GAP_PERIODS * self._step_ns:
                 row["prev_action"] = previous["action"]
                 return
         row["is_first"] = 1.0
-
-    def _make_room(self) -> None:
-        slots = len(self._rows)
-        if self.total < slots or slots == self.capacity:
-            return
-        # Doubling keeps the copying of growth at a constant share of each append.
-        more = min(2 * slots, self.capacity) - slots
-        self._rows = np.concatenate([self._rows, np.zeros(more, self._rows.dtype)])
-        self._state_row = np.concatenate([self._state_row, np.full(more, -1, np.int64)])
-        for name, stored in self._state.items():
-            self._state[name] = np.concatenate([stored, np.zeros((more, *stored.shape[1:]), stored.dtype)])
 
 
 def _row_type(observation: ObservationSpec, action: ActionSpec) -> np.dtype[np.void]:

@@ -8,7 +8,6 @@ segments first: a crash leaves the file of the save before, and the segments it 
 
 import json
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from robot_mbrl.errors import ExperienceError
 
 SEGMENT = 2048
 """Rows per segment."""
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass
@@ -27,11 +26,11 @@ class Content:
     """What a replay is made of; row r lies in slot r % capacity."""
 
     rows: np.ndarray
-    """Records, shape (slots,)."""
+    """Records, shape (capacity,)."""
     state: dict[str, np.ndarray]
-    """Latent states by name, shape (slots, ...)."""
-    state_row: np.ndarray
-    """Number of the row each slot's latent state belongs to, int64, shape (slots,)."""
+    """Latent states by name, shape (capacity, ...)."""
+    state_after: np.ndarray
+    """Number of the row after the one that each slot's latent state belongs to, 0 for none, int64, (capacity,)."""
     capacity: int
     total: int
     sessions: list[str]
@@ -71,14 +70,14 @@ class Archive:
             self._written.discard(stale)
         self._needed = needed
 
-    def load(self, path: Path, row_type: np.dtype[np.void], state: Mapping[str, np.ndarray], capacity: int) -> Content:
-        """Read a replay.
+    def load(self, path: Path, rows: np.ndarray, state: dict[str, np.ndarray], state_after: np.ndarray) -> Content:
+        """Read a replay into its arrays, which are zeros still.
 
         Args:
             path: a file that `save` wrote, with its segments beside it.
-            row_type: the records' type.
-            state: empty arrays of the latent states, for their names, shapes and types.
-            capacity: the capacity of the replay to be.
+            rows: the records, shape (capacity,).
+            state: the latent states, shape (capacity, ...).
+            state_after: as in `Content`.
 
         Raises:
             ExperienceError: if a file is missing, damaged or of another kind of replay.
@@ -89,12 +88,13 @@ class Archive:
             header = json.loads(arrays["header"].tobytes())
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ExperienceError(f"{path}: not a saved replay, or damaged: {error}") from error
-        if header["format"] != _FORMAT or header["row_type"] != str(row_type) or header["capacity"] != capacity:
+        capacity = len(rows)
+        if header["format"] != _FORMAT or header["row_type"] != str(rows.dtype) or header["capacity"] != capacity:
             raise ExperienceError(f"{path}: saved by a run with other observations, actions or replay capacity")
         content = Content(
-            rows=np.zeros(header["slots"], row_type),
-            state={},
-            state_row=np.full(header["slots"], -1, np.int64),
+            rows=rows,
+            state=state,
+            state_after=state_after,
             capacity=capacity,
             total=header["total"],
             sessions=header["sessions"],
@@ -103,13 +103,12 @@ class Archive:
         )
         self._read_rows(path, arrays["tail"], content)
         live = np.arange(content.oldest, content.total) % capacity
-        content.state_row[live] = arrays["state_row"]
+        state_after[live] = arrays["state_after"]
         for name, empty in state.items():
             saved = arrays.get(f"state.{name}")
             if saved is None or saved.dtype != empty.dtype or saved.shape[1:] != empty.shape[1:]:
                 raise ExperienceError(f"{path}: latent state {name!r} is missing or of another shape")
-            content.state[name] = np.zeros((header["slots"], *empty.shape[1:]), empty.dtype)
-            content.state[name][live] = saved
+            empty[live] = saved
         return content
 
     def _read_rows(self, path: Path, tail: np.ndarray, content: Content) -> None:
@@ -157,14 +156,13 @@ def _write_rest(path: Path, content: Content) -> None:
         "format": _FORMAT,
         "row_type": str(content.rows.dtype),
         "capacity": content.capacity,
-        "slots": len(content.rows),
         "total": content.total,
         "sessions": content.sessions,
         "newest_ns": content.newest_ns,
         "files_read": content.files_read,
     }
     arrays = {f"state.{name}": stored[live] for name, stored in content.state.items()}
-    arrays["state_row"] = content.state_row[live]
+    arrays["state_after"] = content.state_after[live]
     arrays["tail"] = np.frombuffer(_pick(content, tail_start, content.total).tobytes(), np.uint8)
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     with written_durably(path) as file:

@@ -6,14 +6,16 @@ renamed into place last; until then the checkpoint before is whole.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 
+from robot_mbrl.agent_config import AgentConfig
+from robot_mbrl.durable import written_durably
 from robot_mbrl.errors import CheckpointError, ExperienceError
 from robot_mbrl.experience.replay import Replay
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from robot_mbrl.learning.learner import Learner
 
 INDEX = "checkpoint.json"
-_FORMAT = 2
-_COUNTERS = ("robot_steps", "updates", "policy_version")
+_FORMAT = 3
+_COUNTERS = ("robot_steps", "resting_steps", "updates", "policy_version")
 _FREE = frozenset({"threads", "device", "export_period_s", "checkpoint_period_s", "train_ratio", "max_debt_updates"})
 """Settings that a resumed run may have changed: they say how fast it learns, not what."""
 
@@ -33,14 +35,25 @@ def exists(run_folder: Path) -> bool:
 
 
 def save(learner: "Learner") -> None:
-    """Write a checkpoint of the learner, then remove the one before."""
+    """Write a checkpoint of the learner, then remove the one before.
+
+    Raises:
+        CheckpointError: if the disk does not take it; the one before stays.
+    """
     folder = learner.folder
+    try:
+        _save(learner, folder)
+    except OSError as error:
+        raise CheckpointError(f"{folder}: no checkpoint can be written ({error.strerror}); make room there") from error
+
+
+def _save(learner: "Learner", folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     previous = _read_index(folder) if (folder / INDEX).is_file() else {}
     number = int(previous.get("number", 0)) + 1
     weights, replay = f"weights-{number}.safetensors", f"replay-{number}.npz"
-    save_file(_tensors(learner), folder / f"{weights}.partial")
-    _publish(folder / f"{weights}.partial", folder / weights)
+    with written_durably(folder / weights) as file:
+        file.write(serialize(_tensors(learner)))
     learner.replay.save(folder / replay)
     index = {
         "format": _FORMAT,
@@ -55,9 +68,8 @@ def save(learner: "Learner") -> None:
         "optimizer_updates": learner.optimizer.updates,
         "numpy_rng": learner.rng.bit_generator.state,
     }
-    partial = folder / f"{INDEX}.partial"
-    partial.write_text(json.dumps(index))
-    _publish(partial, folder / INDEX)
+    with written_durably(folder / INDEX) as file:
+        file.write(json.dumps(index).encode())
     for name in (previous.get("weights"), previous.get("replay")):
         if name:
             (folder / name).unlink(missing_ok=True)
@@ -71,8 +83,7 @@ def load(learner: "Learner") -> None:
     """
     folder = learner.folder
     index = _read_index(folder)
-    if index["agent"] != (mine := _binding(learner)):
-        changed = sorted(name for name in mine if mine[name] != index["agent"].get(name))
+    if changed := _differences(index["agent"], _binding(learner)):
         raise CheckpointError(f"{folder / INDEX}: saved with other settings of {', '.join(changed)}; start a new run")
     weights = folder / index["weights"]
     try:
@@ -110,6 +121,13 @@ def _binding(learner: "Learner") -> dict[str, Any]:
     return learner.config.agent.model_dump(mode="json", exclude=set(_FREE))
 
 
+def _differences(saved: dict[str, Any], mine: dict[str, Any]) -> list[str]:
+    """Settings that differ; one that the saved run did not know yet had its default."""
+    defaults = AgentConfig().model_dump(mode="json")
+    names = saved.keys() | mine.keys()
+    return sorted(name for name in names if saved.get(name, defaults.get(name)) != mine.get(name))
+
+
 def _tensors(learner: "Learner") -> dict[str, torch.Tensor]:
     tensors = {f"agent.{name}": value for name, value in learner.agent.state_dict().items()}
     tensors["generator"] = learner.generator.get_state()
@@ -142,10 +160,3 @@ def _read_index(folder: Path) -> dict[str, Any]:
     if not isinstance(index, dict) or index.get("format") != _FORMAT:
         raise CheckpointError(f"{path}: not a checkpoint of this version of robot-mbrl")
     return index
-
-
-def _publish(partial: Path, path: Path) -> None:
-    """Give a complete file its name once its content is on the disk."""
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -12,6 +12,7 @@ from robot_mbrl.agents.dreamer import Dreamer
 from robot_mbrl.agents.policy_graph import PolicyGraph
 from robot_mbrl.bundles import METADATA_KEY, BundleMetadata, Canary, canary_inputs
 from robot_mbrl.config import RunConfig
+from robot_mbrl.errors import BundleError
 
 
 class PolicyExporter:
@@ -52,6 +53,9 @@ class PolicyExporter:
         Args:
             version: number of the export within its run.
             updates: learner updates behind these weights.
+
+        Raises:
+            BundleError: if the policy's actions are not finite: learning has broken down.
         """
         self.prepare()
         assert self._model is not None
@@ -66,14 +70,19 @@ class PolicyExporter:
         return data
 
     def _canary(self, metadata: BundleMetadata, seed: int) -> Canary:
+        # On the CPU, as on the robot: a GPU rounds convolutions so coarsely that another latent may be the likeliest.
+        policy = copy.deepcopy(self._policy).cpu()
         with torch.no_grad():
-            action, *_ = self._policy(*self._arguments(metadata, seed))
+            action, *_ = policy(*self._arguments(metadata, seed))
+        if not torch.isfinite(action).all():
+            raise BundleError(
+                f"version {metadata.version}: the policy gives {action[0].tolist()}; learning has broken down"
+            )
         return Canary(seed=seed, action=tuple(action[0].tolist()))
 
     def _arguments(self, metadata: BundleMetadata, seed: int) -> tuple[torch.Tensor, ...]:
         inputs = canary_inputs(metadata, seed)
-        device = next(self._policy.parameters()).device
-        return tuple(torch.from_numpy(inputs[name]).to(device) for name in self._policy.input_names)
+        return tuple(torch.from_numpy(inputs[name]) for name in self._policy.input_names)
 
 
 def _trace(policy: PolicyGraph, arguments: tuple[torch.Tensor, ...]) -> onnx.ModelProto:
@@ -90,7 +99,7 @@ def _trace(policy: PolicyGraph, arguments: tuple[torch.Tensor, ...]) -> onnx.Mod
         with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of torch about itself
             program = torch.onnx.export(
                 traced,
-                tuple(argument.cpu() for argument in arguments),
+                arguments,
                 input_names=policy.input_names,
                 output_names=policy.output_names,
                 dynamo=True,

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from robot_mbrl.agents.dreamer import Dreamer, DreamerOptimizer
 from robot_mbrl.config import RunConfig
+from robot_mbrl.errors import ConfigError
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.learning import checkpoint
 from robot_mbrl.learning.exporter import PolicyExporter
-from robot_mbrl.specs import TensorSpec
+from robot_mbrl.specs import Source, TensorSpec
 from robot_mbrl.steps import Step
 from robot_mbrl.world_models.rssm import State
 from robot_mbrl.world_models.world_model import Batch
@@ -37,6 +38,8 @@ class Learner:
         self.run_id = secrets.token_hex(8)
         self.robot_steps = 0
         """Steps lived, those before a resume included."""
+        self.resting_steps = 0
+        """Of these, the ones in which the robot just stayed in a safe stop; they are not learned from."""
         self.updates = 0
         self.policy_version = 0
         self.credit = 0.0
@@ -82,6 +85,9 @@ class Learner:
     def receive(self, step: Step, *, owes: bool = True) -> bool:
         """Take one step of experience.
 
+        A robot that is stopped, because nobody has enabled it or for the night, lives the same step again and again:
+        the first is kept, the others neither count for the prefill nor owe updates.
+
         Args:
             step: the step.
             owes: whether updates are owed for it; none are for what was lived while nothing could be learned.
@@ -92,6 +98,12 @@ class Learner:
         Raises:
             ExperienceError: if it lacks something that the run observes.
         """
+        key = step.observation.key
+        if step.action.source is Source.STOP and self.replay.rests(key.session):
+            new = self.replay.pass_over(key)
+            self.robot_steps += new
+            self.resting_steps += new
+            return new
         if not self.replay.append(step):
             return False
         self.robot_steps += 1
@@ -116,7 +128,7 @@ class Learner:
     def train_ratio(self) -> float:
         """Replayed steps per step lived since the prefill, as achieved."""
         agent = self.config.agent
-        lived = max(1, self.robot_steps - agent.prefill_steps)
+        lived = max(1, self.robot_steps - self.resting_steps - agent.prefill_steps)
         return self.updates * agent.batch_size * agent.batch_length / lived
 
     def update(self) -> None:
@@ -152,6 +164,7 @@ class Learner:
         self._metrics.clear()
         counters = {
             "robot_steps": self.robot_steps,
+            "resting_steps": self.resting_steps,
             "replay_steps": len(self.replay),
             "updates": self.updates,
             "policy_version": self.policy_version,
@@ -178,6 +191,10 @@ class Learner:
 
 
 def _device(name: str) -> str:
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return "cuda" if there else "cpu"
+    index = int(name.partition(":")[2] or 0)
+    if name != "cpu" and index >= there:
+        raise ConfigError(f"agent.device: {name} is not there; torch finds {there} CUDA devices: choose auto or cpu")
     return name

@@ -10,7 +10,7 @@ import numpy as np
 from robot_mbrl.config import RunConfig
 from robot_mbrl.control.bundle_file import read_bundle
 from robot_mbrl.durable import written_durably
-from robot_mbrl.errors import BundleError
+from robot_mbrl.errors import BundleError, CheckpointError
 from robot_mbrl.experience.reading import fill_replay
 from robot_mbrl.experience.repair import repair_folder
 from robot_mbrl.learning import checkpoint
@@ -32,6 +32,7 @@ class LiveLearner:
     Attributes:
         learner: what learns.
         paused: whether no updates are made; what is lived meanwhile owes none.
+        fault: why the newest checkpoint or policy could not be written, to be tried again; empty if they could.
     """
 
     def __init__(
@@ -53,10 +54,11 @@ class LiveLearner:
                 updates. None if there are none.
 
         Raises:
-            CheckpointError: if the run's checkpoint is damaged or of another run.
+            CheckpointError: if the run's checkpoint is damaged or of another run, or the first one cannot be written.
             ExperienceError: if a recorded session is damaged or lacks what the task observes.
         """
         self.paused = False
+        self.fault = ""
         self._folder = folder
         self._report = report
         self._clock = clock
@@ -66,6 +68,10 @@ class LiveLearner:
         self._export_period_s = config.agent.export_period_s
         self._checkpoint_period_s = config.agent.checkpoint_period_s
         self._export_due_s, self._checkpoint_due_s = clock(), clock() + self._checkpoint_period_s
+        # On steady time, whatever the clock is: how long checkpoints must rest after one that took long.
+        self._rest_until_s = 0.0
+        self._saved = (-1, -1)
+        self._broken = False
         self._exported_updates = -1
         self._reported = (time.monotonic(), self.learner.updates)
 
@@ -102,11 +108,11 @@ class LiveLearner:
             now_s: the time, on the clock.
 
         Returns:
-            A bundle to hand over, already written to the run's folder; None if it is not time or nothing is new.
+            A bundle to hand over, written to the run's folder as well; None if it is not time or nothing is new.
         """
         if self.busy:
             self.learner.update()
-        if now_s >= self._checkpoint_due_s:
+        if now_s >= self._checkpoint_due_s and time.monotonic() >= self._rest_until_s:
             self.save()
         if now_s >= self._export_due_s and self.learner.updates not in (0, self._exported_updates):
             self._export_due_s = now_s + self._export_period_s
@@ -137,11 +143,20 @@ class LiveLearner:
         return draw(predict(self.learner, seed=self.learner.updates))
 
     def save(self) -> None:
-        """Write a checkpoint now."""
+        """Write a checkpoint now, if there is anything new; `fault` says why it could not be written."""
+        self._checkpoint_due_s = self._clock() + self._checkpoint_period_s
+        present = (self.learner.updates, self.learner.robot_steps)
+        if present == self._saved or self._broken:
+            return
         started_s = time.monotonic()
-        self.learner.save()
-        took_s = time.monotonic() - started_s
-        self._checkpoint_due_s = self._clock() + max(self._checkpoint_period_s, took_s / CHECKPOINT_SHARE)
+        try:
+            self.learner.save()
+        except CheckpointError as error:
+            self._fail(str(error))
+            return
+        self._saved, self.fault = present, ""
+        ended_s = time.monotonic()
+        self._rest_until_s = ended_s + (ended_s - started_s) / CHECKPOINT_SHARE
 
     def _begin(self, config: RunConfig) -> Learner:
         if checkpoint.exists(self._folder):
@@ -174,15 +189,31 @@ class LiveLearner:
         filling = fill_replay(learner.replay, bags, functools.partial(learner.receive, owes=False))
         if filling.steps:
             self._report(f"caught up on {filling.steps} steps from {bags}")
+        if filling.dropped:
+            self._report(f"{filling.dropped} steps recorded in {bags} lack a part, and were left out")
         for reason, count in filling.malformed.items():
-            self._report(f"{count} recorded messages could not be read: {reason}")
+            self._report(f"{count} recorded messages or steps were left out: {reason}")
 
     def _take(self, step: Step | None) -> None:
         if step is not None:
             self.receive(step)
 
-    def _export(self) -> bytes:
-        bundle = self.learner.export()
-        with written_durably(self._folder / "policy.onnx") as file:
-            file.write(bundle)
+    def _export(self) -> bytes | None:
+        try:
+            bundle = self.learner.export()
+        except BundleError as error:
+            self._broken = True
+            self._fail(f"{error}; no checkpoint is written any more: restart the learner to go on from the last one")
+            return None
+        path = self._folder / "policy.onnx"
+        try:
+            with written_durably(path) as file:
+                file.write(bundle)
+        except OSError as error:
+            self._fail(f"{path}: cannot be written ({error.strerror}); make room there")
         return bundle
+
+    def _fail(self, fault: str) -> None:
+        """Learning goes on without the disk; what is lost with this process is said."""
+        self.fault = fault
+        self._report(fault)

@@ -111,6 +111,8 @@ def film(prediction: Prediction, path: Path) -> None:
     from PIL import Image
 
     columns = [np.concatenate(pair, 1) for pair in prediction.images.values()]
+    tallest = max(column.shape[1] for column in columns)
+    columns = [np.pad(c, ((0, 0), (0, tallest - c.shape[1]), (0, 0), (0, 0))) for c in columns]
     frames = np.concatenate([np.broadcast_to(c, (*c.shape[:3], 3)) for c in columns], 2)
     frames = frames.repeat(FILM_SCALE, 1).repeat(FILM_SCALE, 2)
     first, *others = (Image.fromarray(frame) for frame in frames)

@@ -3,13 +3,14 @@
 The same classes as over the ROS graph, called in turn: robot, pilot with the exported bundle, recorder, learner.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from robot_mbrl.config import RunConfig
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
 from robot_mbrl.control.pilot import Pilot
 from robot_mbrl.control.start_policies import RandomPolicy
+from robot_mbrl.errors import BundleError
 from robot_mbrl.experience.session import StepWriter
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.learning.live import REPORT_PERIOD_S, LiveLearner
@@ -35,18 +36,22 @@ class Robot(Protocol):
 class SynchronousTraining:
     """One robot and one learner, taking turns."""
 
-    def __init__(self, config: RunConfig, folder: RunFolder, robot: Robot) -> None:
+    def __init__(
+        self, config: RunConfig, folder: RunFolder, robot: Robot, report: Callable[[str], object] = lambda _: None
+    ) -> None:
         """Go on with the run in the folder, or begin it.
 
         Args:
             config: the run.
             folder: its folder.
             robot: what lives.
+            report: told what was found and what went wrong, in sentences.
         """
         self._config = config
         self._robot = robot
         self._steps = 0
-        self._live = LiveLearner(config, folder.path, report=str, clock=lambda: self._steps * config.step_s)
+        self._report = report
+        self._live = LiveLearner(config, folder.path, report=report, clock=lambda: self._steps * config.step_s)
         self._recorder = StepWriter(folder.bags, config.action_spec(), config.robot.name)
         self._tally = EpisodeTally(config.task.episode_steps)
         self._pilot = Pilot(config, RandomPolicy.for_run(config, config.agent.prefill_steps), grace_s=0.0)
@@ -65,9 +70,9 @@ class SynchronousTraining:
             yield self._step()
 
     def close(self) -> None:
-        """Write a last checkpoint and finish the recording."""
-        self._live.save()
+        """Finish the recording and write a last checkpoint."""
         self._recorder.close()
+        self._live.save()
 
     def _step(self) -> list[Report]:
         observation = self._robot.observe()
@@ -92,7 +97,11 @@ class SynchronousTraining:
 
     def _take_over(self, bundle: bytes) -> None:
         name = f"version {self.learner.policy_version}"
-        self._pilot.take_over(check_bundle(Bundle(bundle, name), self._config))
+        try:
+            self._pilot.take_over(check_bundle(Bundle(bundle, name), self._config))
+        except BundleError as error:
+            # As on the graph: the robot goes on with the policy it has, and the next one may be better.
+            self._report(f"refused: {error}")
 
     def _reports(self, step: Step) -> list[Report]:
         reports: list[Report] = []

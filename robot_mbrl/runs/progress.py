@@ -112,7 +112,7 @@ def plain_line(record: RunRecord, elapsed_s: float) -> str:
         f"train ratio {number(record.train_ratio, 0)}",
         f"policy {record.policy_version}",
         f"latency p99 {number(latency['p99'])} ms",
-        f"missed {record.missed_steps}",
+        f"late {record.missed_steps}",
     ]
     return "  ".join(parts)
 
@@ -153,7 +153,7 @@ def _rows(record: RunRecord, elapsed_s: float, duration_s: float) -> list[tuple[
         ),
         ("policy", f"version {record.policy_version}" if record.policy_version else "random actions or none yet"),
         ("latency", f"p50 {number(latency['p50'])}  p99 {number(latency['p99'])}  max {number(latency['max'])} ms"),
-        ("missed", f"steps {record.missed_steps}"),
+        ("steps", f"late {record.missed_steps}, stopped {record.stopped_steps}"),
         ("guard", f"interventions: {reasons}" if reasons else "no interventions"),
     ]
 

@@ -23,13 +23,16 @@ class RunRecord:
     robot_steps: int = 0
     """Steps lived in this run."""
     missed_steps: int = 0
-    """Steps at which no timely action came, once the robot was driven at all."""
+    """Steps whose action came too late, so that the one before was held."""
+    stopped_steps: int = 0
+    """Steps that the robot spent in a safe stop."""
 
     def take(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Digest further lines."""
         for line in lines:
             self.robot_steps = max(self.robot_steps, int(line.get("robot_steps") or 0))
             self.missed_steps = max(self.missed_steps, int(line.get("missed_steps") or 0))
+            self.stopped_steps = max(self.stopped_steps, int(line.get("stopped_steps") or 0))
             match line["kind"]:
                 case "episode" if not line.get("began_stopped"):
                     self.episodes.append(dict(line))
@@ -73,6 +76,7 @@ class RunRecord:
             "mean_return_last5": mean(self.returns()[-LAST_EPISODES:]),
             "latency_ms": self.latency_ms,
             "missed_steps": self.missed_steps,
+            "stopped_steps": self.stopped_steps,
         }
 
 

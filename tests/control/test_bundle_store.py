@@ -158,7 +158,7 @@ def test_crash_between_write_and_rename_leaves_the_old_bundle(
     good = store.accept(make_bundle(config, version=1))
     pid = os.fork()
     if pid == 0:
-        monkeypatch.setattr(Path, "rename", lambda *_: os._exit(9))
+        monkeypatch.setattr(Path, "replace", lambda *_: os._exit(9))
         store.accept(make_bundle(config, version=2))
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9

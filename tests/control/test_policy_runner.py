@@ -131,12 +131,21 @@ def test_swap_to_another_run_starts_afresh(config: RunConfig) -> None:
 
 def test_random_policy_holds_each_draw_and_ends(config: RunConfig) -> None:
     policy = RandomPolicy(ActionSpec(names=("a", "b")), hold_steps=3, limit_steps=7)
-    wishes = [policy.act(observe(config, step), None) for step in range(9)]
+    wishes, applied = [], None
+    for step in range(9):
+        wishes.append(wish := policy.act(observe(config, step), applied))
+        applied = wish.values if wish is not None else None
     values = [tuple(wish.values.tolist()) for wish in wishes if wish is not None]
     assert len(values) == 7
     assert values[0] == values[1] == values[2] != values[3] == values[4] == values[5] != values[6]
     assert all(wish.source is Source.RANDOM for wish in wishes if wish is not None)
     assert np.abs(values).max() <= 1.0
+
+
+def test_random_driving_is_not_used_up_while_the_robot_is_stopped(config: RunConfig) -> None:
+    policy = RandomPolicy(ActionSpec(names=("a", "b")), hold_steps=3, limit_steps=2)
+    for step in range(1, 100):
+        assert policy.act(observe(config, step), np.zeros(2, np.float32)) is not None
 
 
 def test_random_choices_are_one_hot(config: RunConfig) -> None:

@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from robot_mbrl.experience.reading import fill_replay, read_messages
+from robot_mbrl.errors import ExperienceError
+from robot_mbrl.experience.reading import fill_replay, newest_stamps, read_messages
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.experience.session import SessionWriter
-from robot_mbrl.specs import ImageSpec, ObservationSpec
+from robot_mbrl.specs import Element, ImageSpec, ObservationSpec, VectorSpec
 from tests.experience.lived import ACTION, OBSERVATION, SEEING, STEP_NS, make_step
 from tests.experience.session_files import rewrite_chunked, tear, write_life
 
@@ -113,6 +115,31 @@ class TestReading:
                 writer.write(message.topic, message.type_name, data, 0)
         filling = fill_replay(self.replay(), tmp_path)
         assert (filling.steps, filling.dropped, sum(filling.malformed.values())) == (2, 1, 1)
+
+    def test_a_step_that_does_not_fit_costs_itself_only(self, tmp_path):
+        life = [make_step(index, images=True) for index in range(4)]
+        odd = replace(life[2].observation, images={"camera": np.zeros((9, 9, 3), np.uint8)})
+        write_life(tmp_path, [*life[:2], replace(life[2], observation=odd), life[3]])
+        filling = fill_replay(Replay(SEEING, ACTION, 100, step_ns=STEP_NS), tmp_path)
+        assert filling.steps == 3
+        assert sum(filling.malformed.values()) == 1
+        assert "picture 'camera'" in next(iter(filling.malformed))
+
+    def test_sessions_that_do_not_fit_at_all_are_refused_with_their_folder(self, tmp_path):
+        write_life(tmp_path, [make_step(index) for index in range(3)])
+        other = ObservationSpec(vectors={"pose": VectorSpec(elements=(Element(name="z"),))})
+        with pytest.raises(ExperienceError, match=rf"{tmp_path}: none of the steps recorded there fits: .*'z'"):
+            fill_replay(Replay(other, ACTION, 100, step_ns=STEP_NS), tmp_path)
+
+    def test_newest_stamps_are_found_without_reading_the_pictures(self, tmp_path):
+        side = 128
+        picture = {"camera": np.zeros((side, side, 3), np.uint8)}
+        life = [make_step(index) for index in range(20)]
+        path = write_life(tmp_path, [replace(s, observation=replace(s.observation, images=picture)) for s in life])
+        before = bytes_read()
+        newest = newest_stamps(tmp_path, lambda topic: True, enough=1)
+        assert bytes_read() - before < path.stat().st_size / 3
+        assert set(newest.values()) == {20 * STEP_NS}
 
     def test_a_session_of_another_robot_says_what_is_missing(self, tmp_path):
         write_life(tmp_path, [make_step(0)])

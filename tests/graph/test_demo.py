@@ -94,6 +94,7 @@ def summary(folder: RunFolder) -> dict[str, Any]:
         "evaluation",
         "latency_ms",
         "missed_steps",
+        "stopped_steps",
     } <= folder.read_summary().keys()
     return folder.read_summary()
 

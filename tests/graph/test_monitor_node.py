@@ -60,7 +60,8 @@ class Robot:
                 observation,
                 Observation(key, values, {}, reward=float(k), is_first=k == 0, is_last=last, mode=mode, success=k >= 2),
             )
-            applied = Action(key, np.zeros(1, np.float32), Source.LATE if k == 1 else Source.POLICY, policy_version=7)
+            source = {1: Source.LATE, 2: Source.STOP}.get(k, Source.POLICY)
+            applied = Action(key, np.zeros(1, np.float32), source, policy_version=7)
             messages.write_action(action, applied, CONFIG.action_spec())
             self._observations.publish(observation)
             self._actions.publish(action)
@@ -112,8 +113,9 @@ def test_episodes_reports_and_bundles_become_lines_of_metrics(
     assert episode["steps"] == EPISODE_STEPS + 1
     assert episode["robot_steps"] - before["robot_steps"] == EPISODE_STEPS + 1
     assert episode["missed_steps"] - before["missed_steps"] == 1
+    assert episode["stopped_steps"] - before["stopped_steps"] == 1
     assert (episode["solved"], episode["policy_version"]) == (True, 7)
-    assert episode["sources"] == {"policy": EPISODE_STEPS - 1, "late": 1}
+    assert episode["sources"] == {"policy": EPISODE_STEPS - 2, "late": 1, "stop": 1}
     learner = lines(folder, "learner")[0]
     assert (learner["updates"], learner["train_ratio"]) == (12.0, 250.0)
     guard = lines(folder, "guard")[0]

@@ -1,6 +1,7 @@
 """The learner keeps its train ratio, resumes bit for bit, and aligns what it learns from."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 import torch
 
 from robot_mbrl.config import RunConfig, load_run
-from robot_mbrl.errors import CheckpointError
+from robot_mbrl.errors import CheckpointError, ConfigError
+from robot_mbrl.experience.replay_files import SEGMENT
 from robot_mbrl.learning.learner import Learner
+from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 from robot_mbrl.world_models.rssm import State
 from tests.agents.settings import make_initial
@@ -21,22 +24,41 @@ SMALL = {
 }
 
 
-def _config(**changes: object) -> RunConfig:
-    return load_run("cartpole", {f"agent.{name}": value for name, value in (SMALL | changes).items()}, seed=3)
+CHOICES = [{"name": "left", "values": {"slider": -1.0}}, {"name": "right", "values": {"slider": 1.0}}]
 
 
-def _step(index: int, values: np.ndarray, action: float, reward: float, *, first: bool = False) -> Step:
+def _config(task: str = "cartpole", *, discrete: bool = False, **changes: object) -> RunConfig:
+    overrides: dict[str, object] = {f"agent.{name}": value for name, value in (SMALL | changes).items()}
+    if discrete:
+        overrides["robot.choices"] = CHOICES
+    return load_run(task, overrides, seed=3)
+
+
+def _step(
+    index: int,
+    values: np.ndarray,
+    action: float,
+    reward: float,
+    *,
+    first: bool = False,
+    source: Source = Source.POLICY,
+    discrete: bool = False,
+) -> Step:
     key = StepKey("session", (index + 1) * STEP_NS)
     names = ("cart_position", "pole_cos", "pole_sin", "cart_velocity", "pole_velocity")
     named = dict(zip(names, values.tolist(), strict=True))
-    observation = Observation(key, named, {}, reward=reward, is_first=first)
-    return Step(observation, Action(key, np.array([action], np.float32)))
+    images = {"camera": np.random.default_rng(index).integers(0, 256, (64, 64, 3)).astype(np.uint8)}
+    observation = Observation(key, named, images, reward=reward, is_first=first)
+    applied = np.eye(2, dtype=np.float32)[int(action > 0)] if discrete else np.array([action], np.float32)
+    return Step(observation, Action(key, applied, source))
 
 
 def _live(learner: Learner, start: int, stop: int) -> None:
+    discrete = learner.config.action_spec().discrete
     for index in range(start, stop):
         rng = np.random.default_rng(index)
-        learner.receive(_step(index, rng.normal(size=5), rng.uniform(-1, 1), rng.normal(), first=index % 20 == 0))
+        values, action, reward = rng.normal(size=5), rng.uniform(-1, 1), rng.normal()
+        learner.receive(_step(index, values, action, reward, first=index % 20 == 0, discrete=discrete))
 
 
 def _same(left: Learner, right: Learner) -> bool:
@@ -70,19 +92,48 @@ def test_debt_is_bounded_so_that_a_slow_machine_does_not_fall_ever_further_behin
     assert learner.owed == 7
 
 
-def test_updates_after_a_resume_equal_those_without_it_bit_for_bit(tmp_path: Path) -> None:
+def test_a_robot_at_rest_neither_fills_the_prefill_nor_owes_updates_nor_fills_the_replay(tmp_path: Path) -> None:
     learner = Learner(_config(), tmp_path)
+
+    def rest(start: int, stop: int) -> None:
+        for index in range(start, stop):
+            learner.receive(_step(index, np.zeros(5), 0.0, 0.0, source=Source.STOP))
+
+    rest(0, 100)
+    assert (learner.prefilled, len(learner.replay), learner.robot_steps) == (False, 1, 100)
+    _live(learner, 100, 160)
+    owed = learner.owed
+    rest(160, 200)
+    rest(160, 200)  # Repeats are known, although they were not kept.
+    assert learner.owed == owed + 8  # Of one step, the first of a stop: it tells how the robot came to rest.
+    assert (len(learner.replay), learner.robot_steps, learner.resting_steps) == (62, 200, 138)
+    _live(learner, 200, 201)
+    rows = learner.replay.sample(np.random.default_rng(0), 1, 63)
+    assert rows["is_first"][0, -1] == 1.0
+    assert rows["prev_action"][0, -1] == 0.0
+
+
+@pytest.mark.parametrize("capacity", [1000, 70], ids=["growing", "ring gone round"])
+@pytest.mark.parametrize("discrete", [False, True], ids=["continuous", "discrete"])
+@pytest.mark.parametrize("task", ["cartpole", "cartpole-image"])
+def test_updates_after_a_resume_equal_those_without_it_bit_for_bit(
+    tmp_path: Path, task: str, discrete: bool, capacity: int
+) -> None:
+    config = _config(task, discrete=discrete, replay_capacity=capacity, cnn_depth=2)
+    learner = Learner(config, tmp_path)
     _live(learner, 0, 80)
     for _ in range(5):
         learner.update()
+    before = {name: value.clone() for name, value in learner.agent.state_dict().items()}
     learner.save()
-    resumed = Learner.resume(_config(), tmp_path)
+    resumed = Learner.resume(config, tmp_path)
     for one in (learner, resumed):
         for _ in range(5):
             one.update()
         _live(one, 80, 90)
         one.update()
     assert _same(learner, resumed)
+    assert not any(torch.equal(before[name], value) for name, value in learner.agent.actor.named_parameters("actor"))
     assert (resumed.updates, resumed.robot_steps, resumed.owed) == (learner.updates, learner.robot_steps, learner.owed)
     assert resumed.run_id == learner.run_id
 
@@ -106,10 +157,10 @@ def test_a_checkpoint_replaces_the_one_before_and_leaves_nothing_half_written(tm
     assert Learner.resume(_config(), tmp_path).updates == 1
 
 
-@pytest.mark.parametrize("victim", ["checkpoint.json", "weights-1.safetensors", "replay-1.npz"])
+@pytest.mark.parametrize("victim", ["checkpoint.json", "weights-1.safetensors", "replay-1.npz", "rows-000000.npy"])
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, victim: str) -> None:
     learner = Learner(_config(), tmp_path)
-    _live(learner, 0, 60)
+    _live(learner, 0, SEGMENT + 10)
     learner.save()
     file = tmp_path / "checkpoints" / victim
     file.write_bytes(file.read_bytes()[:100])
@@ -124,6 +175,53 @@ def test_a_resumed_run_may_learn_faster_but_not_something_else(tmp_path: Path) -
     learner.save()
     resumed = Learner.resume(_config(threads=2, export_period_s=9.0, train_ratio=99.0), tmp_path)
     assert _same(learner, resumed)
+
+
+@pytest.mark.parametrize("killed_at", range(4))
+def test_a_learner_killed_while_it_saves_resumes_from_the_checkpoint_before(tmp_path: Path, killed_at: int) -> None:
+    """Killed as it is about to give the segment, the weights, the replay or the index its name."""
+    learner = Learner(_config(), tmp_path)
+    _live(learner, 0, SEGMENT - 20)
+    learner.save()
+    _live(learner, SEGMENT - 20, SEGMENT + 20)
+    learner.update()
+    pid = os.fork()
+    if pid == 0:
+        names = [0]
+        replace = Path.replace
+
+        def die_in_time(path: Path, target: Path) -> Path:
+            names[0] += 1
+            if names[0] > killed_at:
+                os._exit(9)
+            return replace(path, target)
+
+        Path.replace = die_in_time  # type: ignore[method-assign]
+        learner.save()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+    resumed = Learner.resume(_config(), tmp_path)
+    assert (resumed.updates, resumed.robot_steps) == (0, SEGMENT - 20)
+    resumed.save()
+    assert Learner.resume(_config(), tmp_path).robot_steps == SEGMENT - 20
+
+
+def test_a_checkpoint_of_a_version_that_knew_fewer_settings_is_resumed(tmp_path: Path) -> None:
+    Learner(_config(), tmp_path).save()
+    path = tmp_path / "checkpoints" / "checkpoint.json"
+    index = json.loads(path.read_text())
+    del index["agent"]["free_nats"]
+    path.write_text(json.dumps(index))
+    Learner.resume(_config(), tmp_path)
+    index["agent"]["momentum"] = 0.5
+    path.write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match="other settings of momentum"):
+        Learner.resume(_config(), tmp_path)
+
+
+def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"agent\.device: cuda:99 is not there"):
+        Learner(_config(device="cuda:99"), tmp_path)
 
 
 def test_a_checkpoint_of_other_settings_is_refused_by_their_names(tmp_path: Path) -> None:

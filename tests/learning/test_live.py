@@ -13,6 +13,7 @@ from robot_mbrl.experience.session import StepWriter
 from robot_mbrl.learning.backlog import Backlog
 from robot_mbrl.learning.live import LiveLearner
 from robot_mbrl.steps import Action, Observation, Step, StepKey
+from tests.experience.session_files import limited_file_size
 
 STEP_NS = 50_000_000
 PREFILL, UPDATES_PER_STEP = 20, 2
@@ -135,6 +136,35 @@ def test_what_is_lived_during_a_pause_is_learned_from_later_but_owes_nothing(sec
     assert second.live.learner.robot_steps == 60
     second.feed(range(60, 61))
     assert second.work() == UPDATES_PER_STEP
+
+
+def test_a_full_disk_stops_neither_learning_nor_policies_and_is_told(tmp_path):
+    run = Run(tmp_path)
+    run.feed(range(30))
+    with limited_file_size(20):
+        run.live.save()
+        assert "no checkpoint can be written" in run.live.fault
+        assert run.live.fault in run.said
+        assert run.work() > 0
+    assert run.bundles
+    assert not (tmp_path / "policy.onnx").exists()
+    assert Run(tmp_path).live.learner.updates == 0
+    run.live.save()
+    assert run.live.fault == ""
+    assert Run(tmp_path).live.learner.updates == run.live.learner.updates
+
+
+def test_a_robot_that_rests_does_not_wear_the_disk(tmp_path):
+    run = Run(tmp_path)
+    run.feed(range(10))
+    run.live.save()
+    index = tmp_path / "checkpoints" / "checkpoint.json"
+    saved = index.read_bytes()
+    run.live.save()
+    assert index.read_bytes() == saved
+    run.feed(range(10, 11))
+    run.live.save()
+    assert index.read_bytes() != saved
 
 
 def test_sessions_copied_from_the_robot_fill_in_what_no_history_holds_any_more(tmp_path):

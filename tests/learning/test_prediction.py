@@ -1,5 +1,6 @@
 """Pictures of what the world model expects."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,14 @@ def test_camera_pictures_become_a_film(tmp_path: Path) -> None:
         assert opened.n_frames == LENGTH  # type: ignore[attr-defined]
         assert opened.height == 2 * opened.width
     assert draw(prediction).dtype == np.uint8
+
+
+def test_pictures_of_several_sizes_share_a_film(tmp_path: Path) -> None:
+    prediction = predict(live("cartpole-image", tmp_path, LENGTH, LENGTH), seed=0)
+    small = tuple(pictures[:, ::2, ::2, :1] for pictures in prediction.images["camera"])
+    film(replace(prediction, images=prediction.images | {"depth": small}), tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as opened:
+        assert opened.width == opened.height * 3 // 4
 
 
 def test_without_a_long_episode_there_is_nothing_to_foresee(tmp_path: Path) -> None:

@@ -21,13 +21,21 @@ def test_blocks_must_divide_the_sizes() -> None:
 
 
 @pytest.mark.parametrize("blocks", [1, 4])
-def test_gru_interpolates_between_state_and_candidate(blocks: int) -> None:
+def test_gru_equals_one_written_out_gate_by_gate(blocks: int) -> None:
     torch.manual_seed(0)
-    gru = BlockGRU(5, 8, blocks)
+    gru, size = BlockGRU(5, 8, blocks), 8 // blocks
     x, deter = torch.randn(3, 5), torch.randn(3, 8)
-    moved = gru(x, deter)
-    lower, upper = torch.minimum(deter, torch.tensor(-1.0)), torch.maximum(deter, torch.tensor(1.0))
-    assert ((moved > lower) & (moved < upper)).all()
+    gates = []
+    for gate in range(3):
+        weights = [gru.recurrent.weight[block, :, gate * size : (gate + 1) * size] for block in range(blocks)]
+        from_input = x @ gru.dense.weight[gate * 8 : (gate + 1) * 8].T
+        gates.append(from_input + deter @ torch.block_diag(*weights))
+    together = torch.cat(gates, -1)
+    mean, variance = together.mean(-1, keepdim=True), together.var(-1, unbiased=False, keepdim=True)
+    reset, candidate, update = ((together - mean) / (variance + gru.norm.eps).sqrt()).chunk(3, -1)
+    kept = 1.0 - torch.sigmoid(update - 1.0)  # The bias towards keeping the state is the only one there is at first.
+    expected = kept * deter + (1.0 - kept) * torch.tanh(torch.sigmoid(reset) * candidate)
+    torch.testing.assert_close(gru(x, deter), expected)
 
 
 def test_a_block_of_the_gru_sees_no_other_blocks_state_but_for_the_norm() -> None:

@@ -36,7 +36,7 @@ def test_a_terminal_shows_everything_at_once() -> None:
     with Progress("cartpole", 1200.0, Nodes(), console) as display:
         display.update(record())
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    for figure in ("12.5", "updates 40", "ratio 255", "version 4", "p99 2.2", "steps 3", "stopped: e-stop", "left"):
+    for figure in ("12.5", "updates 40", "ratio 255", "version 4", "p99 2.2", "late 3", "stopped: e-stop", "left"):
         assert figure in shown
     assert "○" in shown
     assert "learner (restarted 2x)" in shown

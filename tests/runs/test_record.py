@@ -21,6 +21,7 @@ def test_a_summary_has_every_figure_also_before_anything_happened() -> None:
         "mean_return_last5": None,
         "latency_ms": {"p50": None, "p99": None, "max": None},
         "missed_steps": 0,
+        "stopped_steps": 0,
     }
 
 

@@ -43,25 +43,29 @@ def learn(task: str, seed: int, steps: int, judge_every: int, result: Path) -> N
     path = result.with_suffix("")
     folder = RunFolder.open(path) if path.exists() else RunFolder.create(load_run(task, seed=seed), path)
     config = load_run(folder.path)
-    progress = read_json(path / PROGRESS) or {"learning_s": 0.0, "verdicts": []}
+    progress = read_json(path / PROGRESS) or {"learning_s": 0.0, "verdicts": [], "starts": 0}
+    # A run that was killed goes on from its last checkpoint: updates made since are lost, steps are not.
+    progress["starts"] += 1
     robot = InProcessRobot(config, seed=seed)
     training = SynchronousTraining(config, folder, robot)
     before = training.learner.robot_steps
     robot.restart(seed + before)
     learning_s, started_s = progress["learning_s"], time.perf_counter()
+    write_json(path / PROGRESS, progress)
     for lived, _ in enumerate(training.run(steps - before), before + 1):
         if lived % judge_every == 0 and folder.policy.exists():
             learning_s += time.perf_counter() - started_s
             verdict = evaluation(judge_policy(config, folder.policy, EPISODES, unseen_seed(config)))
-            progress["verdicts"].append({"robot_steps": lived, "learning_s": round(learning_s, 1), **verdict})
+            so_far = {"robot_steps": lived, "updates": training.learner.updates, "learning_s": round(learning_s, 1)}
+            progress["verdicts"].append({**so_far, **verdict})
             print(f"{task}, seed {seed}: {json.dumps(progress['verdicts'][-1])}", flush=True)
             started_s = time.perf_counter()
         if lived % NOTED_EVERY == 0:
             write_json(path / PROGRESS, {**progress, "learning_s": learning_s + time.perf_counter() - started_s})
     training.close()
     robot.close()
-    verdicts = progress["verdicts"]
-    write_json(result, {"task": task, "seed": seed, "steps": steps, "step_s": config.step_s, "verdicts": verdicts})
+    kept = {name: progress[name] for name in ("starts", "verdicts")}
+    write_json(result, {"task": task, "seed": seed, "steps": steps, "step_s": config.step_s, **kept})
 
 
 def row(result: dict[str, Any]) -> Row:
@@ -77,6 +81,8 @@ def row(result: dict[str, Any]) -> Row:
         "solved at the end": f"{last['solved']} of {last['episodes']}",
         "return at the end": last["mean_return"],
         "steps": last["robot_steps"],
+        "updates": last["updates"],
+        "starts": result["starts"],
         "learning s": last["learning_s"],
     }
 
@@ -116,6 +122,8 @@ def main() -> int:
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--parallel", type=int, default=cores, help="runs at a time (default: cores)")
     args = parser.parse_args()
+    if args.judge_every > args.steps:
+        parser.error(f"--judge-every {args.judge_every} is more than --steps {args.steps}: nothing would be judged")
     results = run_seeds(args)
     rows = [row(result) for result in results]
     reached = [int(r["steps to the mark"]) for r in rows if r["steps to the mark"] != "-"]
@@ -123,7 +131,8 @@ def main() -> int:
     print(f"{len(reached)} of {len(rows)} seeds reached the mark", end="")
     print(f"; median {statistics.median(reached):.0f} steps" if reached else "")
     config = load_run(args.task)
-    title = f"{args.task}, {len(results)} seeds in one process: frozen policy, {EPISODES} unseen starts"
+    seeds = f"seed {results[0]['seed']}" if len(results) == 1 else f"{len(results)} seeds"
+    title = f"{args.task}, {seeds} in one process: frozen policy, {EPISODES} unseen starts"
     picture = RESULTS / f"to_the_mark-{args.task}.png"
     draw(curves(results), picture, title, judge_expert(config, EPISODES, unseen_seed(config)))
     print(f"curves: {picture}")

@@ -152,9 +152,6 @@ def test_the_robot_goes_on_without_its_learner_but_not_without_its_guard(tmp_pat
 
 @pytest.mark.parametrize("side", Side)
 def test_a_launch_file_starts_the_nodes_of_its_side(side: Side, tmp_path: Path) -> None:
-    source = (ROOT / "launch" / f"{side}.launch.py").read_text()
-    compile(source, f"{side}.launch.py", "exec")
-    assert f'describe("{side}"' in source
     chosen = {name: default for name, (default, _) in ARGUMENTS.items()}
     chosen |= {"config": "cartpole", "run_dir": str(tmp_path / "run")}
     nodes = launched(side, **chosen)

@@ -21,19 +21,21 @@ class Lockstep:
     steady time, in seconds.
     """
 
-    def __init__(self, simulation: Simulation, *, period_ns: int, now_s: float) -> None:
+    def __init__(self, simulation: Simulation, *, period_ns: int, now_s: float, await_learner: bool = False) -> None:
         """Publish the first readings and wait.
 
         Args:
             simulation: what is to wait.
             period_ns: simulated time of a step.
             now_s: the present.
+            await_learner: whether no step is taken before the learner has allowed any: it takes seconds to start, in
+                which much could be lived that it would never hear of.
         """
         self.taken = 0
         """Steps that were taken, the last one of each episode included."""
         self._simulation = simulation
         self._period_ns = period_ns
-        self._limit = math.inf
+        self._limit = 0.0 if await_learner else math.inf
         self._learners_lead: float = -math.inf
         self._held = False
         self._publish(now_s)

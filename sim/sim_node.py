@@ -95,7 +95,8 @@ class SimNode:
         if self._config.task.action_repeat != 1:
             raise ConfigError("lockstep knows no action_repeat: what happens within a step would not be waited for")
         node, spec = self.node, self._config.action_spec()
-        lockstep = Lockstep(self._simulation, period_ns=self._period_ns, now_s=time.monotonic())
+        awaits = declare(node, "await_learner", False, "whether lockstep takes no step before the learner allows any")
+        lockstep = Lockstep(self._simulation, period_ns=self._period_ns, now_s=time.monotonic(), await_learner=awaits)
 
         def on_applied(message: Any) -> None:
             try:

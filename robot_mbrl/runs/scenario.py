@@ -70,6 +70,8 @@ class Situation:
     options: Options
     simulated: bool
     evaluate: bool
+    learns: bool
+    """Whether a learner is among the nodes."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ def _simulator(s: Situation) -> dict[str, Parameter]:
     options = s.options
     parameters: dict[str, Parameter] = {"speed": options.speed, "view": options.view, "seed": options.seed}
     parameters["mode"] = "lockstep" if options.lockstep else "paced"
+    if options.lockstep:
+        parameters["await_learner"] = s.learns
     if options.video:
         parameters["video"] = str(s.folder.video)
     return parameters
@@ -238,7 +242,14 @@ def scenario(
         ConfigError: if the options ask of a real robot what only a simulated one can do.
     """
     _check(options or Options(), simulated=simulated)
-    situation = Situation(config, RunFolder(folder), options or Options(), simulated, evaluate=name == "evaluate")
+    situation = Situation(
+        config,
+        RunFolder(folder),
+        options or Options(),
+        simulated,
+        evaluate=name == "evaluate",
+        learns="learner" in SCENARIOS[name],
+    )
     rows = {row.name: row for row in NODES}
     return tuple(_process(rows[node], situation) for node in SCENARIOS[name])
 

@@ -31,8 +31,8 @@ class Bench:
     def pace(self, speed=1.0):
         return Paced(self.simulation, speed=speed, sensor_rate_hz=100.0, driver_timeout_s=DRIVER_TIMEOUT_S, now_s=0.0)
 
-    def wait(self):
-        return Lockstep(self.simulation, period_ns=PERIOD_NS, now_s=0.0)
+    def wait(self, **choices):
+        return Lockstep(self.simulation, period_ns=PERIOD_NS, now_s=0.0, **choices)
 
 
 @pytest.fixture
@@ -161,6 +161,17 @@ def test_lockstep_reset_waits_for_the_end_of_the_step_and_takes_one_period(bench
     assert bench.stamps == [START_NS, START_NS + PERIOD_NS]
     assert bench.world.read("joints").position != before
     assert bench.speeds == [0.0, 0.0]
+
+
+def test_lockstep_takes_no_step_that_a_learner_which_is_still_starting_would_never_hear_of(bench):
+    time = bench.wait(await_learner=True)
+    time.command({"slider": 0.0}, 0.0)
+    time.applied(START_NS, 0.0)
+    time.on_deadline(100.0)
+    assert set(bench.stamps) == {START_NS}
+    # The learner has been there before, and has taken in this step already.
+    time.allow(502, 100.0)
+    assert bench.stamps[-1] == START_NS + PERIOD_NS
 
 
 def test_lockstep_stops_at_the_learners_allowance_and_sleeps(bench):

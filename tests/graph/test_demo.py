@@ -122,7 +122,7 @@ def test_a_run_from_its_start_over_a_death_and_an_interruption_to_its_verdict(
     wait_for(lambda: lines(folder, "episode") > lived, "the robot to live on", demo)
     wait_for(lambda: rises(updates(folder)[reports:]), "the new learner to learn", demo)
     demo.send_signal(signal.SIGINT)
-    assert f"go on: robot-mbrl demo cartpole --run {tmp_path} --resume" in finish(demo)
+    assert f"go on: robot-mbrl demo --run {tmp_path} --resume" in finish(demo)
     assert read_json(folder.processes) == {}
     interrupted = summary(folder)
     assert interrupted["restarts"]["learner"] == 1

@@ -166,6 +166,8 @@ def test_hold_start_wishes_nothing_until_the_learner_sends_a_bundle(setup: Setup
     stamps = [bench.observe(is_first=True)]
     setup.graph.until(lambda: "policy" in bench.health)
     stamps.append(bench.observe())
+    # Both were put to what drives, and came to nothing, before there is anything else to drive.
+    setup.graph.until(lambda: bench.health["policy"]["wishes"] == "2")
     setup.send(make_bundle(setup.config, version=2))
     assert not bench.wishes.keys() & set(stamps)
 

@@ -174,10 +174,10 @@ class ActuatorNode:
         if decision.commands:
             self._command(decision.commands)
         for action in decision.applied:
+            self._measure(action)
             message = JointState()
             messages.write_action(message, action, self._spec)
             self._applied.publish(message)
-            self._measure(action)
         stopped = self._guard.stopped
         if stopped != self._logged:
             self._logged = stopped

@@ -8,17 +8,16 @@ from sim.errors import WorldError
 from sim.worlds import World, make_world
 
 
-def make_robots_world(config: RunConfig, *, view: bool = False) -> World:
+def make_robots_world(config: RunConfig) -> World:
     """Build the world of a run's task.
 
     Args:
         config: the run.
-        view: whether to open a window on it.
 
     Raises:
-        WorldError: if there is no such world or display, or the world does not fit the robot.
+        WorldError: if there is no such world, or it does not fit the robot.
     """
-    world = make_world(config.task.world, view=view)
+    world = make_world(config.task.world)
     world.reset(np.random.default_rng(0))
     name, kinds = config.task.world, world.kinds()
     for command in config.robot.commands:

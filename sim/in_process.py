@@ -5,6 +5,7 @@ advanced from one command of the guard to the next, so commands are shaped and r
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from robot_mbrl.config import GuardConfig, RobotConfig, RunConfig
 from robot_mbrl.control.episodes import Episodes, Phase, new_session
@@ -14,6 +15,7 @@ from robot_mbrl.errors import RobotMbrlError
 from robot_mbrl.messages import NANOSECONDS
 from robot_mbrl.steps import Action, Observation
 from robot_mbrl.tasks import TASKS
+from robot_mbrl.topics import JOINT_STATE
 from sim.fitting import make_robots_world
 from sim.starts import start_rng
 from sim.worlds import World
@@ -38,7 +40,6 @@ class InProcessRobot:
         *,
         seed: int = 0,
         evaluate: bool = False,
-        view: bool = False,
         session: str | None = None,
     ) -> None:
         """Build the world and put the robot at its first start.
@@ -47,14 +48,13 @@ class InProcessRobot:
             config: robot and task.
             seed: of the starts.
             evaluate: whether every episode is lived in evaluate mode, instead of every few as the task says.
-            view: whether to open a window on it.
             session: id of the session; None for a new one.
 
         Raises:
-            WorldError: if the task's world does not exist or does not fit the robot, or there is no display.
+            WorldError: if the task's world does not exist or does not fit the robot.
         """
         self.config = config
-        self.world: World = make_robots_world(config, view=view)
+        self.world: World = make_robots_world(config)
         self._evaluate = evaluate
         self._period_ns = round(config.robot.period_s * NANOSECONDS)
         cameras = [config.robot.cameras[name] for name in config.observation_spec().images]
@@ -62,6 +62,12 @@ class InProcessRobot:
         self._picture_sizes = {camera.source: (camera.image.height, camera.image.width) for camera in cameras}
         self._joint_sources = {command.source for command in config.robot.commands if command.source is not None}
         self.restart(seed, session)
+
+    def pose(self) -> dict[str, float]:
+        """Where every joint is, rad or m, by name."""
+        sources = [name for name, source in self.config.robot.sources.items() if source.type == JOINT_STATE]
+        readings: list[Any] = [self.world.read(source) for source in sources]
+        return {name: at for reading in readings for name, at in zip(reading.name, reading.position, strict=True)}
 
     def restart(self, seed: int, session: str | None = None) -> None:
         """Begin a new life in the same world, as if built anew.

@@ -53,9 +53,8 @@ class SimNode:
         if mode not in MODES:
             raise ConfigError(f"parameter mode: {mode!r} is none of {', '.join(MODES)}")
         seed = declare(node, "seed", 0, "seed of the episodes' starts", low=0, high=2**31)
-        view = declare(node, "view", False, "whether to show the robot in a window")
         video = declare(node, "video", "", "path of an MP4 file to film the robot into; empty for none")
-        self._world = make_robots_world(config, view=view)
+        self._world = make_robots_world(config)
         self._film = Film(Path(video), config.robot.control_rate_hz, self._world.photograph()) if video else None
         self._picture_ns = self._picture_due_ns = self._frame_due_ns = 0
         self._was_braking = True

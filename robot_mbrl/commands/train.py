@@ -68,13 +68,17 @@ def _learn(
     from robot_mbrl.learning.synchronous import SynchronousTraining
     from sim.film import Film
     from sim.in_process import InProcessRobot
+    from sim.viewer import Viewer
 
     steps = round(args.minutes * SECONDS_PER_MINUTE / config.step_s)
     started_s = time.monotonic()
     record = results.read_record()
     with ExitStack() as closing:
-        robot = InProcessRobot(config, seed=config.seed, view=args.view)
+        robot = InProcessRobot(config, seed=config.seed)
         closing.callback(robot.close)
+        viewer = Viewer(config.task.world) if args.view else None
+        if viewer is not None:
+            closing.callback(viewer.close)
         training = SynchronousTraining(config, folder, robot, console.log if not args.quiet else lambda _: None)
         closing.callback(training.close)
         # A resumed life goes on from other starts than those it has seen, also if it was killed.
@@ -90,6 +94,8 @@ def _learn(
                 record.take([{"kind": kind, **values}])
             if film is not None:
                 film.add(robot.world.photograph())
+            if viewer is not None:
+                viewer.show(robot.pose())
             bar.update(lived, record)
             results.follow(record, time.monotonic() - started_s)
             if args.speed is not None:

@@ -20,6 +20,8 @@ LEARNER_NICENESS = 10
 """The learner takes what the control processes leave."""
 ONLOOKER_NICENESS = 5
 """Nodes that only keep or report what happens wait for those that drive, where there is no real-time priority."""
+VIEWER_NICENESS = 19
+"""Without a GPU, drawing takes all the time that it is left."""
 LEARNER_STOP_S = 30.0
 """The learner finishes an update and writes a checkpoint before it goes."""
 RECORDER_STOP_S = 10.0
@@ -41,7 +43,7 @@ class Options:
     speed: float = 1.0
     """Simulated seconds per wall second."""
     view: bool = False
-    """Show the simulated robot in a window."""
+    """Show the robot in a window: one more node."""
     video: bool = False
     """Film the simulated robot into the run's folder."""
     seed: int = 0
@@ -139,7 +141,7 @@ class NodeProcess:
 
 def _simulator(s: Situation) -> dict[str, Parameter]:
     options = s.options
-    parameters: dict[str, Parameter] = {"speed": options.speed, "view": options.view, "seed": options.seed}
+    parameters: dict[str, Parameter] = {"speed": options.speed, "seed": options.seed}
     parameters["mode"] = "lockstep" if options.lockstep else "paced"
     if options.lockstep:
         parameters["await_learner"] = s.learns
@@ -209,6 +211,7 @@ NODES = (
         "learner", "ros_nodes.learner_node", Side.WORKSTATION, _learner, LEARNER_NICENESS, LEARNER_STOP_S, computes=True
     ),
     NodeRow("monitor", "ros_nodes.monitor_node", Side.WORKSTATION, _monitor, ONLOOKER_NICENESS),
+    NodeRow("viewer", "sim.view_node", Side.SIM, lambda _: {}, VIEWER_NICENESS),
 )
 
 SCENARIOS: dict[str, tuple[str, ...]] = {
@@ -251,7 +254,8 @@ def scenario(
         learns="learner" in SCENARIOS[name],
     )
     rows = {row.name: row for row in NODES}
-    return tuple(_process(rows[node], situation) for node in SCENARIOS[name])
+    nodes = (*SCENARIOS[name], *(("viewer",) if situation.options.view else ()))
+    return tuple(_process(rows[node], situation) for node in nodes)
 
 
 def _check(options: Options, *, simulated: bool) -> None:

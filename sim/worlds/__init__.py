@@ -15,12 +15,11 @@ WORLDS: dict[str, Scene] = {
 """What there is to simulate, by the name that a task's YAML gives as `world`."""
 
 
-def make_world(name: str | None, *, view: bool = False) -> World:
+def make_world(name: str | None) -> World:
     """Build a world.
 
     Args:
         name: key of `WORLDS`, as a task's `world` gives it.
-        view: whether to open a window on it.
 
     Raises:
         WorldError: if there is no such world, or no display for the window.
@@ -29,7 +28,7 @@ def make_world(name: str | None, *, view: bool = False) -> World:
         raise WorldError("this task names no world: it exists in hardware only and cannot be simulated")
     if name not in WORLDS:
         raise WorldError(f"there is no world named {name!r}; there are {', '.join(sorted(WORLDS))}")
-    return BulletWorld(WORLDS[name], view=view)
+    return BulletWorld(WORLDS[name])
 
 
 __all__ = ["WORLDS", "World", "make_world"]

@@ -77,18 +77,10 @@ class _Joint:
 class BulletWorld:
     """The `World` of a scene: effort and velocity drives on the joints of bodies that are fixed to the ground."""
 
-    def __init__(self, scene: Scene, *, view: bool = False) -> None:
-        """Load the scene and put everything at zero.
-
-        Args:
-            scene: what to load.
-            view: whether to open a window on it.
-
-        Raises:
-            WorldError: if there is no display for the window.
-        """
+    def __init__(self, scene: Scene) -> None:
+        """Load the scene and put everything at zero."""
         self._scene = scene
-        self._bullet = connect(scene.time_step_s, view=view)
+        self._bullet = connect(scene.time_step_s)
         self._joints: dict[str, _Joint] = {}
         self._source_joints: dict[str, tuple[str, ...]] = {}
         for source, file in scene.bodies.items():

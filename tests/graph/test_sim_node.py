@@ -183,7 +183,7 @@ def test_film_can_be_played_after_the_node_was_stopped(robot: Robot, tmp_path: P
 
 
 def test_window_without_a_display_is_refused_with_a_reason(graph: Graph, tmp_path: Path) -> None:
-    process = graph.start(SIMULATOR, config="cartpole", view=True)
+    process = graph.start("sim.view_node", config="cartpole")
     graph.processes.clear()
     assert process.wait(30.0) == 2
 

@@ -59,6 +59,11 @@ def test_a_scenario_names_only_nodes_of_the_table() -> None:
     assert {name for names in SCENARIOS.values() for name in names} <= {row.name for row in NODES}
 
 
+def test_a_window_is_a_node_of_its_own(tmp_path: Path) -> None:
+    assert "viewer" not in processes("demo", tmp_path)
+    assert processes("demo", tmp_path, Options(view=True)).keys() == {*SCENARIOS["demo"], "viewer"}
+
+
 def test_the_three_sides_together_are_the_demo() -> None:
     sides = [set(SCENARIOS[side]) for side in Side]
     assert set.union(*sides) == set(SCENARIOS["demo"])

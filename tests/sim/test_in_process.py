@@ -7,7 +7,6 @@ from robot_mbrl.config import load_run
 from robot_mbrl.runs.episodes import EpisodeTally
 from robot_mbrl.specs import Mode, Source
 from robot_mbrl.steps import Action, Step
-from sim.errors import WorldError
 from sim.experts import EXPERTS
 from sim.in_process import InProcessRobot
 
@@ -187,9 +186,3 @@ def test_pictures_are_rendered_at_the_size_that_the_robot_asks_for(side):
     rendered = robot.world.render("camera", side, side)
     robot.close()
     assert np.array_equal(seen, rendered)
-
-
-def test_a_window_needs_a_display(monkeypatch):
-    monkeypatch.delenv("DISPLAY", raising=False)
-    with pytest.raises(WorldError, match="no display"):
-        InProcessRobot(load_run("cartpole"), view=True)

@@ -268,9 +268,3 @@ def test_errors_name_what_there_is(cartpole):
         make_world("moon")
     with pytest.raises(WorldError, match="hardware"):
         make_world(None)
-
-
-def test_window_without_a_display_is_an_error_that_says_so(monkeypatch):
-    monkeypatch.delenv("DISPLAY", raising=False)
-    with pytest.raises(WorldError, match="DISPLAY"):
-        make_world("cartpole", view=True)

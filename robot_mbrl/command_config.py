@@ -38,6 +38,13 @@ class CommandJoint(Frozen):
     """For position commands, how far from its command a moving joint may be found, rad or m; further, the guard stops
     and latches. More than it lags at full speed and yields under load. Null does not watch it."""
 
+    @property
+    def position_bounds(self) -> tuple[float, float] | None:
+        """`position_low` and `position_high`; None without them."""
+        if self.position_low is None or self.position_high is None:
+            return None
+        return self.position_low, self.position_high
+
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> Self:
         if self.low >= self.high:
@@ -101,6 +108,6 @@ class CommandConfig(Frozen):
 
 def hard_bounds(joint: CommandJoint, *, of_position: bool) -> tuple[float, float]:
     """Bounds that no command may leave: those of the joint for a position command, those of the command otherwise."""
-    if of_position and joint.position_low is not None and joint.position_high is not None:
-        return joint.position_low, joint.position_high
+    if of_position and joint.position_bounds is not None:
+        return joint.position_bounds
     return joint.low, joint.high

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from robot_mbrl.config import RobotConfig
-from robot_mbrl.control.channels import Channel, Command
+from robot_mbrl.config import CommandConfig, GuardConfig, RobotConfig
+from robot_mbrl.control.channels import Channel, Command, Moment
+from robot_mbrl.control.paths import PathChannel
+from robot_mbrl.control.rates import RateChannel
 from robot_mbrl.control.shaping import to_command
 
 LONGEST_GAP_PERIODS = 3.0
@@ -28,8 +30,8 @@ class Drive:
             lockstep: one command per step, each shaped for the whole step, and only when asked for.
         """
         ages_s = {name: source.max_age_s or math.inf for name, source in robot.sources.items()}
-        self.channels = tuple(
-            Channel(command, robot.guard, math.inf if command.source is None else ages_s[command.source])
+        self.channels: tuple[Channel, ...] = tuple(
+            _channel(command, robot.guard, math.inf if command.source is None else ages_s[command.source])
             for command in robot.commands
         )
         self.due = not lockstep
@@ -48,7 +50,7 @@ class Drive:
 
     def is_stale(self, now_s: float) -> bool:
         """Whether joints should have been measured since."""
-        return any(channel.is_stale(now_s) for channel in self.channels)
+        return any(channel.joints.is_stale(now_s) for channel in self.channels)
 
     def is_at_rest(self, now_s: float) -> bool:
         """Whether nothing is left to command but the same again."""
@@ -99,16 +101,13 @@ class Drive:
             return ()
         self.due, self._commanded_s = False, now_s
         targets = {} if action is None else self._targets(action)
-        remaining_s = max(0.0, arrival_s - now_s) + dt_s
+        moment = Moment(now_s, dt_s, self._period_s, max(0.0, arrival_s - now_s) + dt_s)
         commands = []
         for channel in self.channels:
-            if homing and channel.of_position:
-                command = channel.go_home(self._robot.home, now_s, dt_s)
-            elif self._lockstep:
+            if self._lockstep:
                 # Time stands still between the measurement and the command.
-                command = channel.shape(targets, channel.sensed_s, dt_s, self._step_s, None)
-            else:
-                command = channel.shape(targets, now_s, dt_s, self._period_s, remaining_s)
+                moment = Moment(channel.joints.sensed_s, dt_s, self._step_s, None)
+            command = channel.go_home(self._robot.home, moment) if homing else channel.shape(targets, moment)
             if command is not None and self._may_send(channel, command, dt_s):
                 commands.append(command)
         return tuple(commands)
@@ -145,3 +144,7 @@ class Drive:
             choice = self._robot.choices[values.index(1.0)].values
             return {joint.name: to_command(joint, choice.get(joint.name, 0.0)) for joint in self._robot.joints}
         return {joint.name: to_command(joint, a) for joint, a in zip(self._robot.joints, values, strict=True)}
+
+
+def _channel(command: CommandConfig, guard: GuardConfig, max_age_s: float) -> Channel:
+    return PathChannel(command, max_age_s) if command.kind == "position" else RateChannel(command, guard, max_age_s)

@@ -222,7 +222,7 @@ class Guard:
         for channel in self._drive.channels:
             if channel.config.source == source:
                 try:
-                    channel.sense(message, now_s)
+                    channel.joints.sense(message, now_s)
                 except MessageError:
                     self.interlock.count(Reason.MALFORMED_JOINTS)
                 else:

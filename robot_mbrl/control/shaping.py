@@ -7,7 +7,6 @@ rate; a velocity is also bounded by what can still brake before the joint's own 
 """
 
 import math
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from robot_mbrl.command_config import CommandJoint, hard_bounds
@@ -18,8 +17,6 @@ Limit = Literal["", "position_bound", "braking", "rate", "acceleration"]
 STANDOFF = 0.005
 """Share of a joint's range that a velocity command comes to rest short of either bound: a joint that rests on the bound
 itself is found beyond it by the next encoder tick, which latches the stop."""
-TOLERANCE = 1e-9
-"""Relative to a bound's size: what rounding may add to a command."""
 
 
 def to_command(joint: CommandJoint, action: float) -> float:
@@ -158,10 +155,11 @@ class VelocityShaper(RateShaper):
     def __init__(self, joint: CommandJoint, value: float = 0.0) -> None:
         """Begin at a command that the robot has, usually 0."""
         super().__init__(joint, value)
-        self._bounds = (joint.position_low, joint.position_high)
-        if joint.position_low is not None and joint.position_high is not None:
-            standoff = STANDOFF * (joint.position_high - joint.position_low)
-            self._bounds = (joint.position_low + standoff, joint.position_high - standoff)
+        self._bounds = joint.position_bounds
+        if self._bounds is not None:
+            low, high = self._bounds
+            standoff = STANDOFF * (high - low)
+            self._bounds = (low + standoff, high - standoff)
         # It cannot brake faster than its command may change.
         self._braking = min(joint.braking, joint.max_rate) if joint.braking is not None else joint.max_rate
 
@@ -175,9 +173,9 @@ class VelocityShaper(RateShaper):
             age_s: age of the measurement.
             period_s: how long this command will last.
         """
-        low, high = self._bounds
         bounded = target
-        if low is not None and high is not None:
+        if self._bounds is not None:
+            low, high = self._bounds
             # Where it is by now: it went on at the newest command, and before that at one that was that much faster.
             here = position + self.value * age_s
             unsure = self._max_rate * age_s * age_s / 2.0
@@ -188,50 +186,3 @@ class VelocityShaper(RateShaper):
         if bounded != target and not self.limit:
             self.limit = "braking"
         return value
-
-
-@dataclass(slots=True)
-class OutgoingCheck:
-    """The final assertion on one joint's commands, from what was sent alone: it shares no state with the shapers."""
-
-    joint: CommandJoint
-    of_position: bool
-    sent: float | None = None
-    """The newest command sent."""
-    slope: float = 0.0
-    """Mean rate over the interval before it."""
-    interval_s: float = 0.0
-    """Length of that interval; 0 where the robot was at rest."""
-
-    def fault(self, value: float, dt_s: float) -> str:
-        """What is wrong with sending `value` now, `dt_s` after the newest command; empty if nothing is."""
-        joint = self.joint
-        low, high = hard_bounds(joint, of_position=self.of_position)
-        slack = TOLERANCE * max(1.0, abs(low), abs(high))
-        if not math.isfinite(value):
-            return f"{joint.name}: {value} is not finite"
-        if not low - slack <= value <= high + slack:
-            return f"{joint.name}: {value} is not within [{low}, {high}]"
-        if self.sent is None:
-            return ""
-        change = value - self.sent
-        if abs(change) > joint.max_rate * dt_s + slack:
-            return f"{joint.name}: changes by {change} within {dt_s} s, faster than {joint.max_rate}"
-        if self.of_position and joint.max_acceleration is not None and dt_s > 0.0:
-            # Mean rates of neighbouring intervals differ by no more than the acceleration between their middles.
-            allowed = joint.max_acceleration * (dt_s + self.interval_s) / 2.0
-            if abs(change / dt_s - self.slope) > allowed * (1.0 + 1e-6) + 2.0 * slack / dt_s:
-                return f"{joint.name}: accelerates beyond {joint.max_acceleration}"
-        return ""
-
-    def send(self, value: float, dt_s: float) -> None:
-        """Note that `value` was sent, `dt_s` after the newest command."""
-        if self.sent is not None and dt_s > 0.0:
-            self.slope = (value - self.sent) / dt_s
-            self.interval_s = dt_s
-        self.sent = value
-
-    def settle(self) -> None:
-        """Note that the robot rests at the newest command."""
-        self.slope = 0.0
-        self.interval_s = 0.0

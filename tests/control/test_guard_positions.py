@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from robot_mbrl.control.channels import SLIP, SLIP_S
 from robot_mbrl.control.interlock import Reason
+from robot_mbrl.control.paths import SLIP, SLIP_S
 from robot_mbrl.specs import Source
 from tests.control.guard_bench import RECOVER, GuardBench
 from tests.control.robots import COMMANDS, PERIOD_S

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from robot_mbrl.control.interlock import Reason
-from robot_mbrl.control.shaping import OutgoingCheck
+from robot_mbrl.control.outgoing import OutgoingCheck
 from robot_mbrl.specs import Source
 from tests.control.guard_bench import COMMAND_S, RECOVER, TIMEOUT_S, GuardBench
 from tests.control.robots import PERIOD_S, action_message, joint_state

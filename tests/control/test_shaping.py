@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robot_mbrl.config import CommandJoint
+from robot_mbrl.control.outgoing import OutgoingCheck
 from robot_mbrl.control.shaping import (
     STANDOFF,
-    OutgoingCheck,
     PositionShaper,
     RateShaper,
     VelocityShaper,

@@ -171,7 +171,7 @@ def _settle(listener: Listener, supervisor: Supervisor) -> int:
     deadline_s = time.monotonic() + PATIENCE_S
     while sum(version > 0 for version in listener.versions.values()) < SETTLING_STEPS:
         if time.monotonic() > deadline_s:
-            raise SystemExit("no bundle drove: see the nodes' logs")
+            raise RuntimeError(f"no bundle drove within {PATIENCE_S:g} s")
         supervisor.watch(0.0)
         listener.serve(0.25)
     return max(listener.sources)

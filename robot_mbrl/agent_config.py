@@ -101,6 +101,9 @@ class AgentConfig(Frozen):
     """Steps the replay ring may hold; it grows as needed."""
     prefill_steps: Count = 1000
     """Random steps before learning starts."""
+    pretrain_updates: Annotated[int, Field(ge=0)] = 100
+    """Updates owed once the prefill is there, lived or imported (Dreamer v1: 100). They bring the first policy also to
+    a robot that has used up its random steps and stands still, from whom no step would owe any."""
     train_ratio: Positive = 256.0
     """Replayed steps per lived step."""
     max_debt_updates: Count = 200

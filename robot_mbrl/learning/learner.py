@@ -90,7 +90,8 @@ class Learner:
 
         Args:
             step: the step.
-            owes: whether updates are owed for it; none are for what was lived while nothing could be learned.
+            owes: whether updates are owed for it; none are for what was lived while nothing could be learned, but for
+                those of the pretraining.
 
         Returns:
             Whether it is new; repeats are recognised by session and stamp.
@@ -108,9 +109,11 @@ class Learner:
             return False
         self.robot_steps += 1
         agent = self.config.agent
-        if owes and self.prefilled:
+        if self.prefilled and self.updates == 0:
+            self.credit = max(self.credit, float(agent.pretrain_updates))
+        if self.prefilled and owes:
             self.credit += agent.train_ratio / (agent.batch_size * agent.batch_length)
-            self.credit = min(self.credit, float(agent.max_debt_updates))
+            self.credit = min(self.credit, float(max(agent.max_debt_updates, agent.pretrain_updates)))
         return True
 
     @property

@@ -21,6 +21,7 @@ STEP_NS = 50_000_000
 SMALL = {
     **{"deter": 16, "hidden": 16, "units": 16, "stoch": 4, "classes": 4, "layers": 1, "head_layers": 1},
     **{"batch_size": 4, "batch_length": 8, "horizon": 3, "imagination_starts": 8, "prefill_steps": 50},
+    "pretrain_updates": 0,
 }
 
 
@@ -74,6 +75,16 @@ def test_updates_are_owed_at_the_train_ratio_once_enough_is_known(tmp_path: Path
     assert learner.owed == 10
     learner.update()
     assert learner.owed == 9
+
+
+def test_the_first_policy_is_owed_also_to_a_robot_that_stands_still_by_now(tmp_path: Path) -> None:
+    learner = Learner(_config(pretrain_updates=12), tmp_path)
+    for index in range(60):
+        learner.receive(_step(index, np.zeros(5), 0.5, 0.0), owes=False)
+    assert learner.owed == 12
+    learner.update()
+    learner.receive(_step(60, np.zeros(5), 0.5, 0.0), owes=False)
+    assert learner.owed == 11
 
 
 def test_what_was_missed_or_is_repeated_owes_nothing(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ SMALL = {
     **{"deter": 8, "hidden": 8, "units": 8, "stoch": 2, "classes": 4, "layers": 1, "head_layers": 1},
     **{"batch_size": 2, "batch_length": 8, "horizon": 3, "imagination_starts": 4},
     **{"prefill_steps": PREFILL, "train_ratio": 16.0 * UPDATES_PER_STEP, "export_period_s": 0.01},
+    "pretrain_updates": 0,
 }
 CONFIG = load_run("cartpole", {f"agent.{name}": value for name, value in SMALL.items()})
 

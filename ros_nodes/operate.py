@@ -25,6 +25,8 @@ ACTS = ("enable", "disable", "stop", "release", "start-episode")
 PATIENCE_S = 10.0
 SETTLE_S = 2.0
 """How long a robot that was enabled may take until its policy acts steadily, and it moves."""
+WAITING = (Reason.STARTING, Reason.DISABLED)
+"""Why a robot stands still with nothing amiss: its episode has yet to begin."""
 REPEAT_S = 0.2
 INTERRUPTED = 130
 REPEATS_PER_TIMEOUT = 4
@@ -67,6 +69,8 @@ class Operator:
         if self._latched():
             return f"not enabled: the guard is latched ({self._report['stopped']}); see to it, then: robot-mbrl release"
         self._until(lambda: self._report["enabled"] == "True", lambda: self._say(on=True), topics.ENABLE)
+        # Right after a launch, sensors may still be on their way.
+        self._serve(PATIENCE_S, lambda: self._say(on=True), until=lambda: self._report["stopped"] in ("", *WAITING))
         self._serve(SETTLE_S, lambda: self._say(on=True), until=lambda: not self._report["stopped"])
         if hold_s is not None:
             self._hold(hold_s)
@@ -113,7 +117,7 @@ class Operator:
             return "disabled"
         if not stopped:
             return "enabled: the robot moves as its policy wishes"
-        if stopped in (Reason.STARTING, Reason.DISABLED):
+        if stopped in WAITING:
             return "enabled: the robot moves once an episode begins; where a person does that: robot-mbrl start-episode"
         return f"enabled, but the guard still stops the robot: {stopped}"
 

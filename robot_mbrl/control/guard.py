@@ -250,6 +250,8 @@ class Guard:
         self._watch_switches()
         if (trouble := self._trouble()) is not None:
             self.interlock.trip(trouble)
+        elif self._resting:
+            self.interlock.rest()
         self._settle()
 
     def _watch_switches(self) -> None:

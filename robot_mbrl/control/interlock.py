@@ -42,8 +42,8 @@ class Reason(StrEnum):
 class Interlock:
     """Keeps the reasons against motion.
 
-    Call order: `latch` and `trip` whenever a reason is found, again while it lasts; `timely` and `missed` once per
-    observation that awaits an action; then read `stopped`.
+    Call order: `latch` and `trip` whenever a reason is found, again while it lasts; `rest` between episodes when
+    none is found; `timely` and `missed` once per observation that awaits an action; then read `stopped`.
     """
 
     def __init__(self, recover_steps: int, *, enabled: bool) -> None:
@@ -83,6 +83,11 @@ class Interlock:
         if self._tripped is not reason:
             self._tripped = reason
             self.counts[reason] += 1
+
+    def rest(self) -> None:
+        """Note that nothing is amiss between episodes: a stop that goes on waits for the next one, and for no remedy."""
+        if self._tripped is not None:
+            self._tripped = Reason.STARTING
 
     def latch(self, reason: Reason) -> None:
         """Stop until a person releases it; the first reason stays, but for a shutdown's, and is counted once."""

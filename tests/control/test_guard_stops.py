@@ -79,6 +79,16 @@ def test_stale_joints_stop_the_robot_and_it_recovers() -> None:
     assert [bench.step().source for _ in range(RECOVER)][-1] is Source.POLICY
 
 
+def test_between_episodes_a_stop_does_not_name_a_trouble_that_is_over() -> None:
+    bench = GuardBench().move()
+    bench.observe(is_last=True)
+    bench.run(1.0, sensing=False)
+    assert bench.guard.stopped is Reason.STALE_JOINTS
+    bench.run(0.1)
+    assert bench.guard.stopped is Reason.STARTING
+    assert [bench.step().source for _ in range(RECOVER)] == [Source.STOP] * (RECOVER - 1) + [Source.POLICY]
+
+
 def test_robot_that_is_not_enabled_stays_where_it_is() -> None:
     bench = GuardBench("position", enabled=False)
     bench.positions = [0.3, -0.2]

@@ -85,7 +85,7 @@ class Interlock:
             self.counts[reason] += 1
 
     def rest(self) -> None:
-        """Note that nothing is amiss between episodes: a stop that goes on waits for the next one, and for no remedy."""
+        """Note that nothing is amiss between episodes: a stop that lasts now waits for the next one alone."""
         if self._tripped is not None:
             self._tripped = Reason.STARTING
 

@@ -98,7 +98,7 @@ class AgentConfig(Frozen):
     batch_size: Count = 16
     batch_length: Annotated[int, Field(ge=2)] = 16
     replay_capacity: Count = 1_000_000
-    """Steps the replay ring may hold; it grows as needed."""
+    """Steps the replay ring holds; its memory is claimed at the start."""
     prefill_steps: Count = 1000
     """Random steps before learning starts."""
     pretrain_updates: Annotated[int, Field(ge=0)] = 100

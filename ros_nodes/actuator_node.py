@@ -61,6 +61,7 @@ class ActuatorNode:
         # When the observations whose actions are measured were sent, on `time.monotonic`.
         self._sent_s: dict[StepKey, float] = {}
         self._logged: str | None = None
+        self._reported: tuple[str | None, bool, bool] | None = None
         self._advertise(config.robot)
         self._subscribe(config.robot, qos.LOCKSTEP if lockstep else qos.FOLLOWED)
 
@@ -182,7 +183,10 @@ class ActuatorNode:
         if stopped != self._logged:
             self._logged = stopped
             self._log(stopped)
-            # At once, since whatever resets the scene is asked only while the robot may move.
+        state = (stopped, self._guard.may_reset, self._guard.emergency_pressed)
+        if state != self._reported:
+            # At once, since people and whatever resets the scene go by it.
+            self._reported = state
             self._publish_report()
 
     def _command(self, shaped: tuple[Command, ...]) -> None:
@@ -233,6 +237,8 @@ class ActuatorNode:
             "lapsed": guard.lapsed,
             "stopped": guard.stopped or "",
             "latched": guard.interlock.latched,
+            "emergency_pressed": guard.emergency_pressed,
+            "may_reset": guard.may_reset,
         }
         values |= {f"intervention.{reason}": count for reason, count in sorted(guard.interlock.counts.items())}
         if guard.interlock.latched:

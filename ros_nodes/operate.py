@@ -1,6 +1,7 @@
 """A person's acts: enable and disable a robot, stop and release it, start an episode; each waits for its effect."""
 
 import argparse
+import math
 import signal
 import sys
 import time
@@ -50,6 +51,7 @@ class Operator:
         self._executor.add_node(node)
         self._report: dict[str, str] = {}
         self._interrupted = False
+        self._repeat_s = REPEAT_S
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
 
@@ -62,30 +64,46 @@ class Operator:
         Raises:
             NobodyAnswersError: if no guard answers.
         """
-        self._until(lambda: bool(self._report), lambda: None, topics.GUARD)
-        if hold_s is not None:
-            # A switch that was held through a stop, or lost its connection, has to be let go first.
-            self._until(lambda: self._report["lapsed"] == "False", lambda: self._say(on=False), topics.ENABLE)
+        try:
+            return self._enable(hold_s)
+        except KeyboardInterrupt:
+            # Who interrupts this wants no robot that may move.
+            self._interrupted = False
+            if self._report:
+                self.disable()
+            raise
+
+    def _enable(self, hold_s: float | None) -> str:
+        self._until(lambda: bool(self._report), self._wait, topics.GUARD)
         if self._latched():
             return f"not enabled: the guard is latched ({self._report['stopped']}); see to it, then: robot-mbrl release"
-        self._until(lambda: self._report["enabled"] == "True", lambda: self._say(on=True), topics.ENABLE)
-        # Right after a launch, sensors may still be on their way.
-        self._serve(PATIENCE_S, lambda: self._say(on=True), until=lambda: self._report["stopped"] in ("", *WAITING))
-        self._serve(SETTLE_S, lambda: self._say(on=True), until=lambda: not self._report["stopped"])
+        # Once it is heard, only a dead-man switch repeats itself: whoever stops the robot meanwhile means it.
+        repeat = self._wait if hold_s is None else self._say_on
         if hold_s is not None:
-            self._hold(hold_s)
+            self._repeat_s = min(REPEAT_S, hold_s / REPEATS_PER_TIMEOUT)
+            # A switch that was held through a stop, or lost its connection, has to be let go first.
+            self._until(lambda: self._report["lapsed"] == "False", lambda: self._say(on=False), topics.ENABLE)
+        self._until(lambda: self._report["enabled"] == "True", self._say_on, topics.ENABLE)
+        # Right after a launch, sensors may still be on their way.
+        self._serve(PATIENCE_S, repeat, until=lambda: self._report["stopped"] in ("", *WAITING))
+        self._serve(SETTLE_S, repeat, until=lambda: not self._report["stopped"])
+        if hold_s is not None:
+            self._hold()
             return self.disable()
         return self._sentence()
 
     def disable(self) -> str:
         """Stop the robot until it is enabled again."""
+        # Also where it is reported to be: what was said last may not have been heard yet.
+        self._say(on=False)
         self._until(lambda: self._report.get("enabled") == "False", lambda: self._say(on=False), topics.ENABLE)
         return "disabled: the robot is stopped until it is enabled"
 
     def stop(self) -> str:
         """Press the emergency stop, which latches."""
         press = Bool(data=True)
-        self._until(self._latched, lambda: self._emergencies.publish(press), topics.EMERGENCY_STOP)
+        # Not only until it is latched, which another reason may have done before.
+        self._until(self._pressed, lambda: self._emergencies.publish(press), topics.EMERGENCY_STOP)
         return f"stopped: {self._report['stopped']}; to go on: robot-mbrl release, then robot-mbrl enable"
 
     def release(self) -> str:
@@ -103,12 +121,11 @@ class Operator:
         answer: str = self._call("sensor/" + topics.START_EPISODE.removeprefix("~/")).message
         return answer
 
-    def _hold(self, timeout_s: float) -> None:
+    def _hold(self) -> None:
         """Be the dead-man switch until a signal comes."""
         print(f"{self._sentence()}; Ctrl-C stops it", flush=True)
         with suppress(KeyboardInterrupt):
-            while True:
-                self._serve(timeout_s / REPEATS_PER_TIMEOUT, lambda: self._say(on=True), until=lambda: False)
+            self._serve(math.inf, self._say_on, until=lambda: False)
         self._interrupted = False
 
     def _sentence(self) -> str:
@@ -124,14 +141,23 @@ class Operator:
     def _latched(self) -> bool:
         return self._report.get("latched") == "True"
 
+    def _pressed(self) -> bool:
+        return self._latched() and self._report["emergency_pressed"] == "True"
+
+    def _wait(self) -> None:
+        """Say nothing."""
+
+    def _say_on(self) -> None:
+        self._say(on=True)
+
     def _say(self, *, on: bool) -> None:
         self._enables.publish(Bool(data=on))
 
     def _call(self, service: str) -> Any:
         client = self.node.create_client(Trigger, service)
-        self._until(client.service_is_ready, lambda: None, service)
+        self._until(client.service_is_ready, self._wait, service)
         answer = client.call_async(Trigger.Request())
-        self._until(answer.done, lambda: None, service)
+        self._until(answer.done, self._wait, service)
         return answer.result()
 
     def _until(self, condition: Callable[[], bool], act: Callable[[], None], name: str) -> None:
@@ -147,7 +173,7 @@ class Operator:
             if self._interrupted:
                 raise KeyboardInterrupt
             act()
-            self._executor.spin_once(min(REPEAT_S, duration_s))
+            self._executor.spin_once(min(self._repeat_s, duration_s))
         return True
 
     def _on_signal(self, number: int, frame: object) -> None:

@@ -75,11 +75,12 @@ class Resetting:
         if not self._client.service_is_ready():
             self._give_up()
             self.message = f"waiting for service {self._client.srv_name}"
-        elif self._attempt is None and now_s > self._permitted_until_s:
-            self.message = "waiting for the robot to be enabled: what resets it may move"
         elif self._attempt is None or now_s - self._asked_s >= self._timeout_s:
             self._give_up()
-            self._ask(self._client, now_s)
+            if now_s <= self._permitted_until_s:
+                self._ask(self._client, now_s)
+            else:
+                self.message = "waiting for the robot to be enabled: what resets it may move"
         self._node.get_logger().info(self.message, throttle_duration_sec=WARN_EVERY_S)
 
     def _ask(self, client: Client, now_s: float) -> None:
@@ -107,5 +108,5 @@ class Resetting:
 
     def _on_guard(self, message: Any) -> None:
         report = {pair.key: pair.value for pair in message.status[0].values}
-        allowed = report.get("enabled") == "True" and report.get("latched") == "False"
+        allowed = report.get("may_reset") == "True"
         self._permitted_until_s = time.monotonic() + PERMISSION_S if allowed else float("-inf")

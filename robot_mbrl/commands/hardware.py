@@ -9,7 +9,7 @@ from rich.console import Console
 from robot_mbrl.commands.graph import UPDATE_S
 from robot_mbrl.commands.options import Subparsers
 from robot_mbrl.config import RunConfig, packaged
-from robot_mbrl.runs.environment import JOINING, node_environment
+from robot_mbrl.runs.environment import JOINING, node_environment, ros_environment
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.launching import RUNS, open_or_create
 from robot_mbrl.runs.locking import locked
@@ -67,9 +67,7 @@ def run_workstation(args: argparse.Namespace) -> int:
 def _run(side: str, args: argparse.Namespace, options: Options) -> int:
     config, folder = open_or_create(args.task, args.folder)
     nodes = scenario(side, config, folder.path, options, simulated=False)
-    # Two computers must meet: where the user chose nothing, everybody is where ROS itself would be.
-    here = {"ROS_DOMAIN_ID": "0", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"} | os.environ
-    environment = node_environment(here)
+    environment = node_environment(ros_environment(os.environ))
     with locked(folder), StopRequest() as stop, Supervisor(nodes, folder, environment) as supervisor:
         _tell(side, config, folder, environment)
         while not stop.requested:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from robot_mbrl.commands.options import Subparsers
 from robot_mbrl.config import load_run
-from robot_mbrl.runs.environment import JOINING, node_environment
+from robot_mbrl.runs.environment import joining, node_environment, ros_environment
 from robot_mbrl.runs.folder import RunFolder, read_json
 from robot_mbrl.runs.scenario import namespace
 
@@ -33,11 +33,11 @@ def run(args: argparse.Namespace) -> int:
     """Become the node that does it, in the ROS domain of the run."""
     folder = RunFolder.open(args.folder)
     config = load_run(folder.path)
-    joining = {name: value for name, value in read_json(folder.environment).items() if name in JOINING}
+    environment = ros_environment({**os.environ, **joining(read_json(folder.environment))})
     words = [args.act]
     if args.act == "enable" and args.off:
         words = ["disable"]
     elif args.act == "enable" and config.robot.guard.enable_timeout_s is not None:
         words += ["--hold-s", str(config.robot.guard.enable_timeout_s)]
     command = [sys.executable, "-m", "ros_nodes.operate", *words, "--ros-args", "-r", f"__ns:={namespace(config)}"]
-    os.execve(sys.executable, command, node_environment({**os.environ, **joining}))
+    os.execve(sys.executable, command, node_environment(environment))

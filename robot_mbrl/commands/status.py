@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from robot_mbrl.commands.options import Subparsers, positive
-from robot_mbrl.runs.environment import JOINING, node_environment
+from robot_mbrl.runs.environment import joining, node_environment, ros_environment
 from robot_mbrl.runs.folder import RUNS, RunFolder, read_json
 
 LISTEN_S = 3.0
@@ -28,14 +28,11 @@ def run(args: argparse.Namespace) -> int:
     environment = dict(os.environ)
     folder = RunFolder.open(args.folder) if args.folder is not None else running_run(RUNS)
     if folder is not None and (args.folder is not None or "ROS_DOMAIN_ID" not in environment):
-        environment.update({name: value for name, value in read_json(folder.environment).items() if name in JOINING})
-    # Without a run to look at: where ROS itself would look.
-    environment.setdefault("ROS_DOMAIN_ID", "0")
-    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
+        environment |= joining(read_json(folder.environment))
     command = [sys.executable, "-m", "ros_nodes.status", "--seconds", str(args.seconds)]
     if args.json:
         command.append("--json")
-    os.execve(sys.executable, command, node_environment(environment))
+    os.execve(sys.executable, command, node_environment(ros_environment(environment)))
 
 
 def running_run(root: Path) -> RunFolder | None:

@@ -95,6 +95,17 @@ class Guard:
         return self.interlock.stopped
 
     @property
+    def may_reset(self) -> bool:
+        """Whether the robot may be moved by what brings it back to a start, with no policy driving it."""
+        lock = self.interlock
+        return lock.enabled and not lock.emergency and not lock.latched and not self._stale()
+
+    @property
+    def emergency_pressed(self) -> bool:
+        """Whether the emergency stop is known to be pressed."""
+        return self._emergency.is_pressed(self._now_s)
+
+    @property
     def lapsed(self) -> bool:
         """Whether `enable` counts again only once it was heard to be false."""
         return self._enable.lapsed
@@ -110,11 +121,12 @@ class Guard:
         Nobody enables a robot whose stop is latched: `reset_stop` comes first.
         """
         self._pass(now_s)
-        if on and not self.interlock.enabled:
-            self._drive.begin_anew()
         self._enable.hear(on, self._now_s)
-        if self.interlock.latched:
+        if on and self.interlock.latched:
             self._enable.revoke()
+        # Only when it takes effect: a position that is held must not follow a sagging joint from message to message.
+        if self._enable.is_on(self._now_s) and not self.interlock.enabled:
+            self._drive.begin_anew()
         self._pass(now_s)
 
     def emergency_stop(self, pressed: bool, now_s: float) -> None:
@@ -131,9 +143,11 @@ class Guard:
         A robot that a person has enabled does not move again by this: the stop has disabled it.
         """
         self._pass(now_s)
-        if self.stopped:
+        latched = self.interlock.latched
+        released = self.interlock.release()
+        if latched and released:
             self._drive.begin_anew()
-        return self.interlock.release()
+        return released
 
     def shut_down(self, now_s: float) -> None:
         """Stop for good; the joints are not listened to any more."""
@@ -144,14 +158,14 @@ class Guard:
     def home(self, now_s: float) -> bool:
         """Move slowly to the robot's home, between episodes; ask again until it is True: the robot is there."""
         self._pass(now_s)
-        if not self._resting or not self._may_home():
+        if not self._between_episodes() or not self.may_reset:
             return False
         self._homing_until_s = now_s + HOME_LAPSE_S
         return self._drive.is_home()
 
-    def _may_home(self) -> bool:
-        lock = self.interlock
-        return lock.enabled and not lock.emergency and not lock.latched and not self._stale()
+    def _between_episodes(self) -> bool:
+        """Whether no episode is under way; one whose observations have ceased is over, although nobody said so."""
+        return self._resting or self._now_s >= self._observed_s + self._timeout_s
 
     def observe(self, key: StepKey, is_last: bool, now_s: float, age_s: float = 0.0) -> bool:
         """Note an observation: its action is awaited from now on, unless it is the last of its episode.
@@ -282,8 +296,8 @@ class Guard:
     def _latch(self, reason: Reason, fault: str) -> None:
         if not self.interlock.latched:
             self.fault = fault
+            self._enable.revoke()
         self.interlock.latch(reason)
-        self._enable.revoke()
 
     def _judge(self, channel: Channel) -> None:
         """Latch if joints are found where they must not be."""
@@ -360,7 +374,7 @@ class Guard:
         if self._moving and self.stopped:
             self._moving, self._drive.due = False, True
         action = self._held.values if self._moving else None
-        homing = self._now_s < self._homing_until_s and self._may_home()
+        homing = self._now_s < self._homing_until_s and self.may_reset
         commands = self._drive.command(action, self._now_s, self._applied_s + self._step_s, homing=homing)
         if self._drive.fault:
             self._latch(Reason.ASSERTION, self._drive.fault)

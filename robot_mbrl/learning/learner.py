@@ -185,6 +185,12 @@ class Learner:
         self.policy_version += 1
         return self._exporter.export(self.policy_version, self.updates)
 
+    @property
+    def sound(self) -> bool:
+        """Whether every weight is finite: what goes on from one that is not learns nothing ever again."""
+        weights = self.agent.state_dict().values()
+        return bool(torch.stack([torch.isfinite(weight).all() for weight in weights]).all())
+
     def save(self) -> None:
         """Write a checkpoint, atomically, in place of the one before."""
         checkpoint.save(self)

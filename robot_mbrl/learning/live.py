@@ -145,8 +145,12 @@ class LiveLearner:
     def save(self) -> None:
         """Write a checkpoint now, if there is anything new; `fault` says why it could not be written."""
         self._checkpoint_due_s = self._clock() + self._checkpoint_period_s
-        present = (self.learner.updates, self.learner.robot_steps)
+        # Not of steps that a robot at rest lives, which nothing is learned from.
+        present = (self.learner.updates, self.learner.replay.total)
         if present == self._saved or self._broken:
+            return
+        if not self.learner.sound:
+            self._break_down("a weight is not finite: learning has broken down")
             return
         started_s = time.monotonic()
         try:
@@ -202,8 +206,7 @@ class LiveLearner:
         try:
             bundle = self.learner.export()
         except BundleError as error:
-            self._broken = True
-            self._fail(f"{error}; no checkpoint is written any more: restart the learner to go on from the last one")
+            self._break_down(str(error))
             return None
         path = self._folder / "policy.onnx"
         try:
@@ -212,6 +215,11 @@ class LiveLearner:
         except OSError as error:
             self._fail(f"{path}: cannot be written ({error.strerror}); make room there")
         return bundle
+
+    def _break_down(self, fault: str) -> None:
+        """Keep the last checkpoint, the only one to go on from."""
+        self._broken = True
+        self._fail(f"{fault}; no checkpoint is written any more: restart the learner to go on from the last one")
 
     def _fail(self, fault: str) -> None:
         """Learning goes on without the disk; what is lost with this process is said."""

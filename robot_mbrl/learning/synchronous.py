@@ -71,8 +71,10 @@ class SynchronousTraining:
 
     def close(self) -> None:
         """Finish the recording and write a last checkpoint."""
-        self._recorder.close()
-        self._live.save()
+        try:
+            self._recorder.close()
+        finally:
+            self._live.save()
 
     def _step(self) -> list[Report]:
         observation = self._robot.observe()

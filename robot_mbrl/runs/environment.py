@@ -35,6 +35,16 @@ def node_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     return environment
 
 
+def ros_environment(inherited: Mapping[str, str]) -> dict[str, str]:
+    """Variables with which computers meet: where the user chose nothing, everybody is where ROS itself would be."""
+    return {"ROS_DOMAIN_ID": "0", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"} | dict(inherited)
+
+
+def joining(environment: Mapping[str, str]) -> dict[str, str]:
+    """Those of these variables that another terminal must set to join a run."""
+    return {name: value for name, value in environment.items() if name in JOINING}
+
+
 def free_domain() -> int:
     """A domain id in which nobody on this machine listens.
 

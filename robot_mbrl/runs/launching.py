@@ -1,12 +1,14 @@
 """What launch files need of the table of nodes; plain types, since `launch` itself belongs to ROS."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError
-from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.environment import joining, ros_environment
+from robot_mbrl.runs.folder import RunFolder, write_json
 from robot_mbrl.runs.scenario import NodeProcess, Options, scenario
 
 RUNS = Path("~/robot_mbrl")
@@ -47,6 +49,8 @@ def launched(side: str, **chosen: str) -> list[NodeProcess]:
         policy_file=Path(text["policy_file"]).expanduser().absolute() if text["policy_file"] else None,
         accept_new_run=_yes(text, "accept_new_run"),
     )
+    # What `robot-mbrl enable` and `stop` find the nodes by.
+    write_json(folder.environment, joining(ros_environment(os.environ)))
     return list(scenario(side, run, folder.path, options, simulated=_yes(text, "simulated")))
 
 

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Self
 
 from robot_mbrl.errors import RobotMbrlError
-from robot_mbrl.runs.environment import JOINING
+from robot_mbrl.runs.environment import joining
 from robot_mbrl.runs.folder import RunFolder, write_json
 from robot_mbrl.runs.scenario import NodeProcess
 
@@ -119,7 +119,7 @@ class Supervisor:
     def start(self) -> None:
         """Start every node."""
         self._folder.logs.mkdir(parents=True, exist_ok=True)
-        write_json(self._folder.environment, {name: self._environment.get(name, "") for name in JOINING})
+        write_json(self._folder.environment, joining(self._environment))
         with contextlib.ExitStack() as undo:
             undo.callback(self.stop)
             for child in self._children.values():

@@ -22,7 +22,7 @@ def make_world(name: str | None) -> World:
         name: key of `WORLDS`, as a task's `world` gives it.
 
     Raises:
-        WorldError: if there is no such world, or no display for the window.
+        WorldError: if there is no such world.
     """
     if name is None:
         raise WorldError("this task names no world: it exists in hardware only and cannot be simulated")

@@ -129,6 +129,24 @@ def test_arm_that_follows_closely_enough_is_left_alone() -> None:
     assert bench.command[0] > 0.9
 
 
+def test_stopped_arm_does_not_sink_by_being_enabled_or_released_in_vain() -> None:
+    bench = GuardBench("position", enabled=False, guard={"enable_timeout_s": 0.5})
+    bench.positions = [0.3, -0.2]
+    bench.step()
+    bench.guard.enable(False, bench.now_s)
+    bench.guard.emergency_stop(True, bench.now_s)
+    bench.run(1.0)
+    held = bench.command
+    for _ in range(20):
+        # It hangs a little below what it is told to hold.
+        bench.positions = [value - 0.03 for value in bench.command]
+        bench.run(0.1)
+        bench.guard.enable(True, bench.now_s)
+        assert not bench.guard.reset_stop(bench.now_s)
+        bench.run(0.1)
+    assert bench.command == held
+
+
 def test_joint_found_beyond_its_bounds_is_braked_and_then_told_nothing() -> None:
     bench = GuardBench("position").move(0.0, 1.0)
     before = bench.command

@@ -262,6 +262,16 @@ def test_move_home_is_slow_guarded_and_between_episodes_only() -> None:
     assert not bench.guard.home(bench.now_s)
 
 
+def test_robot_whose_observations_ceased_in_mid_episode_may_be_moved_home() -> None:
+    bench = GuardBench("position", home={"a": 0.5, "b": 0.0}).move(0.0, 0.0)
+    bench.run(0.5)
+    assert bench.guard.stopped is Reason.NO_OBSERVATION
+    count = len(bench.commands)
+    bench.guard.home(bench.now_s)
+    bench.run(0.1)
+    assert bench.commands[-1][0] > bench.commands[count - 1][0]
+
+
 def test_move_home_lapses_when_nobody_asks_for_it() -> None:
     bench = GuardBench("position", home={"a": 1.0, "b": 0.0})
     bench.run(0.1)

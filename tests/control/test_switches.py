@@ -69,6 +69,15 @@ def test_dead_man_switch_held_through_a_latched_stop_must_be_let_go_first() -> N
     assert [step(bench, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
 
 
+def test_dead_man_switch_let_go_during_a_latched_stop_counts_after_it() -> None:
+    bench = supervised(enable_timeout_s=TIMEOUT_S)
+    assert [step(bench, enable=True) for _ in range(20)][-1] is Source.POLICY
+    step(bench, enable=True, pressed=True)
+    step(bench, enable=False, pressed=False)
+    assert bench.guard.reset_stop(bench.now_s)
+    assert [step(bench, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
+
+
 def test_silent_emergency_stop_latches() -> None:
     bench = supervised(emergency_stop_timeout_s=TIMEOUT_S)
     bench.guard.enable(True, bench.now_s)
@@ -90,6 +99,7 @@ def test_guard_waits_until_it_has_heard_of_the_emergency_stop() -> None:
     assert {step(bench) for _ in range(20)} == {Source.STOP}
     assert bench.guard.stopped is Reason.EMERGENCY_SILENT
     assert not bench.guard.interlock.latched
+    assert not bench.guard.may_reset
     assert [step(bench, pressed=False) for _ in range(RECOVER)][-1] is Source.POLICY
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Bool, Float64MultiArray
 
 from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run
@@ -56,7 +57,14 @@ def robot_mbrl(cartpole: Graph) -> Iterator[Callable[..., subprocess.Popen[str]]
 class Robot:
     """A cart-pole whose driver is a simulator in real time, as good as a real one, and what a person does to it."""
 
-    def __init__(self, graph: Graph, start: Callable[..., subprocess.Popen[str]], path: Path, **overrides: Any) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        start: Callable[..., subprocess.Popen[str]],
+        path: Path,
+        start_policy: str = "random",
+        **overrides: Any,
+    ) -> None:
         self.graph, self._start = graph, start
         config = load_run("cartpole", {"task.reset": "none", **overrides})
         self.recover_steps = config.robot.guard.recover_steps
@@ -66,7 +74,7 @@ class Robot:
         self.wishes = graph.collect(JointState, topics.ACTION, qos.FOLLOWED)
         self.applied = graph.collect(JointState, topics.APPLIED_ACTION, qos.FOLLOWED)
         graph.start(SIMULATOR, config="cartpole")
-        self.process = start("robot", f"--run={self.folder.path}", "--start-policy=random")
+        self.process = start("robot", f"--run={self.folder.path}", f"--start-policy={start_policy}")
 
     def begin(self, act: str, *words: str) -> subprocess.Popen[str]:
         """Start a command that acts on the robot."""
@@ -148,6 +156,24 @@ def test_dead_man_switch_moves_the_robot_while_it_lives(
     cartpole.until(lambda: held.poll() is not None)
     assert said.readline().startswith("disabled")
     robot.await_rest()
+
+
+def test_who_stops_a_robot_is_not_overruled_by_a_command_that_still_waits_for_it_to_move(
+    cartpole: Graph, robot_mbrl: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    robot = Robot(cartpole, robot_mbrl, tmp_path / "run", start_policy="hold")
+    waiting = robot.begin("enable")
+    reports = cartpole.collect(DiagnosticArray, topics.GUARD, qos.EVENTS)
+    said = cartpole.collect(Bool, topics.ENABLE, qos.EVENTS)
+
+    def enabled() -> bool:
+        return bool(reports) and {pair.key: pair.value for pair in reports[-1].status[0].values}["enabled"] == "True"
+
+    cartpole.until(enabled)
+    robot.do("enable", "--off")
+    cartpole.until(lambda: waiting.poll() is not None)
+    assert not said[-1].data
+    cartpole.until(lambda: not enabled())
 
 
 def test_second_guard_of_a_robot_is_refused(

@@ -18,6 +18,7 @@ from tests.graph.graph import Graph
 
 NOW_S = 1e9
 """Later than anything that steady time has come to."""
+TIMEOUT_S = 60.0
 
 
 class Scene:
@@ -39,7 +40,8 @@ class Scene:
     def resetting(self, *, simulated: bool = True, **task: object) -> Resetting:
         config = load_run("cartpole", {f"task.{name}": value for name, value in task.items()}).task
         resetting = Resetting(self.graph.node, config, self.done.append, simulated=simulated)
-        self.pursue(resetting, NOW_S, until=lambda: "waiting for service" not in resetting.message)
+        now_s = NOW_S if simulated else time.monotonic()
+        self.pursue(resetting, now_s, until=lambda: "waiting for service" not in resetting.message)
         return resetting
 
     def pursue(self, resetting: Resetting, now_s: float, until: Callable[[], Any]) -> None:
@@ -52,9 +54,27 @@ class Scene:
 
         self.graph.until(pursued)
 
-    def guard_says(self, *, enabled: bool, latched: bool = False) -> None:
-        values = [KeyValue(key="enabled", value=str(enabled)), KeyValue(key="latched", value=str(latched))]
+    def guard_says(self, *, may_reset: bool) -> None:
+        """Publish a report, and give it time to be heard."""
+        values = [KeyValue(key="may_reset", value=str(may_reset))]
         self._guard.publish(DiagnosticArray(status=[DiagnosticStatus(values=values)]))
+        self.graph.serve(0.2)
+
+    def permit(self, resetting: Resetting) -> None:
+        """Let the guard allow it until the device is asked."""
+
+        def asked_soon() -> bool:
+            self.guard_says(may_reset=True)
+            self.try_now(resetting)
+            return bool(self.asked)
+
+        self.graph.until(asked_soon)
+
+    def try_now(self, resetting: Resetting, later_s: float = 0.0) -> None:
+        """Pursue the reset once at the present, or as if it were later, and let its request arrive."""
+        resetting.next_s = now_s = time.monotonic() + later_s
+        resetting.pursue(now_s)
+        self.graph.serve(0.2)
 
 
 @pytest.fixture
@@ -93,29 +113,29 @@ def test_a_reset_that_fails_or_never_answers_is_asked_for_again(scene: Scene) ->
 
 def test_what_resets_a_real_robot_waits_for_the_robot_to_be_enabled(scene: Scene) -> None:
     resetting = scene.resetting(simulated=False)
-    scene.graph.serve(0.2)
     assert "enabled" in resetting.message
-    scene.guard_says(enabled=True, latched=True)
-    scene.graph.serve(0.2)
-    resetting.pursue(NOW_S)
-    scene.graph.serve(0.2)
+    scene.guard_says(may_reset=False)
+    scene.try_now(resetting)
     assert not scene.asked
+    scene.permit(resetting)
+    assert len(scene.asked) == 1
 
 
 def test_what_resets_a_real_robot_is_asked_once_it_may_move_and_the_guard_said_so_lately(scene: Scene) -> None:
     resetting = scene.resetting(simulated=False)
-
-    def asked_soon() -> bool:
-        scene.guard_says(enabled=True)
-        resetting.next_s = time.monotonic()
-        resetting.pursue(time.monotonic())
-        return bool(scene.asked)
-
-    scene.graph.until(asked_soon)
+    scene.permit(resetting)
     scene.asked[0].set_result((True, ""))
     scene.graph.until(lambda: scene.done)
     resetting.begin()
     # A guard that has died allows nothing.
-    resetting.pursue(time.monotonic() + PERMISSION_S + 1.0)
-    scene.graph.serve(0.2)
+    scene.try_now(resetting, later_s=PERMISSION_S + 1.0)
+    assert len(scene.asked) == 1
+
+
+def test_what_does_not_answer_is_not_asked_again_while_the_robot_may_not_move(scene: Scene) -> None:
+    resetting = scene.resetting(simulated=False, reset_timeout_s=TIMEOUT_S)
+    scene.permit(resetting)
+    scene.guard_says(may_reset=False)
+    scene.try_now(resetting, later_s=TIMEOUT_S + 1.0)
+    assert "enabled" in resetting.message
     assert len(scene.asked) == 1

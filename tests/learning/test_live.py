@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import load_bundle
 from robot_mbrl.experience.session import StepWriter
 from robot_mbrl.learning.backlog import Backlog
 from robot_mbrl.learning.live import LiveLearner
+from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 from tests.experience.session_files import limited_file_size
 
@@ -26,11 +28,11 @@ SMALL = {
 CONFIG = load_run("cartpole", {f"agent.{name}": value for name, value in SMALL.items()})
 
 
-def make_step(index: int, config: RunConfig = CONFIG) -> Step:
+def make_step(index: int, config: RunConfig = CONFIG, source: Source = Source.POLICY) -> Step:
     rng = np.random.default_rng(index)
     key = StepKey("session", (index + 1) * STEP_NS)
     values = {name: float(rng.normal()) for name in config.observation_spec().element_names}
-    action = Action(key, rng.uniform(-1, 1, 1).astype(np.float32))
+    action = Action(key, rng.uniform(-1, 1, 1).astype(np.float32), source)
     return Step(Observation(key, values, {}, reward=0.5, is_first=index == 0), action)
 
 
@@ -45,9 +47,9 @@ class Run:
         self.bundles: list[bytes] = []
         self.made: list[int] = []
 
-    def feed(self, indices: range, *, backlog: bool = False) -> None:
+    def feed(self, indices: range, *, backlog: bool = False, source: Source = Source.POLICY) -> None:
         for index in indices:
-            step = make_step(index)
+            step = make_step(index, source=source)
             if not backlog:
                 self.backlog.witness(step.observation.key)
             self.live.add_action(step.action)
@@ -155,6 +157,20 @@ def test_a_full_disk_stops_neither_learning_nor_policies_and_is_told(tmp_path):
     assert Run(tmp_path).live.learner.updates == run.live.learner.updates
 
 
+def test_weights_that_have_broken_down_do_not_replace_the_last_checkpoint(tmp_path):
+    run = Run(tmp_path)
+    run.feed(range(30))
+    run.work()
+    run.live.save()
+    healthy = run.live.learner.updates
+    run.feed(range(30, 40))
+    with torch.no_grad():
+        next(run.live.learner.agent.critic.parameters()).fill_(torch.nan)
+    run.live.save()
+    assert "no checkpoint is written any more" in run.live.fault
+    assert Run(tmp_path).live.learner.updates == healthy
+
+
 def test_a_robot_that_rests_does_not_wear_the_disk(tmp_path):
     run = Run(tmp_path)
     run.feed(range(10))
@@ -163,7 +179,14 @@ def test_a_robot_that_rests_does_not_wear_the_disk(tmp_path):
     saved = index.read_bytes()
     run.live.save()
     assert index.read_bytes() == saved
-    run.feed(range(10, 11))
+    run.feed(range(10, 11), source=Source.STOP)
+    run.live.save()
+    stopped = index.read_bytes()
+    assert stopped != saved
+    run.feed(range(11, 30), source=Source.STOP)
+    run.live.save()
+    assert index.read_bytes() == stopped
+    run.feed(range(30, 31))
     run.live.save()
     assert index.read_bytes() != saved
 

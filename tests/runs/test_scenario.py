@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import os
 import tomllib
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import USER_ERROR, ConfigError
-from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.folder import RunFolder, read_json
 from robot_mbrl.runs.launching import ARGUMENTS, launched
 from robot_mbrl.runs.scenario import NODES, SCENARIOS, NodeProcess, NodeRow, Options, Side, scenario
 
@@ -162,6 +163,9 @@ def test_a_launch_file_starts_the_nodes_of_its_side(side: Side, tmp_path: Path) 
     nodes = launched(side, **chosen)
     assert {node.name for node in nodes} == set(SCENARIOS[side])
     assert all(node.side is side for node in nodes)
+    # What `robot-mbrl stop` finds these nodes by: ROS's own defaults where the user chose nothing.
+    joining = read_json(RunFolder.open(Path(chosen["run_dir"])).environment)
+    assert joining["ROS_DOMAIN_ID"] == os.environ.get("ROS_DOMAIN_ID", "0")
     again = launched(side, **chosen)
     assert [node.parameters for node in again] == [node.parameters for node in nodes]
     known_by_its_folder = launched(side, run_dir=chosen["run_dir"])

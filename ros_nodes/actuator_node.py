@@ -7,6 +7,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
@@ -30,7 +31,9 @@ PRIORITY = 20
 CLOSING_S = 3.0
 """Longest that shutting down waits for the robot's commands to come to rest."""
 CLOSING_COMMANDS = 3
-"""The least number of times that the last stop is sent."""
+"""How many times the last stop is sent once the commands are at rest."""
+ACKNOWLEDGED_S = 0.2
+"""Longest that shutting down waits until the driver has that one: a message is lost with the node that sent it."""
 TRAJECTORY_PERIODS = 2.0
 """Command periods that a trajectory's point lies ahead, so that the next one comes before it is reached."""
 WARN_EVERY_S = 5.0
@@ -78,10 +81,12 @@ class ActuatorNode:
         self._guard.shut_down(self._now_s())
         give_up_s = time.monotonic() + CLOSING_S
         sent = 0
-        while time.monotonic() < give_up_s and (sent < CLOSING_COMMANDS or not self._guard.at_rest):
+        while time.monotonic() < give_up_s and sent < CLOSING_COMMANDS:
             time.sleep(self._period_s)
             self._update()
-            sent += 1
+            sent += self._guard.at_rest
+        for driver in self._drivers.values():
+            driver.wait_for_all_acked(Duration(seconds=ACKNOWLEDGED_S))
 
     def _now_s(self) -> float:
         return time.monotonic() * self._speed

@@ -186,10 +186,17 @@ class SensorNode:
             self.node.get_logger().warning(str(error))
 
     def _on_start_episode(self, request: Any, response: Any) -> Any:
-        response.success = self._config.task.reset == "human" and self._episodes.phase is Phase.RESETTING
-        if response.success:
+        refusal = ""
+        if self._config.task.reset != "human":
+            refusal = "this task's episodes begin by themselves"
+        elif self._episodes.phase is not Phase.RESETTING:
+            refusal = "an episode is under way already"
+        elif self._stale:
+            # Otherwise it would begin by itself as soon as the driver is switched on.
+            refusal = f"no episode can begin: {self._stale}"
+        else:
             self._reset_done("")
-        response.message = "it begins" if response.success else "no episode waits for a person to start it"
+        response.success, response.message = not refusal, refusal or "it begins"
         return response
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:

@@ -143,6 +143,8 @@ class Episodes:
         self.mode = Mode.EVALUATE if self.evaluate or due else Mode.EXPLORE
         self._first_stamp_ns = self._stamp_ns
         self._actions = 0
+        # A stop that goes on from before, or ends with this episode's first actions, is no beginning of one.
+        self._stopped = True
         self._stop_ends_episode = False
         self._forget_labels()
         self._task.reset()

@@ -133,6 +133,21 @@ def test_robot_that_stays_stopped_lives_whole_episodes() -> None:
         life.apply(Source.POLICY)
 
 
+def test_guard_that_waits_for_steady_actions_does_not_end_the_episode_that_it_waits_in() -> None:
+    """As after a stop between two episodes, of which no action tells."""
+    life = Life()
+    life.reset()
+    life.observe()
+    life.apply(Source.POLICY)
+    for _ in range(STEPS):
+        life.observe()
+        life.apply(Source.POLICY)
+    life.reset()
+    for source in (Source.STOP, Source.STOP, Source.POLICY):
+        assert not life.observe().is_last
+        life.apply(source)
+
+
 def test_late_actions_end_nothing() -> None:
     life = Life()
     life.reset()

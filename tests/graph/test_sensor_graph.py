@@ -162,8 +162,12 @@ def test_silent_driver_is_not_observed_and_named(graph: Graph, tmp_path: Path) -
 
 def test_person_starts_the_episode_of_a_task_that_needs_one(graph: Graph, tmp_path: Path) -> None:
     driver = Driver(graph, tmp_path, reset="human")
-    graph.every(0.01, driver.measure)
     driver.start()
+    driver.report(lambda status: "'joints'" in status.message)
+    early = graph.call(Trigger, "sensor/start_episode")
+    assert not early.success
+    assert "'joints'" in early.message
+    graph.every(0.01, driver.measure)
     driver.report(lambda status: "person" in status.message)
     assert driver.observations == []
     assert graph.call(Trigger, "sensor/start_episode").success

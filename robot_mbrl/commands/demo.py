@@ -9,7 +9,7 @@ from rich.console import Console
 
 from robot_mbrl.commands.graph import Screen, follow
 from robot_mbrl.commands.judging import EPISODES, START_UP_S, judge_over_graph, unseen_seed
-from robot_mbrl.commands.options import Subparsers, add_run_options, open_run
+from robot_mbrl.commands.options import Subparsers, add_run_options, open_run, program
 from robot_mbrl.commands.results import Results
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
@@ -80,7 +80,7 @@ class Demo:
         self._results = results
         self._environment = node_environment(os.environ)
         joining = " ".join(f"{name}={self._environment[name]}" for name in JOINING)
-        status = f"robot-mbrl status --run {folder.path}"
+        status = f"{program()} status --run {folder.path}"
         screen.say(f"run folder: {folder.path}\njoin from another terminal: {status}, or export {joining}")
 
     def learn(self, duration_s: float, stop: StopRequest) -> None:
@@ -118,6 +118,9 @@ class Demo:
         """
         if stop.requested or not self._folder.policy.exists():
             return []
+        self.screen.say(
+            f"now the frozen policy is judged in {EPISODES} episodes from unseen starts; Ctrl-C leaves that out"
+        )
         return judge_over_graph(
             self._config,
             self._folder,

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from robot_mbrl.commands.graph import UPDATE_S
-from robot_mbrl.commands.options import Subparsers
+from robot_mbrl.commands.options import Subparsers, program
 from robot_mbrl.config import RunConfig, packaged
 from robot_mbrl.runs.environment import JOINING, node_environment, ros_environment
 from robot_mbrl.runs.folder import RunFolder
@@ -79,9 +79,9 @@ def _tell(side: str, config: RunConfig, folder: RunFolder, environment: dict[str
     joining = " ".join(f"{name}={environment[name]}" for name in JOINING)
     lines = [f"run folder: {folder.path}", f"what the nodes print: {folder.logs}", f"ROS: {joining}"]
     if side == "robot":
-        switch = f"robot-mbrl enable --run {folder.path}"
+        switch = f"{program()} enable --run {folder.path}"
         lines += [f"the robot moves only once you let it: {switch}", f"stop it: {switch} --off"]
         if config.task.reset == "human":
-            lines.append(f"you start its episodes: robot-mbrl start-episode --run {folder.path}")
+            lines.append(f"you start its episodes: {program()} start-episode --run {folder.path}")
     lines.append("Ctrl-C ends everything here" + (", and stops the robot first" if side == "robot" else ""))
     Console().print("\n".join(lines), highlight=False, soft_wrap=True)

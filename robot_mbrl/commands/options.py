@@ -1,6 +1,8 @@
 """Options that the commands which make or continue a run share."""
 
 import argparse
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,12 @@ DEFAULT_MINUTES = 20.0
 
 
 TASK_HELP = f"one of {', '.join(packaged('tasks'))}, or the path of a YAML"
+
+
+def program() -> str:
+    """What a shell calls this program by: its name, or the path that was typed where no environment is activated."""
+    name = "robot-mbrl"
+    return sys.argv[0] if Path(sys.argv[0]).name == name and shutil.which(name) is None else name
 
 
 def add_run_options(parser: argparse.ArgumentParser, *, speed: float | None, task: str | None = None) -> None:

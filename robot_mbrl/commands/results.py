@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from robot_mbrl.commands.judging import EPISODES, judge_expert, unseen_seed
+from robot_mbrl.commands.options import program
 from robot_mbrl.config import RunConfig
 from robot_mbrl.runs.curve import save_curve
 from robot_mbrl.runs.folder import RunFolder, write_json
@@ -104,6 +105,6 @@ class Results:
         elif not interrupted:
             lines.append("no policy was exported yet: run it for longer")
         lines.append(f"summary: {self._folder.summary}\nlearning curve: {self._folder.curve}")
-        resume = f"robot-mbrl {self._command} --run {self._folder.path} --resume"
+        resume = f"{program()} {self._command} --run {self._folder.path} --resume"
         lines.append(f"go on: {resume}")
         console.print("\n".join(lines), highlight=False, soft_wrap=True)

@@ -196,8 +196,14 @@ def _validate(model: type[Model], raw: Mapping[str, Any], file: str) -> Model:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'as a whole'}: {e['msg']}" for e in error.errors()]
-        raise ConfigError(f"{file}: " + "; ".join(problems)) from error
+        raise ConfigError(f"{file}: " + "; ".join(_problems(error))) from error
+
+
+def _problems(error: ValidationError) -> list[str]:
+    found = {e["loc"]: e["msg"].removeprefix("Value error, ") for e in error.errors()}
+    # What is wrong with an element makes pydantic complain of the list that it leaves too short, too.
+    inner = [loc for loc in found if not any(loc != deeper and deeper[: len(loc)] == loc for deeper in found)]
+    return [f"{'.'.join(map(str, loc)) or 'as a whole'}: {found[loc]}" for loc in inner]
 
 
 __all__ = [

@@ -51,6 +51,17 @@ def test_pictures_that_are_accepted_can_be_encoded(side: int) -> None:
     assert isinstance(image, ImageSpec)
 
 
+def test_a_wrong_field_is_told_once_and_in_our_words(tmp_path: Path) -> None:
+    robot = yaml.safe_load((resources.files("robot_mbrl") / "robots/cartpole.yaml").read_text())
+    del robot["commands"][0]["joints"][0]["low"]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(robot))
+    with pytest.raises(ConfigError) as told:
+        load_run("cartpole", {"task.robot": str(tmp_path / "mine.yaml")})
+    assert "low" in str(told.value)
+    assert "at least 1 item" not in str(told.value)
+    assert "Value error" not in str(told.value)
+
+
 def test_a_wrong_field_of_a_robots_own_file_is_named_with_that_file(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("name: my robot\n")
     (tmp_path / "task.yaml").write_text("name: t\nrobot: mine.yaml\ntask: cartpole_swingup\nobserve: [positions]\n")

@@ -16,8 +16,6 @@ from tests.bundles import make_bundle, write_bundle
 from tests.graph.graph import PATIENCE_S, Graph
 from tests.graph.policy_bench import BUNDLE_NODE, POLICY_NODE, RobotBench
 
-STALLED = 0.03
-"""Share of the steps that one stall of a virtual machine may cost."""
 SWAPS = 50
 FIRST_VERSION = 100
 LARGE_LAYERS = 12
@@ -209,9 +207,7 @@ def test_policy_that_sees_waits_for_the_picture_of_the_same_stamp(make_setup: Ca
 
 
 @pytest.mark.timeout(400)
-def test_fifty_swaps_of_a_large_bundle_at_100_hz_do_not_hold_the_robot_up(
-    make_setup: Callable[[RunConfig], Setup],
-) -> None:
+def test_fifty_swaps_of_a_large_bundle_at_100_hz_miss_no_stamp(make_setup: Callable[[RunConfig], Setup]) -> None:
     config = load_run("cartpole", {"robot.control_rate_hz": 100.0})
     setup = make_setup(config)
     setup.start()
@@ -242,8 +238,8 @@ def test_fifty_swaps_of_a_large_bundle_at_100_hz_do_not_hold_the_robot_up(
     live_regularly.cancel()
     # Counted by the policy node: on a busy machine this process, which has no real-time priority, may miss a wish.
     after = bench.fresh_health("policy")
-    # None is missed but where this machine itself holds the node up for 20 steps; one such stall was seen in four runs.
-    assert int(after["wishes"]) - int(before["wishes"]) >= (1.0 - STALLED) * len(stamps)
+    assert int(after["wishes"]) - int(before["wishes"]) == len(stamps)
+    assert after["cuts"] == before["cuts"]
     assert after["failed"] == "0"
     assert bench.versions == set(range(FIRST_VERSION, last + 1))
     # Most steps fall into the sending, verifying or loading of a bundle, all on the processors of this machine.

@@ -63,8 +63,8 @@ class ActuatorNode:
         self._latency = LatencyHistogram()
         # When the observations whose actions are measured were sent, on `time.monotonic`.
         self._sent_s: dict[StepKey, float] = {}
-        self._logged: str | None = None
-        self._reported: tuple[str | None, bool, bool] | None = None
+        self._reported: tuple[str | None, bool, bool] = (None, False, False)
+        """As told last: why the robot is stopped, whether it may be reset, whether the emergency stop is pressed."""
         self._advertise(config.robot)
         self._subscribe(config.robot, qos.LOCKSTEP if lockstep else qos.FOLLOWED)
 
@@ -185,8 +185,7 @@ class ActuatorNode:
             messages.write_action(message, action, self._spec)
             self._applied.publish(message)
         stopped = self._guard.stopped
-        if stopped != self._logged:
-            self._logged = stopped
+        if stopped != self._reported[0]:
             self._log(stopped)
         state = (stopped, self._guard.may_reset, self._guard.emergency_pressed)
         if state != self._reported:

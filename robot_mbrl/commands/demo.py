@@ -13,7 +13,7 @@ from robot_mbrl.commands.options import Subparsers, add_run_options, open_run, p
 from robot_mbrl.commands.results import Results
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
-from robot_mbrl.runs.environment import JOINING, node_environment
+from robot_mbrl.runs.environment import joining_words, node_environment
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.locking import locked
 from robot_mbrl.runs.record import RunRecord
@@ -79,9 +79,9 @@ class Demo:
         self._options = options
         self._results = results
         self._environment = node_environment(os.environ)
-        joining = " ".join(f"{name}={self._environment[name]}" for name in JOINING)
+        words = joining_words(self._environment)
         status = f"{program()} status --run {folder.path}"
-        screen.say(f"run folder: {folder.path}\njoin from another terminal: {status}, or export {joining}")
+        screen.say(f"run folder: {folder.path}\njoin from another terminal: {status}, or export {words}")
 
     def learn(self, duration_s: float, stop: StopRequest) -> None:
         """Let robot and learner live together."""

@@ -9,7 +9,7 @@ from rich.console import Console
 from robot_mbrl.commands.graph import UPDATE_S
 from robot_mbrl.commands.options import Subparsers, program
 from robot_mbrl.config import RunConfig, packaged
-from robot_mbrl.runs.environment import JOINING, node_environment, ros_environment
+from robot_mbrl.runs.environment import joining_words, node_environment, ros_environment
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.launching import RUNS, open_or_create
 from robot_mbrl.runs.locking import locked
@@ -76,8 +76,7 @@ def _run(side: str, args: argparse.Namespace, options: Options) -> int:
 
 
 def _tell(side: str, config: RunConfig, folder: RunFolder, environment: dict[str, str]) -> None:
-    joining = " ".join(f"{name}={environment[name]}" for name in JOINING)
-    lines = [f"run folder: {folder.path}", f"what the nodes print: {folder.logs}", f"ROS: {joining}"]
+    lines = [f"run folder: {folder.path}", f"what the nodes print: {folder.logs}", f"ROS: {joining_words(environment)}"]
     if side == "robot":
         switch = f"{program()} enable --run {folder.path}"
         lines += [f"the robot moves only once you let it: {switch}", f"stop it: {switch} --off"]

@@ -45,6 +45,11 @@ def joining(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name in JOINING}
 
 
+def joining_words(environment: Mapping[str, str]) -> str:
+    """The same as a shell takes it."""
+    return " ".join(f"{name}={value}" for name, value in joining(environment).items())
+
+
 def free_domain() -> int:
     """A domain id in which nobody on this machine listens.
 

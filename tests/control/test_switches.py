@@ -58,23 +58,16 @@ def test_release_of_a_latched_stop_moves_nothing_until_a_person_enables_the_robo
     assert [step(bench, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
 
 
-def test_dead_man_switch_held_through_a_latched_stop_must_be_let_go_first() -> None:
+@pytest.mark.parametrize("let_go", [False, True], ids=["held", "let go"])
+def test_dead_man_switch_counts_after_a_latched_stop_once_it_was_let_go(*, let_go: bool) -> None:
     bench = supervised(enable_timeout_s=TIMEOUT_S)
     assert [step(bench, enable=True) for _ in range(20)][-1] is Source.POLICY
     step(bench, enable=True, pressed=True)
-    step(bench, enable=True, pressed=False)
+    step(bench, enable=not let_go, pressed=False)
     assert bench.guard.reset_stop(bench.now_s)
-    assert {step(bench, enable=True) for _ in range(20)} == {Source.STOP}
-    step(bench, enable=False)
-    assert [step(bench, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
-
-
-def test_dead_man_switch_let_go_during_a_latched_stop_counts_after_it() -> None:
-    bench = supervised(enable_timeout_s=TIMEOUT_S)
-    assert [step(bench, enable=True) for _ in range(20)][-1] is Source.POLICY
-    step(bench, enable=True, pressed=True)
-    step(bench, enable=False, pressed=False)
-    assert bench.guard.reset_stop(bench.now_s)
+    if not let_go:
+        assert {step(bench, enable=True) for _ in range(20)} == {Source.STOP}
+        step(bench, enable=False)
     assert [step(bench, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from robot_mbrl.specs import Frozen, Positive, Topic
+from robot_mbrl.specs import Frozen, NonNegative, Positive, Topic
 
 CommandType = Literal[
     "std_msgs/msg/Float64MultiArray",
@@ -13,6 +13,11 @@ CommandType = Literal[
     "geometry_msgs/msg/Twist",
     "geometry_msgs/msg/TwistStamped",
 ]
+
+TOLERANCE_SHARE = 0.01
+"""Share of a joint's range that stands for a `position_tolerance` not given."""
+FOLLOWING_S = 0.25
+"""Seconds at full speed that stand for a velocity command's `max_following_error` not given."""
 
 TWIST_AXES = ("linear.x", "linear.y", "linear.z", "angular.x", "angular.y", "angular.z")
 
@@ -27,16 +32,27 @@ class CommandJoint(Frozen):
     """Bounds of the command itself; the normalised actions -1 and 1 map onto them. But for positions, 0 is within."""
     max_rate: Positive
     """How fast the command may change: position rad/s or m/s, velocity rad/s² or m/s², effort N/s or N m/s."""
+    stop_rate: Positive | None = None
+    """How fast a velocity, effort or twist may change in a safe stop, at least `max_rate`; null for that. Positions
+    brake at `max_acceleration`."""
     max_acceleration: Positive | None = None
     """For position commands, how fast that rate may change, rad/s² or m/s²."""
+    max_jerk: Positive | None = None
+    """For position commands, how fast that acceleration may change, rad/s³ or m/s³; null does not limit it."""
+    continuous: bool = False
+    """Whether the joint turns without end and is measured as an angle that wraps, in rad; readings are unwrapped."""
     position_low: float | None = None
     position_high: float | None = None
-    """Where the joint itself may be; found beyond, the guard stops and latches. Velocity commands brake before it."""
+    """Where the joint itself may be. Commands keep a stand-off from it; found beyond by more than
+    `position_tolerance`, the guard stops and latches."""
+    position_tolerance: NonNegative | None = None
+    """How far beyond its bounds noise and overshoot may show the joint, rad or m; null for 1% of their range."""
     braking: Positive | None = None
     """For velocity commands with position bounds, the deceleration the robot is sure to manage."""
     max_following_error: Positive | None = None
-    """For position commands, how far from its command a moving joint may be found, rad or m; further, the guard stops
-    and latches. More than it lags at full speed and yields under load. Null does not watch it."""
+    """How far a moving joint may be found from where its commands have led, rad or m; further, the guard stops and
+    latches. More than it lags at full speed and yields under load. Positions need one; null for velocities stands for
+    what they cover in a quarter of a second at full speed."""
 
     @property
     def position_bounds(self) -> tuple[float, float] | None:
@@ -44,6 +60,13 @@ class CommandJoint(Frozen):
         if self.position_low is None or self.position_high is None:
             return None
         return self.position_low, self.position_high
+
+    @property
+    def tolerance(self) -> float:
+        """`position_tolerance`, or what stands for it; 0 without bounds."""
+        if self.position_tolerance is not None or self.position_bounds is None:
+            return self.position_tolerance or 0.0
+        return TOLERANCE_SHARE * (self.position_bounds[1] - self.position_bounds[0])
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> Self:
@@ -53,6 +76,13 @@ class CommandJoint(Frozen):
             raise ValueError(f"joint {self.name}: give both position_low and position_high, or neither")
         if self.position_low is not None and self.position_high is not None and self.position_low >= self.position_high:
             raise ValueError(f"joint {self.name}: position_low is not below position_high")
+        if self.position_tolerance is not None and self.position_low is None:
+            raise ValueError(f"joint {self.name}: position_tolerance belongs to position_low and position_high")
+        if self.stop_rate is not None and self.stop_rate < self.max_rate:
+            raise ValueError(
+                f"joint {self.name}: stop_rate {self.stop_rate} is below max_rate {self.max_rate}: a stop may not be "
+                f"slower than what is usual; raise it or leave it out"
+            )
         return self
 
 
@@ -97,8 +127,28 @@ class CommandConfig(Frozen):
                     f"joint {joint.name}: a stopped robot is commanded 0, which is not within [{joint.low}, "
                     f"{joint.high}]; begin or end the range at 0"
                 )
-            if self.kind != "position" and joint.max_following_error is not None:
-                raise ValueError(f"joint {joint.name}: only position commands have a max_following_error")
+            if self.kind == "position" and joint.max_following_error is None:
+                raise ValueError(
+                    f"joint {joint.name}: position commands need max_following_error, in {joint.unit or 'its unit'}: how "
+                    f"far from its command the moving joint may be found before the robot stops; add it, a little more "
+                    f"than max_rate ({joint.max_rate}) times the seconds by which its servo lags"
+                )
+            if self.kind != "position" and joint.max_jerk is not None:
+                raise ValueError(f"joint {joint.name}: only position commands have a max_jerk")
+            if self.kind == "position" and joint.stop_rate is not None:
+                raise ValueError(
+                    f"joint {joint.name}: positions brake at max_acceleration; stop_rate is for velocities, efforts "
+                    f"and twists: leave it out"
+                )
+            if joint.max_following_error is not None and (
+                self.kind not in ("position", "velocity") or self.source is None
+            ):
+                raise ValueError(
+                    f"joint {joint.name}: max_following_error compares commanded with measured positions; it needs "
+                    f"position or velocity commands with a source"
+                )
+            if joint.continuous and self.source is None:
+                raise ValueError(f"joint {joint.name}: continuous says how it is measured; name the command's source")
             if self.kind == "velocity" and joint.position_low is not None and joint.braking is None:
                 raise ValueError(f"joint {joint.name}: velocity commands with position bounds need braking")
             if joint.position_low is not None and self.source is None:

@@ -21,16 +21,8 @@ from robot_mbrl.specs import (
 )
 from robot_mbrl.topics import ACTION_RESERVED, AGE_SUFFIX, IMAGE, JOINT_STATE, OBSERVATION_RESERVED
 
-SourceType = Literal[
-    "sensor_msgs/msg/JointState",
-    "sensor_msgs/msg/Image",
-    "sensor_msgs/msg/CompressedImage",
-    "sensor_msgs/msg/Imu",
-    "nav_msgs/msg/Odometry",
-    "geometry_msgs/msg/WrenchStamped",
-    "std_msgs/msg/Float64",
-    "std_msgs/msg/Bool",
-]
+MessageType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*$")]
+"""A message type of any installed package, such as sensor_msgs/msg/JointState."""
 JOINT_FIELDS = ("position", "velocity", "effort")
 SAFE_STOPS = {
     "position": frozenset({"hold"}),
@@ -46,12 +38,15 @@ class SourceConfig(Frozen):
     """A sensor topic of the robot's driver."""
 
     topic: Topic
-    type: SourceType
+    type: MessageType
     max_age_s: Positive | None
     """Older than this and the source is stale: no observation is published, and the guard stops the robot. Null is for
     latched sources only, which speak when something changes: what they said last counts for ever."""
-    reliable: bool = True
-    """False subscribes best effort, as most camera drivers publish."""
+    reliable: bool = False
+    """Whether lost messages are sent again. False, best effort, hears every driver; true only those that offer it."""
+    stamped: bool = True
+    """Whether the driver stamps its messages, if they have a header. What comes under a stamp that stands still is no
+    reading then. False for drivers that leave the header empty: what they repeat cannot be told from news."""
     latched: bool = False
     """Whether the driver keeps its newest message for late joiners (transient local), and speaks on changes only."""
 
@@ -97,10 +92,41 @@ class CameraConfig(Frozen):
 
 
 class ChoiceConfig(Frozen):
-    """One discrete action: the normalised command, in [-1, 1], it holds for each named joint; others get 0."""
+    """One discrete action. What it does not name stays: at zero velocity, effort or twist, at the held position."""
 
     name: str
-    values: dict[str, Annotated[float, Field(ge=-1, le=1)]]
+    values: dict[str, float]
+    """The command it stands for, in the command's units, by joint."""
+
+
+class ConditionConfig(Frozen):
+    """What must be so for the robot to move: read from a source, and compared."""
+
+    source: str
+    field: str
+    """Dotted path of a field of the source's message, with an index in brackets where it is a list."""
+    joint: str | None = None
+    """Joint to look up by name, for a JointState."""
+    equals: bool | int | float | str | None = None
+    above: float | None = None
+    below: float | None = None
+    latch: bool = False
+    """Whether the robot stays stopped, once it is not met, until a person releases it."""
+
+    @property
+    def name(self) -> str:
+        """As reports call it."""
+        return f"{self.source}.{self.field}" + (f" of {self.joint}" if self.joint else "")
+
+    @model_validator(mode="after")
+    def _compares_with_something(self) -> Self:
+        if self.equals is None and self.above is None and self.below is None:
+            raise ValueError(f"condition on {self.name}: say what it must be: equals, above or below")
+        if self.equals is not None and (self.above is not None or self.below is not None):
+            raise ValueError(f"condition on {self.name}: equals stands alone; leave out above and below")
+        if self.above is not None and self.below is not None and self.above >= self.below:
+            raise ValueError(f"condition on {self.name}: nothing is above {self.above} and below {self.below}")
+        return self
 
 
 class GuardConfig(Frozen):
@@ -127,6 +153,16 @@ class GuardConfig(Frozen):
     """How long `enable`: true counts: repeated faster than this it is a dead-man switch. Null counts it for ever."""
     emergency_stop_timeout_s: Positive | None = None
     """How long `emergency_stop` may be silent before the guard stops and latches; null does not expect it at all."""
+    conditions: tuple[ConditionConfig, ...] = ()
+    """What must be so for the robot to move: safety mode, program running, battery, temperature."""
+    repeat_stop: bool | None = None
+    """Whether commands go on while the robot is disabled and at rest. Null: only where the driver never stops by
+    itself (`driver_timeout_s` null). Silence leaves the robot to its own tools."""
+
+    @property
+    def repeats_stop(self) -> bool:
+        """`repeat_stop`, or what stands for it."""
+        return self.driver_timeout_s is None if self.repeat_stop is None else self.repeat_stop
 
 
 class RobotConfig(Frozen):
@@ -172,9 +208,7 @@ class RobotConfig(Frozen):
                 source = self.sources[command.source]
                 if source.type != JOINT_STATE or source.latched:
                     raise ValueError(f"commands.source: source {command.source!r} is no JointState that ages")
-        for choice in self.choices:
-            if unknown := set(choice.values) - set(self.joint_names):
-                raise ValueError(f"choices.{choice.name} names joints that are not commanded: {sorted(unknown)}")
+        self._require_choices()
         positioned = {joint.name for command in self.commands if command.kind == "position" for joint in command.joints}
         if self.home and set(self.home) != positioned:
             raise ValueError(f"home must name the joints commanded by position: {sorted(positioned)}")
@@ -243,6 +277,30 @@ class RobotConfig(Frozen):
             if damped and command.kind == "effort" and command.source is None:
                 raise ValueError("commands.source: efforts are damped by measured velocities; name their JointState")
         return self
+
+    @model_validator(mode="after")
+    def _conditions_can_be_read(self) -> Self:
+        for condition in self.guard.conditions:
+            self._require_source(condition.source, f"guard.conditions on {condition.name}", images=False)
+            if condition.joint is not None and self.sources[condition.source].type != JOINT_STATE:
+                raise ValueError(f"guard.conditions on {condition.name}: its source is no JointState, leave out joint")
+        return self
+
+    def _require_choices(self) -> None:
+        if len(self.choices) == 1:
+            raise ValueError(
+                f"choices: {self.choices[0].name!r} alone leaves nothing to choose; give two at least, or none"
+            )
+        joints = {joint.name: joint for joint in self.joints}
+        for choice in self.choices:
+            if unknown := set(choice.values) - set(joints):
+                raise ValueError(f"choices.{choice.name} names joints that are not commanded: {sorted(unknown)}")
+            for name, value in choice.values.items():
+                if not joints[name].low <= value <= joints[name].high:
+                    raise ValueError(
+                        f"choices.{choice.name}.{name}: {value} is not within the joint's [{joints[name].low}, "
+                        f"{joints[name].high}]; choices are in the command's units ({joints[name].unit})"
+                    )
 
     def _require_source(self, source: str, where: str, *, images: bool) -> None:
         if source not in self.sources:

@@ -22,6 +22,11 @@ def joint(kind: str, **changes: Any) -> dict[str, Any]:
     return command(kind, joints=[{k: v for k, v in (first | changes).items() if v is not None}, *others])
 
 
+def condition(**changes: Any) -> dict[str, Any]:
+    return {"guard": {"conditions": [{"source": "joints", "field": "effort[0]"} | changes]}}
+
+
+RIGHT = {"name": "right", "values": {"a": 1.0}}
 DAMPED = {"guard": {"safe_stop": "damping", "damping": 1.0}}
 TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 TURN = COMMANDS["twist"] | {"joints": [COMMANDS["twist"]["joints"][1] | {"name": "angular.x"}]}
@@ -46,7 +51,25 @@ BODY = {"sources": {"body": {"topic": "imu", "type": "sensor_msgs/msg/Imu", "max
         ("velocity", joint("velocity", braking=None), "need braking"),
         ("velocity", joint("velocity", position_low=None), "both position_low and position_high"),
         ("effort", joint("effort", low=10.0), "not below"),
-        ("effort", {"choices": [{"name": "left", "values": {"z": 1.0}}]}, "not commanded"),
+        ("effort", {"choices": [{"name": "left", "values": {"z": 1.0}}, RIGHT]}, "not commanded"),
+        ("effort", {"choices": [{"name": "left", "values": {"a": -11.0}}, RIGHT]}, r"left.a: -11.0 is not within"),
+        ("effort", {"choices": [RIGHT]}, "'right' alone leaves nothing to choose"),
+        (
+            "position",
+            joint("position", max_following_error=None),
+            "joint a: position commands need max_following_error",
+        ),
+        ("position", joint("position", stop_rate=9.0), "positions brake at max_acceleration"),
+        ("velocity", joint("velocity", stop_rate=1.0), "stop_rate 1.0 is below max_rate 20.0"),
+        ("velocity", joint("velocity", max_jerk=1.0), "only position commands have a max_jerk"),
+        ("effort", joint("effort", max_following_error=1.0), "needs position or velocity commands with a source"),
+        ("twist", joint("twist", continuous=True), "name the command's source"),
+        ("effort", joint("effort", position_low=None, position_high=None, position_tolerance=0.1), "belongs to"),
+        ("effort", condition(), "say what it must be: equals, above or below"),
+        ("effort", condition(equals=1, above=0.5), "equals stands alone"),
+        ("effort", condition(above=1.0, below=0.5), "nothing is above 1.0 and below 0.5"),
+        ("effort", condition(above=1.0, source="battery"), "no source named 'battery'"),
+        ("effort", {"sources": {"joints": JOINTS | {"type": "JointState"}}}, "sources.joints.type"),
         ("position", {"home": {"a": 0.0}}, "home must name"),
         ("effort", {"guard": {"action_deadline_s": 0.5}}, "may come 0.55 s apart"),
         ("effort", {"control_rate_hz": 2.0}, "command_timeout_s: actions that are in time may come 0.54 s apart"),
@@ -78,7 +101,7 @@ BODY = {"sources": {"body": {"topic": "imu", "type": "sensor_msgs/msg/Imu", "max
             {"choices": [{"name": "left", "values": {"a": -1.0}}] * 2},
             "choices: the name 'left' is used twice",
         ),
-        ("effort", {"choices": [{"name": "source", "values": {}}]}, "a joint or choice named 'source'"),
+        ("effort", {"choices": [{"name": "source", "values": {}}, RIGHT]}, "a joint or choice named 'source'"),
         ("effort", joint("effort", name="policy_version"), "a joint or choice named 'policy_version'"),
         *(
             ("effort", elements(joint="a", name=name), f"an element named '{name}' would be overwritten")

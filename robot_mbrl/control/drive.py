@@ -142,7 +142,7 @@ class Drive:
         values = action.tolist()
         if self._spec.discrete:
             choice = self._robot.choices[values.index(1.0)].values
-            return {joint.name: to_command(joint, choice.get(joint.name, 0.0)) for joint in self._robot.joints}
+            return {joint.name: choice.get(joint.name, 0.0) for joint in self._robot.joints}
         return {joint.name: to_command(joint, a) for joint, a in zip(self._robot.joints, values, strict=True)}
 
 

@@ -25,7 +25,15 @@ COMMANDS: dict[str, dict[str, Any]] = {
         "kind": "position",
         "source": "joints",
         "joints": [
-            {"name": "a", "unit": "rad", "low": -1.0, "high": 1.0, "max_rate": 2.0, "max_acceleration": 8.0},
+            {
+                "name": "a",
+                "unit": "rad",
+                "low": -1.0,
+                "high": 1.0,
+                "max_rate": 2.0,
+                "max_acceleration": 8.0,
+                "max_following_error": 0.5,
+            },
             {
                 "name": "b",
                 "unit": "rad",
@@ -33,6 +41,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
                 "high": 2.0,
                 "max_rate": 1.0,
                 "max_acceleration": 50.0,
+                "max_following_error": 0.25,
                 "position_low": -0.6,
                 "position_high": 1.8,
             },

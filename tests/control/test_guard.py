@@ -214,14 +214,14 @@ def test_position_moves_evenly_over_the_step() -> None:
 
 
 def test_choices_stand_for_values_of_joints() -> None:
-    choices = [{"name": "left", "values": {"a": -1.0}}, {"name": "right", "values": {"a": 1.0, "b": 0.5}}]
+    choices = [{"name": "left", "values": {"a": -10.0}}, {"name": "right", "values": {"a": 10.0, "b": 1.25}}]
     bench = GuardBench(choices=choices).move(0.0, 1.0)
     bench.step(0.0, 1.0)
     assert bench.command == pytest.approx((10.0, 1.25))
     assert bench.step(1.0, 0.0).values == pytest.approx([1.0, 0.0])
-    # A joint that a choice does not name is in the middle of its bounds.
+    # A joint that a choice does not name stays: at no effort.
     bench.run(0.05)
-    assert bench.command == pytest.approx((-10.0, 0.5))
+    assert bench.command == pytest.approx((-10.0, 0.0))
     bench.observe()
     bench.act(0.5, 0.5)
     assert bench.counted(Reason.MALFORMED) == 1

@@ -55,7 +55,7 @@ def test_episode_is_truncated_after_the_tasks_steps():
 
 
 def choosing():
-    choices = [{"name": "left", "values": {"slider": -1.0}}, {"name": "right", "values": {"slider": 1.0}}]
+    choices = [{"name": "left", "values": {"slider": -10.0}}, {"name": "right", "values": {"slider": 10.0}}]
     return load_run("cartpole", {"robot.choices": choices})
 
 

@@ -129,9 +129,9 @@ class CommandConfig(Frozen):
                 )
             if self.kind == "position" and joint.max_following_error is None:
                 raise ValueError(
-                    f"joint {joint.name}: position commands need max_following_error, in {joint.unit or 'its unit'}: how "
-                    f"far from its command the moving joint may be found before the robot stops; add it, a little more "
-                    f"than max_rate ({joint.max_rate}) times the seconds by which its servo lags"
+                    f"joint {joint.name}: position commands need max_following_error, in {joint.unit or 'its unit'}: "
+                    f"how far from its command the moving joint may be found before the robot stops; add it, a little "
+                    f"more than max_rate ({joint.max_rate}) times the seconds by which its servo lags"
                 )
             if self.kind != "position" and joint.max_jerk is not None:
                 raise ValueError(f"joint {joint.name}: only position commands have a max_jerk")

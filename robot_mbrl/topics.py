@@ -11,6 +11,11 @@ FEEDBACK = "feedback"
 METRICS = "metrics"
 PREDICTION = "prediction"
 GUARD = "guard"
+STATE = "state"
+"""std_msgs/String, of the actuator node, latched: `disabled`, `resetting`, `moving`, `stopped: REASON` or
+`latched: REASON`."""
+MOVING = "moving"
+"""std_msgs/Bool, of the actuator node, latched: whether commands may move the robot now. For lamps."""
 DIAGNOSTICS = "/diagnostics"
 STEP_ALLOWANCE = "step_allowance"
 """std_msgs/Int64, from the learner: robot steps that lockstep simulation may have taken."""
@@ -22,6 +27,9 @@ START_EPISODE = "~/start_episode"
 """std_srvs/Trigger, of the sensor node: a person has reset the scene."""
 RESET_STOP = "~/reset_stop"
 """std_srvs/Trigger, of the actuator node: a person releases a latched stop."""
+BRING_BACK = "~/bring_back"
+"""std_srvs/Trigger, of the actuator node: moves joints that are out of bounds slowly back inside, for a second after
+each request; succeeds once they are."""
 HOME = "home"
 """std_srvs/Trigger, of the actuator node: moves slowly to the robot's home; succeeds once it is there, so ask again."""
 SHAPED_COMMAND = "~/command"
@@ -65,6 +73,8 @@ TYPES = {
     FEEDBACK: JOINT_STATE,
     METRICS: JOINT_STATE,
     PREDICTION: IMAGE,
+    STATE: "std_msgs/msg/String",
+    MOVING: "std_msgs/msg/Bool",
     GUARD: "diagnostic_msgs/msg/DiagnosticArray",
     DIAGNOSTICS: "diagnostic_msgs/msg/DiagnosticArray",
     STEP_ALLOWANCE: "std_msgs/msg/Int64",

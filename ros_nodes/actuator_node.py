@@ -11,18 +11,19 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 from robot_mbrl import messages, topics
 from robot_mbrl.config import RobotConfig, load_run
-from robot_mbrl.control.channels import Command
+from robot_mbrl.control.command_interface import Command
 from robot_mbrl.control.guard import Guard
 from robot_mbrl.control.latency import LatencyHistogram
 from robot_mbrl.errors import ConfigError, MessageError
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, StepKey
 from ros_nodes import commands, diagnostics, qos
+from ros_nodes.message_types import message_type
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run, with_info
 
@@ -63,8 +64,9 @@ class ActuatorNode:
         self._latency = LatencyHistogram()
         # When the observations whose actions are measured were sent, on `time.monotonic`.
         self._sent_s: dict[StepKey, float] = {}
-        self._reported: tuple[str | None, bool, bool] = (None, False, False)
-        """As told last: why the robot is stopped, whether it may be reset, whether the emergency stop is pressed."""
+        self._reported: tuple[object, ...] = ()
+        """As told last: state, its reason, and what people and whatever resets the scene go by."""
+        self._told_state, self._told_moving = "", False
         self._advertise(config.robot)
         self._subscribe(config.robot, qos.LOCKSTEP if lockstep else qos.FOLLOWED)
 
@@ -102,11 +104,14 @@ class ActuatorNode:
             for command in robot.commands
         }
         self._reports = node.create_publisher(DiagnosticArray, topics.GUARD, qos.EVENTS)
+        self._states = node.create_publisher(String, topics.STATE, qos.LATCHED)
+        self._movings = node.create_publisher(Bool, topics.MOVING, qos.LATCHED)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         node.create_timer(diagnostics.PERIOD_S, self._publish_report, clock=steady)
         diagnostics.publish_regularly(node, self._report)
         node.create_service(Trigger, topics.RESET_STOP, self._on_reset_stop)
         node.create_service(Trigger, topics.HOME, self._on_home)
+        node.create_service(Trigger, topics.BRING_BACK, self._on_bring_back)
 
     def _subscribe(self, robot: RobotConfig, observations: QoSProfile) -> None:
         node = self.node
@@ -114,12 +119,13 @@ class ActuatorNode:
         node.create_subscription(JointState, topics.ACTION, self._on_action, qos.ACTION)
         node.create_subscription(Bool, topics.ENABLE, self._on_enable, qos.EVENTS)
         node.create_subscription(Bool, topics.EMERGENCY_STOP, self._on_emergency_stop, qos.EVENTS)
-        for name in {command.source for command in robot.commands if command.source is not None}:
+        of_joints = {command.source for command in robot.commands if command.source is not None}
+        for name in of_joints | {condition.source for condition in robot.guard.conditions}:
             source = robot.sources[name]
             node.create_subscription(
-                JointState,
+                message_type(source.type),
                 source.topic,
-                lambda message, name=name: self._on_joints(name, message),
+                lambda message, name=name: self._on_driver(name, message),
                 qos.sensor(source),
             )
 
@@ -151,7 +157,7 @@ class ActuatorNode:
         self._guard.receive_message(message, self._now_s())
         self._update()
 
-    def _on_joints(self, source: str, message: Any) -> None:
+    def _on_driver(self, source: str, message: Any) -> None:
         self._guard.sense(source, message, self._now_s())
         self._update()
 
@@ -165,13 +171,19 @@ class ActuatorNode:
 
     def _on_reset_stop(self, request: Any, response: Any) -> Any:
         response.success = self._guard.reset_stop(self._now_s())
-        response.message = "released" if response.success else "the emergency stop is still pressed"
+        response.message = "released" if response.success else "the emergency stop is still pressed, or not heard"
         self._update()
         return response
 
     def _on_home(self, request: Any, response: Any) -> Any:
         response.success = self._guard.home(self._now_s())
         response.message = "at home" if response.success else "not there yet, or not allowed to move"
+        self._update()
+        return response
+
+    def _on_bring_back(self, request: Any, response: Any) -> Any:
+        response.success = self._guard.bring_back(self._now_s())
+        response.message = "inside" if response.success else self._guard.detail or "nothing may move it now"
         self._update()
         return response
 
@@ -184,13 +196,22 @@ class ActuatorNode:
             message = JointState()
             messages.write_action(message, action, self._spec)
             self._applied.publish(message)
-        stopped = self._guard.stopped
-        if stopped != self._reported[0]:
-            self._log(stopped)
-        state = (stopped, self._guard.may_reset, self._guard.emergency_pressed)
-        if state != self._reported:
-            # At once, since people and whatever resets the scene go by it.
-            self._reported = state
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell at once of what has changed, since people and whatever resets the scene go by it."""
+        guard = self._guard
+        state, moving = guard.state, guard.is_moving
+        if moving != self._told_moving or not self._told_state:
+            self._movings.publish(Bool(data=moving))
+        if state != self._told_state:
+            self._states.publish(String(data=state))
+            self._log(state)
+        self._told_state, self._told_moving = state, moving
+        watch = guard.watch
+        report = (state, guard.stopped, guard.may_reset, watch.emergency_pressed, watch.held_off, watch.may_enable)
+        if report != self._reported:
+            self._reported = report
             self._publish_report()
 
     def _command(self, shaped: tuple[Command, ...]) -> None:
@@ -215,14 +236,15 @@ class ActuatorNode:
         if sent_s is not None and action.source is not Source.STOP:
             self._latency.add((time.monotonic() - sent_s) * 1e3)
 
-    def _log(self, stopped: str | None) -> None:
-        log = self.node.get_logger()
-        if stopped is None:
-            log.info("the robot may move")
-        elif self._guard.interlock.latched:
-            log.error(f"stopped until {topics.RESET_STOP} is called: {stopped}: {self._guard.fault}")
+    def _log(self, state: str) -> None:
+        log, detail = self.node.get_logger(), self._guard.detail
+        text = f"{state}: {detail}" if detail else state
+        if self._guard.machine.latched:
+            log.error(text)
+        elif state in ("moving", "resetting"):
+            log.info(text)
         else:
-            log.warning(f"stopped: {stopped}")
+            log.warning(text)
 
     def _publish_report(self) -> None:
         self._is_heard = self._shaped.get_subscription_count() > 0
@@ -237,19 +259,21 @@ class ActuatorNode:
             "latency_p50_ms": round(self._latency.percentile_ms(0.50), 3),
             "latency_p99_ms": round(self._latency.percentile_ms(0.99), 3),
             "latency_max_ms": round(self._latency.max_ms, 3),
-            "enabled": guard.interlock.enabled,
-            "lapsed": guard.lapsed,
+            "state": guard.state,
+            "detail": guard.detail,
+            "moving": guard.is_moving,
+            "enabled": guard.watch.enabled,
+            "may_enable": guard.watch.may_enable,
+            "lapsed": guard.watch.held_off,
             "stopped": guard.stopped or "",
-            "latched": guard.interlock.latched,
-            "emergency_pressed": guard.emergency_pressed,
+            "latched": guard.machine.latched,
+            "emergency_pressed": guard.watch.emergency_pressed,
             "may_reset": guard.may_reset,
         }
-        values |= {f"intervention.{reason}": count for reason, count in sorted(guard.interlock.counts.items())}
-        if guard.interlock.latched:
-            return diagnostics.report(self.node, diagnostics.ERROR, f"latched: {guard.fault}", values)
-        if guard.stopped is not None:
-            return diagnostics.report(self.node, diagnostics.WARN, f"stopped: {guard.stopped}", values)
-        return diagnostics.report(self.node, diagnostics.OK, "moving", values)
+        values |= {f"intervention.{reason}": count for reason, count in sorted(guard.machine.counts.items())}
+        message = f"{guard.state}: {guard.detail}" if guard.detail else guard.state
+        level = diagnostics.ERROR if guard.machine.latched else diagnostics.WARN
+        return diagnostics.report(self.node, level if guard.stopped else diagnostics.OK, message, values)
 
 
 def _claim_robot(node: Node) -> socket.socket:

@@ -9,7 +9,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from robot_mbrl.control.channels import Command
+from robot_mbrl.control.command_interface import Command
 from robot_mbrl.messages import NANOSECONDS
 
 TYPES: dict[str, type] = {

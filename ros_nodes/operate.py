@@ -18,7 +18,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from robot_mbrl import topics
-from robot_mbrl.control.interlock import Reason
+from robot_mbrl.control.stops import Reason
 from ros_nodes import qos
 from ros_nodes.runtime import STOP_SIGNALS, make_executor
 

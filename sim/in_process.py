@@ -12,7 +12,7 @@ from robot_mbrl.control.episodes import Episodes, Phase, new_session
 from robot_mbrl.control.guard import Decision, Guard
 from robot_mbrl.control.observing import Observer, Stale
 from robot_mbrl.errors import RobotMbrlError
-from robot_mbrl.messages import NANOSECONDS
+from robot_mbrl.messages import NANOSECONDS, write_stamp
 from robot_mbrl.steps import Action, Observation
 from robot_mbrl.tasks import TASKS
 from robot_mbrl.topics import JOINT_STATE
@@ -82,6 +82,7 @@ class InProcessRobot:
         self._observer = Observer(config.robot, config.observation_spec().images)
         self._episodes = Episodes(config.task, TASKS[config.task.task](), self._session, evaluate=self._evaluate)
         self._guard = Guard(_never_starting(config.robot), config.step_s, enabled=True)
+        self._sensed_s: dict[str, float] = {}
         self._applied: list[Action] = []
         self._now_ns = self._period_ns
         self._observation: Observation | None = None
@@ -90,7 +91,7 @@ class InProcessRobot:
     @property
     def interventions(self) -> Mapping[str, int]:
         """How often the guard has intervened, by reason."""
-        return {str(reason): count for reason, count in self._guard.interlock.counts.items()}
+        return {str(reason): count for reason, count in self._guard.machine.counts.items()}
 
     def observe(self) -> Observation:
         """The present observation; the same until `apply` is called."""
@@ -144,7 +145,7 @@ class InProcessRobot:
         for source in self._observer.sources:
             reading = self.world.read(source, *self._picture_sizes.get(source, ()))
             self._observer.receive(source, reading, now_s)
-            self._guard.sense(source, reading, now_s)
+            self._sense(source, reading, now_s)
         sensed = self._observer.assemble(now_s)
         if isinstance(sensed, Stale):
             raise RobotMbrlError(f"simulated sensors are never late, and yet: {sensed}")
@@ -159,11 +160,18 @@ class InProcessRobot:
         end_s = self._now_s
         while end_s - now_s > INSTANT_S:
             for source in self._joint_sources:
-                self._guard.sense(source, self.world.read(source), now_s)
+                self._sense(source, self.world.read(source), now_s)
             self._carry_out(self._guard.update(now_s))
             next_s = min(max(self._guard.next_deadline_s(), now_s), end_s)
             self.world.advance(next_s - now_s)
             now_s = next_s
+
+    def _sense(self, source: str, reading: Any, now_s: float) -> None:
+        """Show the guard a reading, unless it has seen that of this instant."""
+        if self._sensed_s.get(source) != now_s:
+            self._sensed_s[source] = now_s
+            write_stamp(reading.header.stamp, round(now_s * NANOSECONDS))
+            self._guard.sense(source, reading, now_s)
 
     def _carry_out(self, decision: Decision) -> None:
         for command in decision.commands:

@@ -2,8 +2,9 @@
 
 For every observation it awaits the policy's action and takes it through, in this order: age and sequence, shape and
 names, finite, mode (enabled, not stopped), scale, position bounds, velocity that can still brake, velocity,
-acceleration, final assertion. Whatever is missing, late or wrong, the robot gets a command within its limits, and the
-observation gets exactly one applied action. It is not safety-rated (docs/safety.md).
+acceleration, jerk, final assertion. Whatever is missing, late or wrong, the robot gets a command within its limits, and
+the observation gets exactly one applied action. What stops the robot is found in `watch.py`, what follows from it is a
+table in `stops.py`. It is not safety-rated (docs/safety.md).
 """
 
 import math
@@ -13,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from robot_mbrl.config import RobotConfig
-from robot_mbrl.control.channels import Channel, Command
-from robot_mbrl.control.drive import Drive
-from robot_mbrl.control.interlock import Interlock, Reason
-from robot_mbrl.control.switches import EmergencySwitch, EnableSwitch
+from robot_mbrl.control.command_interface import Command
+from robot_mbrl.control.pipeline import CommandPipeline, Motion
+from robot_mbrl.control.stops import Reason
+from robot_mbrl.control.watch import Watch
 from robot_mbrl.errors import MessageError, NonFiniteError
 from robot_mbrl.messages import read_action, read_key
 from robot_mbrl.specs import Source
@@ -24,14 +25,12 @@ from robot_mbrl.steps import Action, StepKey
 
 LOCKSTEP_DEADLINE_S = 10.0
 """How long a simulation in lockstep waits for an action: as long as a policy may take to load."""
-HOME_LAPSE_S = 1.0
-"""A move home goes on for this long after it was last asked for."""
+ASKED_S = 1.0
+"""A move home, or back inside the bounds, goes on for this long after it was last asked for."""
 CLIP_TOLERANCE = 1e-5
 """What float32 may add to an action at its bound."""
-WISHES = (Source.POLICY, Source.RANDOM)
+REQUESTING = (Source.POLICY, Source.RANDOM)
 """Sources that a message on `action` may name."""
-WAY_BACK = "move it back by hand or with the driver's own tool, then release the stop"
-"""The guard knows of no command that is sure to bring a joint back: gravity, momentum and the policy have their say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,8 @@ class Decision:
 class Guard:
     """Between the policy and the driver.
 
-    Call order: `observe`, `receive` (or `receive_message`), `sense`, `enable` and `emergency_stop` as their messages
-    arrive, in any order, and after each of them `update`, whose decision is published; `update` again whenever
+    Call order: `observe`, `receive` (or `receive_message`), `sense`, `enable`, `emergency_stop` and the rest as their
+    messages arrive, in any order, and after each of them `update`, whose decision is published; `update` again whenever
     `next_deadline_s` has passed. Times are seconds of one steady clock, which a simulation that is paced faster than
     real time scales by its speed. At the end: `shut_down`, then `update` at the command rate until `at_rest`.
     """
@@ -60,112 +59,119 @@ class Guard:
             robot: joints, limits and timing.
             step_s: duration of a step of experience, action repeat included.
             enabled: whether the robot may move without being enabled by a person, as a simulated one. Then nothing is
-                expected to be heard from a person either: the switches' timeouts do not count.
+                expected to be heard from a person either: the switches' timeouts do not count, and nothing takes the
+                permission back.
             lockstep: the simulation waits for every step: one command per step, and only actions have a deadline.
         """
-        timing = robot.guard
-        self.interlock = Interlock(timing.recover_steps, enabled=enabled)
         self.steps, self.late, self.stops = 0, 0, 0
         """Observations decided on so far; how many of them late, and how many stopped."""
-        self.fault = ""
-        """What led to the newest stop that latched by itself."""
         self._spec = robot.action_spec()
         self._lockstep, self._step_s = lockstep, step_s
-        self._enable = EnableSwitch(on=enabled, timeout_s=timing.enable_timeout_s)
-        self._emergency = EmergencySwitch(timeout_s=None if enabled else timing.emergency_stop_timeout_s)
-        self._drive = Drive(robot, step_s, lockstep=lockstep)
-        self._deadline_s = LOCKSTEP_DEADLINE_S if lockstep else timing.action_deadline_s
-        # While an action is repeated, no observation is due for longer.
-        self._timeout_s = timing.command_timeout_s + step_s - robot.period_s
-        self._now_s = -math.inf
+        self.pipeline = CommandPipeline(robot, step_s, lockstep=lockstep, simulated=enabled)
+        self.watch = Watch(robot, step_s, self.pipeline, enabled=enabled, lockstep=lockstep)
+        self.machine = self.watch.machine
+        self._deadline_s = LOCKSTEP_DEADLINE_S if lockstep else robot.guard.action_deadline_s
         self._latest: StepKey | None = None
         self._awaiting = False
-        self._resting = True
-        self._observed_s = self._timely_s = -math.inf
-        self._wish: Action | None = None
+        self._requested: Action | None = None
         self._held = Action(StepKey("", 0), self._spec.null(), Source.STOP)
-        self._moving = False
+        self._acting = False
         self._applied_s = -math.inf
         self._decided: list[Action] = []
-        self._homing_until_s = -math.inf
+        self._asked, self._asked_until_s = Motion.STOP, -math.inf
 
     @property
     def stopped(self) -> Reason | None:
         """Why the robot is in its safe stop; None while it may move."""
-        return self.interlock.stopped
+        return self.machine.reason
+
+    @property
+    def state(self) -> str:
+        """The state in a word, as the topic `state` has it."""
+        return self.watch.state(reset=self._is_asked(Motion.HOME))
+
+    @property
+    def detail(self) -> str:
+        """What exactly is amiss and what helps, in a sentence; empty if nothing is."""
+        return self.watch.detail
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether commands may move the robot now: those of its policy, of a move a person asked for, or of braking."""
+        asked = self._is_asked(Motion.HOME) or self._is_asked(Motion.BRING_BACK)
+        return self.watch.may_act or asked or not self.at_rest
 
     @property
     def may_reset(self) -> bool:
         """Whether the robot may be moved by what brings it back to a start, with no policy driving it."""
-        lock = self.interlock
-        return lock.enabled and not lock.emergency and not lock.latched and not self._stale()
-
-    @property
-    def emergency_pressed(self) -> bool:
-        """Whether the emergency stop is known to be pressed."""
-        return self._emergency.is_pressed(self._now_s)
-
-    @property
-    def lapsed(self) -> bool:
-        """Whether `enable` counts again only once it was heard to be false."""
-        return self._enable.lapsed
+        return self.watch.may_reset
 
     @property
     def at_rest(self) -> bool:
         """Whether nothing is left to command but the same again."""
-        return self._drive.is_at_rest(self._now_s)
+        return self.pipeline.is_at_rest(self.watch.now_s)
 
     def enable(self, on: bool, now_s: float) -> None:
         """Let the robot move, or stop it: a person's act, to be repeated where there is an `enable_timeout_s`.
 
-        Nobody enables a robot whose stop is latched: `reset_stop` comes first.
+        Nobody enables a robot whose stop is latched, or that is not heard of: `reset_stop` comes first.
         """
         self._pass(now_s)
-        self._enable.hear(on, self._now_s)
-        if on and self.interlock.latched:
-            self._enable.revoke()
-        # Only when it takes effect: a position that is held must not follow a sagging joint from message to message.
-        if self._enable.is_on(self._now_s) and not self.interlock.enabled:
-            self._drive.begin_anew()
+        self.watch.enable(on)
         self._pass(now_s)
 
     def emergency_stop(self, pressed: bool, now_s: float) -> None:
         """Stop and latch. Letting go of the button does not release the stop; see `reset_stop`."""
         self._pass(now_s)
-        self._emergency.hear(pressed, self._now_s)
-        if pressed:
-            self._latch(Reason.EMERGENCY_STOP, "the emergency stop was pressed")
+        self.watch.press(pressed)
         self._pass(now_s)
 
     def reset_stop(self, now_s: float) -> bool:
         """Release a latched stop; False while the emergency stop is still pressed or the guard shuts down.
 
-        A robot that a person has enabled does not move again by this: the stop has disabled it.
+        A real robot does not move again by this: the stop has disabled it.
         """
         self._pass(now_s)
-        latched = self.interlock.latched
-        released = self.interlock.release()
-        if latched and released:
-            self._drive.begin_anew()
+        released = self.watch.release()
+        self._pass(now_s)
         return released
+
+    def note(self, reason: Reason, detail: str, now_s: float) -> None:
+        """Note what was found outside, such as a second publisher, that stops the robot while it lasts.
+
+        Args:
+            reason: SECOND_PUBLISHER or NO_DRIVER.
+            detail: who or what; empty if all is well.
+            now_s: the present.
+        """
+        self.watch.note(reason, detail)
+        self._pass(now_s)
 
     def shut_down(self, now_s: float) -> None:
         """Stop for good; the joints are not listened to any more."""
-        self._latch(Reason.SHUTDOWN, "the guard is shut down")
-        self._drive.undamp()
+        self.machine.shut_down()
+        self.pipeline.release_damping()
         self._pass(now_s)
 
     def home(self, now_s: float) -> bool:
         """Move slowly to the robot's home, between episodes; ask again until it is True: the robot is there."""
         self._pass(now_s)
-        if not self._between_episodes() or not self.may_reset:
+        if not self.watch.between_episodes() or not self.may_reset:
             return False
-        self._homing_until_s = now_s + HOME_LAPSE_S
-        return self._drive.is_home()
+        self._asked, self._asked_until_s = Motion.HOME, now_s + ASKED_S
+        return self.pipeline.is_home()
 
-    def _between_episodes(self) -> bool:
-        """Whether no episode is under way; one whose observations have ceased is over, although nobody said so."""
-        return self._resting or self._now_s >= self._observed_s + self._timeout_s
+    def bring_back(self, now_s: float) -> bool:
+        """Move joints that are out of bounds slowly back inside, a person's act: ask again until it is True.
+
+        It is refused while anything but those joints is amiss; `detail` says what.
+        """
+        self._pass(now_s)
+        if not (self.pipeline.out_of_bounds() or self.pipeline.out_of_range()):
+            return True
+        if self.watch.may_bring_back():
+            self._asked, self._asked_until_s = Motion.BRING_BACK, now_s + ASKED_S
+        return False
 
     def observe(self, key: StepKey, is_last: bool, now_s: float, age_s: float = 0.0) -> bool:
         """Note an observation: its action is awaited from now on, unless it is the last of its episode.
@@ -180,23 +186,23 @@ class Guard:
             Whether it is news, and will have its one applied action.
         """
         self._pass(now_s)
-        latest, wish = self._latest, self._wish
+        latest, requested = self._latest, self._requested
         if latest is not None and key.session == latest.session and key.stamp_ns <= latest.stamp_ns:
-            self.interlock.count(Reason.OLD_OBSERVATION)
+            self.machine.count(Reason.OLD_OBSERVATION)
             return False
         if self._awaiting:
             self._miss()
-        if wish is not None and (wish.key.session != key.session or wish.key.stamp_ns < key.stamp_ns):
-            self.interlock.count(Reason.FUTURE)
-            self._wish = None
-        self._latest, self._observed_s = key, self._now_s - (0.0 if self._lockstep else age_s)
-        if self._resting:
-            self._timely_s = self._observed_s
-        self._homing_until_s = -math.inf
-        self._resting, self._awaiting = is_last, not is_last
+        if requested is not None and (requested.key.session != key.session or requested.key.stamp_ns < key.stamp_ns):
+            self.machine.count(Reason.FUTURE)
+            self._requested = None
+        self._latest = key
+        self.watch.observed(key.session, 0.0 if self._lockstep else age_s, is_last=is_last)
+        self.watch.look(now_s)
+        self._asked_until_s = -math.inf
+        self._awaiting = not is_last
         if is_last:
             source = Source.STOP if self.stopped else Source.POLICY
-            self._decide(Action(key, self._spec.null(), source), moving=False)
+            self._decide(Action(key, self._spec.null(), source), acting=False)
         self._settle()
         return True
 
@@ -208,49 +214,40 @@ class Guard:
         try:
             action = read_action(message, self._spec)
         except NonFiniteError as error:
-            self._latch(Reason.NOT_FINITE, str(error))
+            self.watch.latch(Reason.NOT_FINITE, str(error))
         except MessageError:
-            self.interlock.count(Reason.MALFORMED)
+            self.machine.count(Reason.MALFORMED)
         else:
             self.receive(action, now_s)
 
     def receive(self, action: Action, now_s: float) -> None:
-        """Take in the policy's wish; one that comes before its observation waits for it."""
+        """Take in the action that the policy requests; one that comes before its observation waits for it."""
         self._pass(now_s)
         if self._out_of_turn(action.key):
             return
-        if action.values.shape != (self._spec.size,) or action.source not in WISHES:
-            self.interlock.count(Reason.MALFORMED)
+        if action.values.shape != (self._spec.size,) or action.source not in REQUESTING:
+            self.machine.count(Reason.MALFORMED)
         elif not np.isfinite(action.values).all():
-            self._latch(Reason.NOT_FINITE, "action: a value is not finite")
+            self.watch.latch(Reason.NOT_FINITE, "action: a value is not finite")
         elif self._spec.discrete and not _is_one_hot(action.values):
-            self.interlock.count(Reason.MALFORMED)
+            self.machine.count(Reason.MALFORMED)
         else:
-            if self._wish is not None:
-                self.interlock.count(Reason.FUTURE)
-            self._wish = action
+            if self._requested is not None:
+                self.machine.count(Reason.FUTURE)
+            self._requested = action
             self._settle()
 
     def sense(self, source: str, message: Any, now_s: float) -> None:
-        """Take in a JointState of the driver, straight from it."""
-        for channel in self._drive.channels:
-            if channel.config.source == source:
-                try:
-                    channel.joints.sense(message, now_s)
-                except MessageError:
-                    self.interlock.count(Reason.MALFORMED_JOINTS)
-                else:
-                    self._judge(channel)
+        """Take in a message of the driver, straight from it: of joints, or what a condition is read from."""
+        self.watch.sense(source, message, now_s)
         self._pass(now_s)
 
     def next_deadline_s(self) -> float:
         """When `update` must be called again at the latest; infinite if only a message can bring anything new."""
-        deadline_s = self._observed_s + self._deadline_s if self._awaiting else math.inf
+        deadline_s = self.watch.observed_s + self._deadline_s if self._awaiting else math.inf
         if self._lockstep:
             return deadline_s
-        if not self.stopped and not self._resting:
-            deadline_s = min(deadline_s, min(self._observed_s, self._timely_s) + self._timeout_s)
-        return min(deadline_s, self._drive.next_s)
+        return min(deadline_s, self.watch.next_deadline_s(), self.pipeline.next_s)
 
     def update(self, now_s: float) -> Decision:
         """Decide what is to be published now."""
@@ -260,57 +257,14 @@ class Guard:
 
     def _pass(self, now_s: float) -> None:
         """Let time pass, which never goes back, and notice what has not come in it."""
-        self._now_s = max(self._now_s, now_s)
-        self._watch_switches()
-        if (trouble := self._trouble()) is not None:
-            self.interlock.trip(trouble)
-        elif self._resting:
-            self.interlock.rest()
+        self.watch.look(now_s)
         self._settle()
-
-    def _watch_switches(self) -> None:
-        emergency, silent = self._emergency, self._emergency.is_silent(self._now_s)
-        self.interlock.enabled = self._enable.is_on(self._now_s)
-        self.interlock.emergency = emergency.is_pressed(self._now_s) or silent
-        if silent and emergency.is_known:
-            self._latch(Reason.EMERGENCY_SILENT, f"nothing was heard on emergency_stop for {emergency.timeout_s} s")
-
-    def _trouble(self) -> Reason | None:
-        if self._emergency.is_silent(self._now_s):
-            return Reason.EMERGENCY_SILENT
-        if not self.interlock.enabled:
-            return Reason.DISABLED
-        if self._lockstep:
-            return None
-        if self._stale():
-            return Reason.STALE_JOINTS
-        if self._resting:
-            return None
-        if self._now_s >= self._observed_s + self._timeout_s:
-            return Reason.NO_OBSERVATION
-        return Reason.NO_ACTION if self._now_s >= self._timely_s + self._timeout_s else None
-
-    def _stale(self) -> bool:
-        return self._drive.is_stale(self._now_s)
-
-    def _latch(self, reason: Reason, fault: str) -> None:
-        if not self.interlock.latched:
-            self.fault = fault
-            self._enable.revoke()
-        self.interlock.latch(reason)
-
-    def _judge(self, channel: Channel) -> None:
-        """Latch if joints are found where they must not be."""
-        if fault := channel.misplaced():
-            self._latch(Reason.JOINT_LIMIT, f"{fault}; {WAY_BACK}")
-        if fault := channel.following_fault():
-            self._latch(Reason.FOLLOWING_ERROR, fault)
 
     def _out_of_turn(self, key: StepKey) -> bool:
         """Age and sequence: whether an action is of no use, because its observation is not the present one."""
-        latest, wish = self._latest, self._wish
+        latest, requested = self._latest, self._requested
         reason = None
-        if wish is not None and wish.key == key:
+        if requested is not None and requested.key == key:
             reason = Reason.REPEATED
         elif latest is not None and key.session != latest.session:
             reason = Reason.SESSION
@@ -319,66 +273,78 @@ class Guard:
         elif key == latest and not self._awaiting:
             reason = Reason.REPEATED
         if reason is not None:
-            self.interlock.count(reason)
+            self.machine.count(reason)
         return reason is not None
 
     def _settle(self) -> None:
         """Decide on the present observation if its action is there, or has not come in time."""
         if not self._awaiting or self._latest is None:
             return
-        if self._wish is not None and self._wish.key == self._latest:
-            wish, self._wish = self._wish, None
-            self._take(wish)
-        elif self._now_s >= self._observed_s + self._deadline_s:
+        if self._requested is not None and self._requested.key == self._latest:
+            requested, self._requested = self._requested, None
+            self._take(requested)
+        elif self.watch.now_s >= self.watch.observed_s + self._deadline_s:
             self._miss()
 
-    def _take(self, wish: Action) -> None:
-        self._timely_s = self._now_s
-        self.interlock.timely()
+    def _take(self, requested: Action) -> None:
+        self.watch.timely()
         if self.stopped:
             self._stop()
             return
-        values = np.clip(wish.values, -1.0, 1.0).astype(np.float32)
-        if np.abs(wish.values - values).max() > CLIP_TOLERANCE:
-            self.interlock.count(Reason.CLIPPED)
-        self._decide(Action(wish.key, values, wish.source, wish.policy_version), moving=True)
+        values = np.clip(requested.values, -1.0, 1.0).astype(np.float32)
+        if np.abs(requested.values - values).max() > CLIP_TOLERANCE:
+            self.machine.count(Reason.CLIPPED)
+        self._decide(Action(requested.key, values, requested.source, requested.policy_version), acting=True)
 
     def _miss(self) -> None:
-        self.interlock.missed()
+        self.machine.missed()
         if self._lockstep:
-            self.interlock.trip(Reason.NO_ACTION)
+            self.machine.trouble(Reason.NO_ACTION)
         if self.stopped or self._latest is None:
             self._stop()
             return
         self.late += 1
-        self.interlock.count(Reason.LATE)
-        values = self._held.values if self._moving else self._drive.stop_values()
-        self._decide(Action(self._latest, values, Source.LATE, self._held.policy_version), moving=self._moving)
+        self.machine.count(Reason.LATE)
+        values = self._held.values if self._acting else self.pipeline.stop_values()
+        self._decide(Action(self._latest, values, Source.LATE, self._held.policy_version), acting=self._acting)
 
     def _stop(self) -> None:
         if self._latest is not None:
             self.stops += 1
-            self._decide(Action(self._latest, self._drive.stop_values(), Source.STOP), moving=False)
+            self._decide(Action(self._latest, self.pipeline.stop_values(), Source.STOP), acting=False)
 
-    def _decide(self, action: Action, *, moving: bool) -> None:
+    def _decide(self, action: Action, *, acting: bool) -> None:
         """Fix the one applied action of the present observation."""
         self._awaiting = False
         self.steps += 1
         self._decided.append(action)
-        self._held, self._moving, self._applied_s = action, moving, self._now_s
-        self._drive.due = True
-        for limit in self._drive.take_limits():
-            self.interlock.count(Reason(limit))
+        self._held, self._acting, self._applied_s = action, acting, self.watch.now_s
+        self.pipeline.due = True
+        for limit in self.pipeline.take_limits():
+            self.machine.count(Reason(limit))
 
     def _command(self) -> tuple[Command, ...]:
-        if self._moving and self.stopped:
-            self._moving, self._drive.due = False, True
-        action = self._held.values if self._moving else None
-        homing = self._now_s < self._homing_until_s and self.may_reset
-        commands = self._drive.command(action, self._now_s, self._applied_s + self._step_s, homing=homing)
-        if self._drive.fault:
-            self._latch(Reason.ASSERTION, self._drive.fault)
+        if self._acting and self.stopped:
+            self._acting, self.pipeline.due = False, True
+        motion, now_s = self._motion(), self.watch.now_s
+        self.pipeline.hush(now_s, disabled=not self.watch.enabled and motion is Motion.STOP)
+        action = self._held.values if motion is Motion.ACT else None
+        commands = self.pipeline.command(motion, action, now_s, self._applied_s + self._step_s)
+        if self.pipeline.fault:
+            self.watch.latch(Reason.ASSERTION, self.pipeline.fault)
         return commands
+
+    def _motion(self) -> Motion:
+        if self._acting:
+            return Motion.ACT
+        if self._is_asked(Motion.HOME) and self.may_reset:
+            return Motion.HOME
+        if self._is_asked(Motion.BRING_BACK) and self.watch.may_bring_back():
+            return Motion.BRING_BACK
+        return Motion.STOP
+
+    def _is_asked(self, motion: Motion) -> bool:
+        return self._asked is motion and self.watch.now_s < self._asked_until_s
 
 
 def _is_one_hot(values: np.ndarray) -> bool:

@@ -1,66 +1,165 @@
-"""What is measured of the joints that one topic commands."""
+"""What is measured of the joints that one topic commands, and whether it can be believed."""
 
 import math
+from dataclasses import dataclass, field
 from typing import Any
 
-from robot_mbrl.config import CommandConfig
+from robot_mbrl.command_config import FOLLOWING_S, CommandConfig, CommandJoint
+from robot_mbrl.control.timeline import LEAP_S, Timeline
 from robot_mbrl.errors import MessageError
-from robot_mbrl.messages import read_joint
+from robot_mbrl.messages import read_joint, read_stamp
+from robot_mbrl.robot_config import SourceConfig
+
+AGREEING = 3
+"""Readings in a row that must agree for a joint to be believed where it is said to be."""
+SPEED_MARGIN = 1.5
+"""How much faster than its limit a joint may be measured to move: servos overshoot, and stamps jitter."""
+SLACK_SHARE = 0.1
+"""Share of a joint's following error by which noise may move it between two readings."""
 
 
+@dataclass(slots=True)
+class _Joint:
+    """The newest reading of one joint."""
+
+    config: CommandJoint
+    timeline: Timeline
+    speed: float
+    """How fast it can move, rad/s or m/s; infinite if that is not known."""
+    slack: float
+    position: float = math.nan
+    velocity: float = math.nan
+    sensed_s: float = -math.inf
+    agreeing: int = 0
+
+    def take(self, position: float, velocity: float, measured_s: float) -> str:
+        """Take in a reading; returns what is impossible about it, empty if nothing."""
+        gap_s = measured_s - self.sensed_s
+        if self.config.continuous and self.agreeing:
+            position -= 2 * math.pi * round((position - self.position) / (2 * math.pi))
+        leap = ""
+        # After a long gap it may be anywhere; a driver that was restarted begins anew.
+        if gap_s <= LEAP_S:
+            apart = abs(position - self.position)
+            if apart > self.speed * gap_s + self.slack:
+                leap = (
+                    f"joint {self.config.name} is said to be at {position:.4f}, {gap_s:.3f} s after "
+                    f"{self.position:.4f}: farther than it can move"
+                )
+        self.agreeing = 1 if leap or gap_s > LEAP_S else self.agreeing + 1
+        self.position, self.velocity, self.sensed_s = position, velocity, measured_s
+        return leap
+
+
+@dataclass
 class MeasuredJoints:
-    """The newest measurement of the joints of one command topic.
+    """The newest measurement of the joints of one command topic, each with an age of its own.
 
-    Attributes:
-        positions: rad or m, in order of the config's joints; empty before the first measurement.
-        velocities: likewise, where they are asked for.
-        sensed_s: when they were measured.
+    A topic may carry several devices, and a device may send its joints in several messages: they are gathered by name.
     """
 
-    def __init__(self, config: CommandConfig, max_age_s: float, *, with_velocities: bool = False) -> None:
-        """Begin knowing nothing.
+    config: CommandConfig
+    source: SourceConfig | None
+    """Where they are measured; None if they are not."""
+    with_velocities: bool = False
+    """Whether their velocities are needed too."""
+    simulated: bool = False
+    """Whether a simulator measures them, which may run slow, and moves them in an instant at a reset."""
+    leap: str = ""
+    """What was last impossible about a reading, until it is `forgiven`; empty if nothing was."""
+    refusal: str = ""
+    """Why the newest message was no news; empty if it was."""
+    _joints: list[_Joint] = field(init=False)
 
-        Args:
-            config: the command topic.
-            max_age_s: measurements older than this are stale; infinite if the joints are not measured.
-            with_velocities: whether their velocities are needed too.
-        """
-        self.positions: list[float] = []
-        self.velocities: list[float] = []
-        self.sensed_s = -math.inf
-        self._joints = config.joints
-        self._max_age_s = max_age_s
-        self._with_velocities = with_velocities
+    def __post_init__(self) -> None:
+        """Begin knowing nothing."""
+        stamped = self.source is None or self.source.stamped
+        self._joints = [
+            _Joint(joint, Timeline(stamped=stamped, by_arrival=self.simulated), *_mobility(self.config, joint))
+            for joint in self.config.joints
+        ]
 
-    def sense(self, message: Any, now_s: float) -> None:
+    def sense(self, message: Any, now_s: float) -> bool:
         """Take in a JointState of the driver; one that names none of the joints is another device's.
 
+        Returns:
+            Whether it was news of any of the joints, or is another device's: a stamp that stands still is none.
+
         Raises:
-            MessageError: if a joint is missing, or a position or velocity that is needed is not finite.
+            MessageError: if a joint is named twice, or a position or velocity that is needed is not finite.
         """
-        if not any(joint.name in message.name for joint in self._joints):
-            return
-        positions = [_finite(message, joint.name, "position") for joint in self._joints]
-        if self._with_velocities:
-            self.velocities = [_finite(message, joint.name, "velocity") for joint in self._joints]
-        self.positions = positions
-        self.sensed_s = now_s
+        names = list(message.name)
+        named = [joint for joint in self._joints if joint.config.name in names]
+        if len(set(names)) < len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise MessageError(f"joints named twice in one JointState: {twice}")
+        readings = [self._read(message, joint.config.name) for joint in named]
+        stamp_ns = read_stamp(message.header.stamp)
+        news = not named
+        for joint, (position, velocity) in zip(named, readings, strict=True):
+            measured_s = joint.timeline.accept(stamp_ns, now_s)
+            if measured_s is None:
+                self.refusal = f"joint {joint.config.name}: {joint.timeline.refusal}"
+                continue
+            news = True
+            self.refusal = ""
+            self.leap = joint.take(position, velocity, measured_s) or self.leap
+        return news
+
+    def forgive(self) -> None:
+        """Forget that a reading was impossible."""
+        self.leap = ""
+
+    @property
+    def positions(self) -> list[float]:
+        """Positions in order of the config's joints, rad or m; empty before all of them were measured."""
+        known = all(joint.agreeing for joint in self._joints)
+        return [joint.position for joint in self._joints] if known else []
+
+    @property
+    def velocities(self) -> list[float]:
+        """Velocities likewise, where they are asked for."""
+        return [joint.velocity for joint in self._joints] if self.with_velocities and self.positions else []
+
+    @property
+    def sensed_s(self) -> float:
+        """When the one was measured whose measurement is oldest."""
+        return min(joint.sensed_s for joint in self._joints)
 
     def is_stale(self, now_s: float) -> bool:
         """Whether the joints should have been measured since."""
-        return now_s - self.sensed_s > self._max_age_s
+        if self.source is None:
+            return False
+        return now_s - self.sensed_s > (self.source.max_age_s or math.inf)
 
-    def misplaced(self, bounds: list[tuple[float, float] | None]) -> str:
-        """Which joints are known to be beyond their bounds, None for none; empty if all are within."""
-        return "; ".join(
-            f"joint {joint.name} is at {position:.4f}, not within [{limits[0]}, {limits[1]}]"
-            for joint, position, limits in zip(self._joints, self.positions, bounds, strict=False)
-            if limits is not None and not limits[0] <= position <= limits[1]
-        )
+    def unsettled(self) -> str:
+        """Which joints are not yet believed where they are said to be; empty if all are."""
+        if self.source is None or self.simulated:
+            return ""
+        return ", ".join(joint.config.name for joint in self._joints if joint.agreeing < AGREEING)
+
+    def _read(self, message: Any, joint: str) -> tuple[float, float]:
+        position = _finite(message, joint, "position")
+        return position, _finite(message, joint, "velocity") if self.with_velocities else math.nan
 
 
-def _finite(message: Any, joint: str, field: str) -> float:
-    value = read_joint(message, joint, field)
+def _mobility(config: CommandConfig, joint: CommandJoint) -> tuple[float, float]:
+    """How fast a joint can move, and by how much noise may move it."""
+    if config.kind == "position":
+        return SPEED_MARGIN * joint.max_rate, SLACK_SHARE * (joint.max_following_error or 0.0)
+    if config.kind == "velocity":
+        return SPEED_MARGIN * max(abs(joint.low), abs(joint.high)), SLACK_SHARE * following_error(joint)
+    return math.inf, 0.0
+
+
+def following_error(joint: CommandJoint) -> float:
+    """`max_following_error` of a velocity joint, or what stands for it."""
+    return joint.max_following_error or FOLLOWING_S * max(abs(joint.low), abs(joint.high))
+
+
+def _finite(message: Any, joint: str, name: str) -> float:
+    value = read_joint(message, joint, name)
     if not math.isfinite(value):
-        raise MessageError(f"{field} of joint {joint!r} is not finite")
+        given = bool(getattr(message, name))
+        raise MessageError(f"{name} of joint {joint!r} is {'not finite' if given else 'not given'}")
     return value

@@ -1,22 +1,30 @@
-"""The guard's limits as mathematics: from a wished command to one that the robot may be given next.
+"""The guard's limits as mathematics: from a requested command to one that the robot may be given next.
 
-A position command follows a path whose velocity and acceleration are bounded at every instant, not only at the ticks:
-between two ticks its velocity changes linearly. So the limits hold whatever the distance of the ticks is, and a path
-that can still brake, v² ≤ 2·a·d, can still brake at the next tick. Velocities, efforts and twists change at a bounded
-rate; a velocity is also bounded by what can still brake before the joint's own bounds.
+A position command follows a trajectory whose velocity, acceleration and jerk are bounded at every instant, not only at
+the ticks. Ruckig plans it anew at each tick (L. Berscheid, T. Kröger: Jerk-limited Real-time Trajectory Generation with
+Arbitrary Target States, RSS 2021), and the tick takes from it as much as has passed. What is added here is that the
+robot can be stopped at any tick without going back: a trajectory never turns round but at rest, and one that would not
+leave room to brake before its target and the joint's bounds gives way to braking. Velocities, efforts and twists change
+at a bounded rate; a velocity is also bounded by what can still brake before the joint's own bounds.
 """
 
 import math
 from typing import Literal, Protocol
 
-from robot_mbrl.command_config import CommandJoint, hard_bounds
+from ruckig import ControlInterface, InputParameter, Ruckig, RuckigError, Trajectory
 
-Limit = Literal["", "position_bound", "braking", "rate", "acceleration"]
-"""The limit that last changed a command; empty if it is as wished."""
+from robot_mbrl.command_config import CommandJoint
+
+Limit = Literal["", "position_bound", "braking", "rate", "acceleration", "jerk"]
+"""The limit that last changed a command; empty if it is as requested."""
 
 STANDOFF = 0.005
-"""Share of a joint's range that a velocity command comes to rest short of either bound: a joint that rests on the bound
-itself is found beyond it by the next encoder tick, which latches the stop."""
+"""Share of a joint's range that commands come to rest short of either bound: a joint that rests on the bound itself is
+found beyond it by the next encoder tick."""
+ROUNDING = 1e-9
+"""Share of a joint's speed or acceleration that floating point may add."""
+PLACE = 1e-12
+"""Relative to the size of a joint's bounds: places nearer to one another are the same."""
 
 
 def to_command(joint: CommandJoint, action: float) -> float:
@@ -47,8 +55,16 @@ def braking_speed(distance: float, deceleration: float, reaction_s: float) -> fl
     return square / (math.sqrt(lost * lost + square) + lost)
 
 
+def resting_bounds(joint: CommandJoint) -> tuple[float, float]:
+    """Where a joint may come to rest: within its bounds less the stand-off, or else those of its position command."""
+    if joint.position_bounds is None:
+        return joint.low, joint.high
+    low, high = joint.position_bounds
+    return low + STANDOFF * (high - low), high - STANDOFF * (high - low)
+
+
 class Shaper(Protocol):
-    """Follows the wishes for one joint within its limits."""
+    """Follows what is requested for one joint within its limits."""
 
     value: float
     """The newest command."""
@@ -58,12 +74,19 @@ class Shaper(Protocol):
     def advance(self, target: float, dt_s: float) -> float:
         """The command `dt_s` after the newest one, on its way to `target`."""
 
+    def brake(self, dt_s: float) -> float:
+        """The command `dt_s` after the newest one, in a stop."""
+
     def settle(self) -> None:
         """Note that no command was sent for so long that the robot rests at the newest one."""
 
 
 class PositionShaper:
-    """A position command: a path with bounded velocity and acceleration that never overshoots what it can avoid."""
+    """A position command: a trajectory that keeps the joint's limits and can always be stopped within its bounds.
+
+    With the newest command comes the trajectory that brakes from there. What is planned towards a target is followed
+    only if braking after it ends before the target too; what Ruckig cannot plan is braked for with what it had planned.
+    """
 
     def __init__(self, joint: CommandJoint, value: float) -> None:
         """Begin at rest at the joint's measured position."""
@@ -71,21 +94,43 @@ class PositionShaper:
             raise ValueError(f"joint {joint.name}: position commands need max_acceleration")
         self.value = value
         self.rate = 0.0
-        """Velocity of the path at the newest command."""
+        """Velocity of the trajectory at the newest command."""
+        self.acceleration = 0.0
+        """Its acceleration there; 0 where the jerk is not limited, since it may be any at once."""
         self.limit: Limit = ""
-        self._max_rate = joint.max_rate
-        self._acceleration = joint.max_acceleration
-        self._low, self._high = hard_bounds(joint, of_position=True)
+        self._max_rate, self._max_acceleration = joint.max_rate, joint.max_acceleration
+        self._max_jerk = math.inf if joint.max_jerk is None else joint.max_jerk
+        self._low, self._high = resting_bounds(joint)
+        self._rounding = PLACE * max(1.0, abs(self._low), abs(self._high))
+        self._ruckig, self._request = Ruckig(1), InputParameter(1)
+        self._request.max_acceleration, self._request.max_jerk = [self._max_acceleration], [self._max_jerk]
+        self._plan, self._braking, self._spare = Trajectory(1), Trajectory(1), Trajectory(1)
+        self._braked_s = math.inf
+        """How much of the braking has passed at the newest command; infinite at rest."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the trajectory has come to rest at the newest command."""
+        return self._braked_s == math.inf
 
     @property
     def stopping_point(self) -> float:
-        """Where the path comes to rest if it brakes from now on."""
-        way = self.rate * abs(self.rate) / (2.0 * self._acceleration)
-        return clamp(self.value + way, self._low, self._high)
+        """Where the trajectory comes to rest if it brakes from now on."""
+        return self.value if self._braked_s == math.inf else _end(self._braking)
 
     def settle(self) -> None:
         """Rest at the newest command."""
-        self.rate = 0.0
+        self.rate, self.acceleration, self._braked_s = 0.0, 0.0, math.inf
+
+    def brake(self, dt_s: float) -> float:
+        """Come to rest as soon as the limits allow, which is never behind the newest command."""
+        self._braked_s += dt_s
+        if self._braked_s >= self._braking.duration:
+            self.value = self.stopping_point
+            self.settle()
+        else:
+            self.value, self.rate, self.acceleration = _state(self._braking, self._braked_s)
+        return self.value
 
     def advance(self, target: float, dt_s: float, pace: float = math.inf) -> float:
         """Move towards a target for a while.
@@ -95,34 +140,81 @@ class PositionShaper:
             dt_s: duration of the move, not negative.
             pace: speed to keep to although the joint may be faster, so that steps blend into one another.
         """
-        goal = clamp(target, self._low, self._high)
+        # From within the stand-off there is only a way inwards, and no need to take it.
+        goal = clamp(target, min(self._low, self.value), max(self._high, self.value))
         self.limit = "position_bound" if goal != target else ""
-        # Seen in the direction of motion, so that the speed is never negative.
-        sign = math.copysign(1.0, self.rate) if self.rate else math.copysign(1.0, goal - self.value)
-        moved, speed = self._move(sign * (goal - self.value), abs(self.rate), dt_s, pace)
-        end = goal if moved == sign * (goal - self.value) else self.value + sign * moved
-        self.value, self.rate = end, sign * speed
-        return end
+        heading = math.copysign(1.0, self.rate or goal - self.value)
+        room = heading * (goal - self.stopping_point)
+        if room <= self._rounding or not self._approach(goal, heading, dt_s, min(self._max_rate, pace)):
+            self.limit = self.limit if abs(room) <= self._rounding else "braking"
+            self.brake(dt_s)
+        if self._braked_s == math.inf and abs(goal - self.value) <= self._rounding:
+            self.value = goal
+        return self.value
 
-    def _move(self, distance: float, speed: float, dt_s: float, pace: float) -> tuple[float, float]:
-        """Way made and speed reached after `dt_s`, towards a rest at `distance`, negative if that lies behind."""
-        accel = self._acceleration
-        if distance < speed * speed / (2.0 * accel):
-            self.limit = "braking"
-            if speed <= accel * dt_s:
-                return speed * speed / (2.0 * accel), 0.0
-            return speed * dt_s - accel * dt_s * dt_s / 2.0, speed - accel * dt_s
-        ahead = distance - speed * dt_s / 2.0
-        if ahead <= 0.0:
-            return distance, 0.0
-        # The speed whose braking distance is what this move leaves: v²/(2·a) = ahead - v·dt/2.
-        can_brake = braking_speed(ahead, accel, dt_s / 2.0)
-        # A pace below what full braking leaves cannot be kept to yet.
-        allowed = max(min(self._max_rate, pace), speed - accel * dt_s)
-        reached = min(can_brake, allowed, speed + accel * dt_s)
-        if reached < can_brake and not self.limit:
-            self.limit = "acceleration" if reached == speed + accel * dt_s else "rate"
-        return (speed + reached) / 2.0 * dt_s, reached
+    def _approach(self, goal: float, heading: float, dt_s: float, speed: float) -> bool:
+        """Move towards the goal; False, and nothing has moved, if no plan is found that leaves room to brake."""
+        was, request, hair = heading * self.rate, self._request, ROUNDING * self._max_rate
+        fastest = max(was, self._levelled(was, heading * self.acceleration))
+        slowing = fastest > speed + hair
+        if speed <= hair:
+            return False
+        self._begin_at((self.value, self.rate, self.acceleration))
+        # Slowing down has no need of a target: what it leaves is looked at below.
+        request.control_interface = ControlInterface.Velocity if slowing else ControlInterface.Position
+        request.target_position, request.target_velocity = [goal], [heading * speed if slowing else 0.0]
+        # At its greatest speed but for rounding, Ruckig would brake with all the jerk there is, and speed up again.
+        request.max_velocity = [max(speed, fastest) + hair]
+        try:
+            self._ruckig.calculate(request, self._plan)
+            state = _state(self._plan, dt_s)
+            self._begin_at(state)
+            request.control_interface, request.target_velocity = ControlInterface.Velocity, [0.0]
+            self._ruckig.calculate(request, self._spare)
+        except RuckigError:
+            return False
+        position, rate, acceleration = state
+        reached = min(heading * rate, self._levelled(heading * rate, heading * acceleration))
+        if heading * (goal - _end(self._spare)) < -self._rounding or reached < -hair:
+            return False
+        self.value = goal if heading * (goal - position) < 0.0 else position
+        self.rate, self.acceleration = rate, acceleration
+        self._braking, self._spare, self._braked_s = self._spare, self._braking, 0.0
+        if not slowing and self._plan.duration <= dt_s:
+            self.value = goal
+            self.settle()
+        self.limit = self.limit or self._reason(heading * rate, heading * rate - was, heading * acceleration)
+        return True
+
+    def _begin_at(self, state: tuple[float, float, float]) -> None:
+        """Let the next plan begin at this position, rate and acceleration."""
+        request = self._request
+        request.current_position, request.current_velocity, request.current_acceleration = ([x] for x in state)
+
+    def _levelled(self, rate: float, acceleration: float) -> float:
+        """The rate that is left when the acceleration has been taken back, which takes a while if jerk is limited."""
+        return rate + acceleration * abs(acceleration) / (2.0 * self._max_jerk)
+
+    def _reason(self, rate: float, gained: float, acceleration: float) -> Limit:
+        """Which limit keeps it from being faster now; none while it slows down or keeps to its pace."""
+        if rate >= self._max_rate * (1.0 - ROUNDING):
+            return "rate"
+        if self._max_jerk == math.inf:
+            return "acceleration" if gained > 0.0 else ""
+        if acceleration >= self._max_acceleration * (1.0 - ROUNDING):
+            return "acceleration"
+        return "jerk" if acceleration > 0.0 else ""
+
+
+def _state(plan: Trajectory, time_s: float) -> tuple[float, float, float]:
+    """Position, rate and acceleration at a time of a plan."""
+    position, rate, acceleration = plan.at_time(time_s)
+    return position[0], rate[0], acceleration[0]
+
+
+def _end(plan: Trajectory) -> float:
+    """Where a plan ends."""
+    return _state(plan, plan.duration)[0]
 
 
 class RateShaper:
@@ -131,7 +223,7 @@ class RateShaper:
     def __init__(self, joint: CommandJoint, value: float = 0.0) -> None:
         """Begin at a command that the robot has, usually none: 0 within the command's bounds."""
         self._low, self._high = joint.low, joint.high
-        self._max_rate = joint.max_rate
+        self._max_rate, self._stop_rate = joint.max_rate, joint.stop_rate or joint.max_rate
         self.value = clamp(value, self._low, self._high)
         self.limit: Limit = ""
 
@@ -148,6 +240,23 @@ class RateShaper:
             self.limit = "rate"
         return self.value
 
+    def brake(self, dt_s: float, target: float = 0.0) -> float:
+        """Change the command in a safe stop: while it falls towards 0 it may do so faster than usual.
+
+        Args:
+            dt_s: since the newest command.
+            target: what the safe stop commands: 0, or an effort that damps.
+        """
+        goal = clamp(target, self._low, self._high)
+        # On its way to the other side it is 0 once.
+        lowest = goal if goal * self.value > 0.0 else 0.0
+        if abs(lowest) >= abs(self.value):
+            return self.advance(goal, dt_s)
+        change = self._stop_rate * dt_s
+        self.value = clamp(lowest, self.value - change, self.value + change)
+        self.limit = "" if self.value == goal else "rate"
+        return self.value
+
 
 class VelocityShaper(RateShaper):
     """A velocity command: as an effort, and able to brake before the bounds of the joint's measured position."""
@@ -155,11 +264,7 @@ class VelocityShaper(RateShaper):
     def __init__(self, joint: CommandJoint, value: float = 0.0) -> None:
         """Begin at a command that the robot has, usually 0."""
         super().__init__(joint, value)
-        self._bounds = joint.position_bounds
-        if self._bounds is not None:
-            low, high = self._bounds
-            standoff = STANDOFF * (high - low)
-            self._bounds = (low + standoff, high - standoff)
+        self._bounds = None if joint.position_bounds is None else resting_bounds(joint)
         # It cannot brake faster than its command may change.
         self._braking = min(joint.braking, joint.max_rate) if joint.braking is not None else joint.max_rate
 

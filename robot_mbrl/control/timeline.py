@@ -15,8 +15,8 @@ class Timeline:
     """The stamps of one driver: which are news, and when they were on our clock.
 
     The shortest way ever seen from stamp to arrival counts as the difference of the two clocks. What took longer was
-    delayed by that much, so that data that wait on a bus grow old there. A stamp that stands still, goes back or leaps is
-    no news. Once nothing was news for `LEAP_S`, the driver is taken to have a new clock.
+    delayed by that much, so that data that wait on a bus grow old there. A stamp that stands still, goes back or leaps
+    is no news. Once nothing was news for `LEAP_S`, the driver is taken to have a new clock.
 
     Attributes:
         refusal: why the newest reading was not accepted; empty if it was.

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from robot_mbrl.control.guard import Decision, Guard
-from robot_mbrl.control.interlock import Reason
+from robot_mbrl.control.stops import Reason
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, StepKey
 from tests.control.robots import PERIOD_S, joint_state, robot
@@ -50,11 +50,20 @@ class GuardBench:
             if sensing:
                 self.sense()
             self.update()
-            self.now_s = min(end_s, max(self.guard.next_deadline_s(), self.now_s + 1e-4))
+            deadline_s = max(self.guard.next_deadline_s(), self.now_s + 1e-4)
+            self.now_s = min(end_s, deadline_s, self.now_s + COMMAND_S)
         self.update()
 
+    def carry(self, *positions: float) -> None:
+        """Move the joints by hand, at 0.5 rad/s."""
+        start = list(self.positions)
+        steps = max(1, round(max(abs(x - y) for x, y in zip(start, positions, strict=True)) / 0.005))
+        for step in range(1, steps + 1):
+            self.positions = [x + (y - x) * step / steps for x, y in zip(start, positions, strict=True)]
+            self.run(0.01)
+
     def sense(self) -> None:
-        message = joint_state(list(self.robot.joint_names), self.positions, self.velocities)
+        message = joint_state(list(self.robot.joint_names), self.positions, self.velocities, stamp_s=self.now_s)
         self.guard.sense("joints", message, self.now_s)
 
     def observe(self, *, is_last: bool = False, age_s: float = 0.0) -> None:
@@ -90,4 +99,4 @@ class GuardBench:
         return self
 
     def counted(self, reason: Reason) -> int:
-        return self.guard.interlock.counts[reason]
+        return self.guard.machine.counts[reason]

@@ -112,10 +112,15 @@ def robot(kind: str, **changes: Any) -> RobotConfig:
 
 
 def joint_state(
-    names: list[str], position: list[float], velocity: list[float] | None = None, effort: list[float] | None = None
+    names: list[str],
+    position: list[float],
+    velocity: list[float] | None = None,
+    effort: list[float] | None = None,
+    stamp_s: float = 0.0,
 ) -> SimpleNamespace:
     """Fields of a `sensor_msgs/JointState`."""
     header = SimpleNamespace(frame_id="", stamp=SimpleNamespace(sec=0, nanosec=0))
+    messages.write_stamp(header.stamp, round(stamp_s * messages.NANOSECONDS))
     return SimpleNamespace(header=header, name=names, position=position, velocity=velocity or [], effort=effort or [])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from robot_mbrl.control.guard import Decision
-from robot_mbrl.control.interlock import Reason
+from robot_mbrl.control.stops import Reason
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import StepKey
 from tests.control.guard_bench import COMMAND_S, DEADLINE_S, RECOVER, TIMEOUT_S, GuardBench

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from robot_mbrl.control.interlock import Reason
 from robot_mbrl.control.outgoing import OutgoingCheck
+from robot_mbrl.control.stops import Reason
 from robot_mbrl.specs import Source
 from tests.control.guard_bench import COMMAND_S, RECOVER, TIMEOUT_S, GuardBench
 from tests.control.robots import PERIOD_S, action_message, joint_state
@@ -89,18 +89,16 @@ def test_between_episodes_a_stop_does_not_name_a_trouble_that_is_over() -> None:
     assert [bench.step().source for _ in range(RECOVER)] == [Source.STOP] * (RECOVER - 1) + [Source.POLICY]
 
 
-def test_robot_that_is_not_enabled_stays_where_it_is() -> None:
-    bench = GuardBench("position", enabled=False)
+def test_robot_that_is_not_enabled_hears_nothing() -> None:
+    bench = GuardBench("position", enabled=False, guard={"driver_timeout_s": 0.5})
     bench.positions = [0.3, -0.2]
-    for _ in range(10):
-        assert bench.step(1.0, 1.0).source is Source.STOP
-    assert set(bench.commands) == {(0.3, -0.2)}
+    for _ in range(2 * RECOVER):
+        assert bench.step().source is Source.STOP
+    assert bench.guard.state == "disabled"
+    assert bench.commands == []
     bench.guard.enable(True, bench.now_s)
-    bench.move(1.0, 1.0)
-    assert bench.command[0] > 0.3
-    bench.guard.enable(False, bench.now_s)
-    bench.update()
-    assert bench.guard.stopped is Reason.DISABLED
+    bench.move()
+    assert bench.commands[0] == (0.3, -0.2)
 
 
 def test_emergency_stop_latches_and_is_released_by_a_person_only() -> None:
@@ -139,11 +137,11 @@ def test_joint_found_beyond_its_limits_latches() -> None:
     bench.positions = [2.6, 0.0]
     bench.sense()
     assert bench.guard.stopped is Reason.JOINT_LIMIT
-    assert "joint a is at 2.6000" in bench.guard.fault
-    assert "move it back by hand" in bench.guard.fault
+    assert "joint a is at 2.6000" in bench.guard.watch.fault
+    assert "bring it back (robot-mbrl bring-back, or by hand)" in bench.guard.detail
     bench.positions = [0.0, 0.0]
     bench.sense()
-    assert bench.guard.interlock.latched
+    assert bench.guard.machine.latched
 
 
 def test_joint_that_is_still_beyond_its_limits_latches_again_until_it_is_brought_back() -> None:
@@ -151,10 +149,9 @@ def test_joint_that_is_still_beyond_its_limits_latches_again_until_it_is_brought
     bench.positions = [2.6, 0.0]
     bench.sense()
     assert bench.guard.reset_stop(bench.now_s)
-    bench.sense()
-    assert bench.guard.interlock.latched
-    bench.positions = [2.4, 0.0]
-    bench.sense()
+    bench.run(0.03)
+    assert bench.guard.machine.latched
+    bench.carry(2.4, 0.0)
     assert bench.guard.reset_stop(bench.now_s)
     bench.move()
 
@@ -164,33 +161,33 @@ def test_joints_without_a_finite_position_are_refused_and_grow_old() -> None:
     bench.positions = [math.nan, 0.0]
     bench.run(0.3)
     assert bench.counted(Reason.MALFORMED_JOINTS) > 0
-    assert Reason.STALE_JOINTS in bench.guard.interlock.counts
+    assert Reason.STALE_JOINTS in bench.guard.machine.counts
 
 
-def test_held_position_is_what_was_measured_and_is_applied_as_such() -> None:
+def test_stop_applies_the_measured_position_and_commands_nothing_before_anything_was_requested() -> None:
     bench = GuardBench("position")
     bench.positions = [0.4, 1.0]
     applied = bench.miss()
     assert applied.source is Source.STOP
     assert applied.values == pytest.approx([0.4, 0.2])
-    assert bench.command == (0.4, 1.0)
+    assert bench.commands == []
 
 
 def test_first_position_command_is_where_the_joint_is_now() -> None:
     bench = GuardBench("position")
     bench.positions = [0.9, 0.9]
-    bench.guard.sense("joints", joint_state(["a", "b"], [-0.9, 0.0]), bench.now_s)
-    bench.sense()
-    bench.update()
-    assert bench.commands == [(0.9, 0.9)]
+    bench.guard.sense("joints", joint_state(["a", "b"], [-0.9, 0.0], stamp_s=bench.now_s - 0.01), bench.now_s)
+    bench.move(1.0, 1.0)
+    assert bench.commands[0] == (0.9, 0.9)
 
 
-def test_position_robot_found_outside_gets_no_command() -> None:
+def test_position_robot_found_out_of_its_range_gets_no_command() -> None:
     bench = GuardBench("position")
-    bench.positions = [1.3, 0.0]
-    bench.run(0.5)
+    bench.positions = [1.6, 0.0]
+    assert {bench.step(0.0, 0.0).source for _ in range(2 * RECOVER)} == {Source.STOP}
     assert bench.commands == []
-    assert bench.guard.stopped is Reason.JOINT_LIMIT
+    assert bench.guard.state == "stopped: out_of_range"
+    assert "joint a is at 1.6000, not within [-1.0, 1.0]" in bench.guard.detail
 
 
 def test_arm_moved_by_hand_is_held_where_it_is_found_when_released() -> None:
@@ -200,9 +197,11 @@ def test_arm_moved_by_hand_is_held_where_it_is_found_when_released() -> None:
     bench.run(2.0)
     bench.positions = [0.5, 0.5]
     bench.guard.emergency_stop(False, bench.now_s)
+    bench.run(0.1)
     assert bench.guard.reset_stop(bench.now_s)
-    bench.run(2.0)
-    assert bench.command == (0.5, 0.5)
+    count = len(bench.commands)
+    bench.move(0.5, -0.2)
+    assert bench.commands[count] == (0.5, 0.5)
 
 
 def test_damping_works_against_the_velocity() -> None:
@@ -285,7 +284,7 @@ def test_move_home_lapses_when_nobody_asks_for_it() -> None:
 def test_command_that_fails_the_final_assertion_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = GuardBench().move(0.5, 0.5)
     count = len(bench.commands)
-    monkeypatch.setattr(OutgoingCheck, "fault", lambda check, value, dt_s: f"{check.joint.name}: as if")
+    monkeypatch.setattr(OutgoingCheck, "fault", lambda check, value, dt_s, **_: f"{check.joint.name}: as if")
     bench.run(0.02)
     assert len(bench.commands) == count
     assert bench.guard.stopped is Reason.ASSERTION

@@ -6,7 +6,7 @@ from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.serialization import serialize_message
 
 from robot_mbrl.config import CommandConfig
-from robot_mbrl.control.channels import Command
+from robot_mbrl.control.command_interface import Command
 from ros_nodes.commands import command_message
 from tests.control.robots import COMMANDS
 

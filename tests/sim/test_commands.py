@@ -11,7 +11,9 @@ from sim.commands import read_command
 
 
 def config(kind, message_type, *names):
-    joints = [{"name": name, "unit": "", "low": -1, "high": 1, "max_rate": 1, "max_acceleration": 1} for name in names]
+    followed = {"max_following_error": 1} if kind == "position" else {}
+    limits = {"low": -1, "high": 1, "max_rate": 1, "max_acceleration": 1, **followed}
+    joints = [{"name": name, "unit": "", **limits} for name in names]
     source = "joints" if kind == "position" else None
     raw = {"topic": "commands", "type": message_type, "kind": kind, "source": source, "joints": joints}
     return CommandConfig.model_validate(raw)

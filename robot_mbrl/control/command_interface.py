@@ -1,7 +1,7 @@
-"""A command topic of the driver: what its joints measure, what is wished of them, and the next command to send.
+"""A command topic of the driver: what its joints measure, what is asked of them, and the next command to send.
 
-Two kinds stand behind one protocol: `paths.PathChannel` commands positions, `rates.RateChannel` velocities, efforts
-and twists.
+Two kinds stand behind one protocol: `position_commands.PositionInterface` commands positions,
+`rate_commands.RateInterface` velocities, efforts and twists.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,9 @@ from typing import Protocol
 from robot_mbrl.config import CommandConfig
 from robot_mbrl.control.measured import MeasuredJoints
 from robot_mbrl.control.shaping import Limit
+
+SLOW_SHARE = 0.1
+"""Share of each joint's speed that a move home, or back inside its range, keeps to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,11 @@ class Moment:
     limits allow."""
 
 
-class Channel(Protocol):
-    """Shapes the commands of one topic; used by the guard alone, which decides what is wished and when.
+class CommandInterface(Protocol):
+    """Shapes the commands of one topic; used by the guard alone, which decides what is asked for and when.
 
     Call order: `joints.sense` as measurements arrive; `shape` whenever a command is due, with targets or, for the safe
-    stop, without, or `go_home`; then `sent` if the command was published, `refuse` if it must not be.
+    stop, without, or `go_home` or `bring_back`; then `sent` if the command was published, `refuse` if it must not be.
 
     Attributes:
         config: topic, kind and joints.
@@ -52,30 +55,38 @@ class Channel(Protocol):
     joints: MeasuredJoints
     limits: set[Limit]
 
-    def misplaced(self) -> str:
+    def out_of_bounds(self) -> str:
         """Which joints are where they must not be; empty if none is known to be."""
+
+    def out_of_range(self) -> str:
+        """Which joints stand, not under way, where no action leads: from there the first would be a long move."""
 
     def following_fault(self) -> str:
         """Which joints do not follow their moving command; empty if all do."""
 
-    def begin_anew(self) -> None:
-        """Hold what is measured now, while stopped: a robot moved by hand shall not be pulled back."""
+    def reset(self) -> None:
+        """Begin the next command from what is measured then: a robot moved by hand shall not be pulled back."""
 
-    def undamp(self) -> None:
+    def relocate(self) -> None:
+        """Begin anew in any case: a simulator has put the joints elsewhere in an instant."""
+
+    def release_damping(self) -> None:
         """Let the safe stop of efforts be none at all: the velocities are not measured any more."""
 
     def stop_actions(self) -> list[float]:
         """The normalised actions nearest to what the safe stop commands; damping counts as no effort."""
 
-    def shape(self, targets: Mapping[str, float], moment: Moment) -> Command | None:
+    def shape(self, targets: Mapping[str, float] | None, moment: Moment) -> Command | None:
         """The next command.
 
         Args:
-            targets: wished values by joint, in the command's units; empty for the safe stop.
+            targets: requested values by joint, in the command's units, of those that are to change; a joint that is
+                not named stays. None for the safe stop.
             moment: when.
 
         Returns:
-            The command; None while the positions to begin from are not known.
+            The command; None while there is none to send: positions are commanded from where the joints are, and not
+            before that is believed and something is requested of them.
         """
 
     def go_home(self, home: Mapping[str, float], moment: Moment) -> Command | None:
@@ -84,10 +95,13 @@ class Channel(Protocol):
     def is_home(self, home: Mapping[str, float]) -> bool:
         """Whether the joints are found near these positions; true of commands of another kind."""
 
+    def bring_back(self, moment: Moment) -> Command | None:
+        """The next command of a slow move of joints that are out of bounds or range back inside; others stay."""
+
     def fault(self, command: Command, dt_s: float) -> str:
         """What the final assertion has against a command; empty if nothing."""
 
-    def sent(self, command: Command, dt_s: float) -> None:
+    def sent(self, command: Command, moment: Moment) -> None:
         """Note that a command was published."""
 
     def refuse(self) -> None:

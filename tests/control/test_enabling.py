@@ -4,15 +4,23 @@ from typing import Any
 
 import pytest
 
-from robot_mbrl.control.interlock import Reason
+from robot_mbrl.control.enabling import ENABLING, LET_GO_S, EnableEvent, EnableSwitch, Enabling
+from robot_mbrl.control.stops import Reason
 from robot_mbrl.specs import Source
 from tests.control.guard_bench import RECOVER, GuardBench
+from tests.control.robots import PERIOD_S
 
 TIMEOUT_S = 0.3
 
 
 def supervised(**guard: Any) -> GuardBench:
     return GuardBench(enabled=False, guard=guard)
+
+
+def release_switches(bench: GuardBench, duration_s: float) -> None:
+    """Live on while nobody says true."""
+    for _ in range(round(duration_s / PERIOD_S) + 1):
+        assert bench.step(0.5, 0.5).source is Source.STOP
 
 
 def step(bench: GuardBench, *, enable: bool | None = None, pressed: bool | None = None) -> Source:
@@ -43,6 +51,7 @@ def test_enabling_that_is_not_repeated_runs_out_and_comes_back_by_a_new_act() ->
     # The connection is back, and with it the stream of a switch that nobody may be holding any more.
     assert {step(bench, enable=True) for _ in range(20)} == {Source.STOP}
     step(bench, enable=False)
+    release_switches(bench, TIMEOUT_S)
     assert [step(bench, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
 
 
@@ -55,6 +64,7 @@ def test_release_of_a_latched_stop_moves_nothing_until_a_person_enables_the_robo
     assert bench.guard.reset_stop(bench.now_s)
     assert {step(bench) for _ in range(20)} == {Source.STOP}
     assert bench.guard.stopped is Reason.DISABLED
+    release_switches(bench, LET_GO_S)
     assert [step(bench, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
 
 
@@ -68,6 +78,7 @@ def test_dead_man_switch_counts_after_a_latched_stop_once_it_was_let_go(*, let_g
     if not let_go:
         assert {step(bench, enable=True) for _ in range(20)} == {Source.STOP}
         step(bench, enable=False)
+    release_switches(bench, TIMEOUT_S)
     assert [step(bench, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
 
 
@@ -78,10 +89,11 @@ def test_silent_emergency_stop_latches() -> None:
     while bench.guard.stopped is None:
         bench.step(0.5, 0.5)
     assert bench.guard.stopped is Reason.EMERGENCY_SILENT
-    assert "0.3 s" in bench.guard.fault
+    assert "0.3 s" in bench.guard.watch.fault
     assert not bench.guard.reset_stop(bench.now_s)
     assert [step(bench, pressed=False) for _ in range(2 * RECOVER)][-1] is Source.STOP
     assert bench.guard.reset_stop(bench.now_s)
+    assert {step(bench, pressed=False) for _ in range(45)} == {Source.STOP}
     assert [step(bench, pressed=False, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
 
 
@@ -91,7 +103,7 @@ def test_guard_waits_until_it_has_heard_of_the_emergency_stop() -> None:
     bench.guard.enable(True, bench.now_s)
     assert {step(bench) for _ in range(20)} == {Source.STOP}
     assert bench.guard.stopped is Reason.EMERGENCY_SILENT
-    assert not bench.guard.interlock.latched
+    assert not bench.guard.machine.latched
     assert not bench.guard.may_reset
     assert [step(bench, pressed=False) for _ in range(RECOVER)][-1] is Source.POLICY
 
@@ -114,3 +126,51 @@ def test_robot_that_enables_itself_expects_nobody() -> None:
     bench = GuardBench(guard={"enable_timeout_s": TIMEOUT_S, "emergency_stop_timeout_s": TIMEOUT_S})
     bench.move()
     assert [step(bench) for _ in range(20)][-1] is Source.POLICY
+
+
+def test_false_wins_over_every_switch_that_is_held() -> None:
+    """One person holds the switch, another says stop: everybody lets go before anybody enables again."""
+    bench = supervised(enable_timeout_s=TIMEOUT_S)
+    assert [step(bench, enable=True) for _ in range(20)][-1] is Source.POLICY
+    step(bench, enable=False)
+    assert {step(bench, enable=True) for _ in range(200)} == {Source.STOP}
+    assert bench.guard.watch.held_off
+    assert "let go" in bench.guard.detail
+    # Who held it lets go and presses anew; a second one beside it, still held, would keep the robot where it is.
+    step(bench, enable=False)
+    release_switches(bench, TIMEOUT_S)
+    assert not bench.guard.watch.held_off
+    assert [step(bench, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
+
+
+def test_false_wins_over_a_publisher_that_goes_on_without_a_timeout() -> None:
+    bench = supervised()
+    bench.guard.enable(True, bench.now_s)
+    assert [step(bench) for _ in range(20)][-1] is Source.POLICY
+    step(bench, enable=False)
+    for _ in range(20):
+        # As `ros2 topic pub` does, once a second.
+        assert step(bench, enable=True) is Source.STOP
+        assert {step(bench) for _ in range(19)} == {Source.STOP}
+    release_switches(bench, LET_GO_S)
+    step(bench, enable=True)
+    assert [step(bench) for _ in range(RECOVER)][-1] is Source.POLICY
+
+
+def test_every_state_of_the_switch_knows_every_event() -> None:
+    assert set(ENABLING) == set(Enabling)
+    assert all(set(row) == set(EnableEvent) for row in ENABLING.values())
+    # Nothing but a person's `true`, after everybody has let go, leads to ON.
+    leading = {(state, event) for state, row in ENABLING.items() for event, to in row.items() if to is Enabling.ON}
+    assert {state for state, event in leading if event is EnableEvent.TRUE} == {Enabling.OFF, Enabling.ON}
+    assert {state for state, event in leading if event is not EnableEvent.TRUE} == {Enabling.ON}
+
+
+def test_switch_of_a_simulated_robot_counts_at_once() -> None:
+    switch = EnableSwitch(on=True, timeout_s=None)
+    switch.revoke()
+    assert switch.is_on(0.0)
+    switch.hear(False, 1.0)
+    assert not switch.is_on(1.0)
+    switch.hear(True, 1.1)
+    assert switch.is_on(1.1)

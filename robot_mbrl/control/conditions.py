@@ -1,0 +1,105 @@
+"""Conditions for motion: safety mode, program running, battery, temperature, as the robot's YAML names them."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from robot_mbrl.control.timeline import Timeline
+from robot_mbrl.errors import MessageError
+from robot_mbrl.messages import read_field, read_joint, read_stamp
+from robot_mbrl.robot_config import ConditionConfig, RobotConfig, SourceConfig
+
+
+@dataclass
+class Condition:
+    """One condition and what was last read for it."""
+
+    config: ConditionConfig
+    source: SourceConfig
+    timeline: Timeline
+    value: Any = None
+    sensed_s: float = -math.inf
+    trouble: str = ""
+    """Why it could not be read last; empty if it could."""
+
+    def sense(self, message: Any, now_s: float) -> None:
+        """Take in a message of its source."""
+        config = self.config
+        try:
+            if config.joint is not None:
+                if config.joint not in message.name:
+                    return
+                value: Any = read_joint(message, config.joint, config.field)
+            else:
+                value = read_field(message, config.field)
+        except MessageError as error:
+            self.trouble = str(error)
+            return
+        measured_s = now_s
+        if hasattr(message, "header"):
+            accepted_s = self.timeline.accept(read_stamp(message.header.stamp), now_s)
+            if accepted_s is None:
+                return
+            measured_s = accepted_s
+        self.trouble = ""
+        # An octet, such as the level of a DiagnosticStatus.
+        self.value = value[0] if isinstance(value, bytes) and len(value) == 1 else value
+        self.sensed_s = measured_s
+
+    def unknown(self, now_s: float) -> str:
+        """Why nobody can tell whether it is met; empty if that is known."""
+        if self.trouble:
+            return f"{self.config.name} cannot be read: {self.trouble}"
+        if self.sensed_s == -math.inf:
+            return f"{self.config.name} has not been heard of on {self.source.topic}"
+        if (age_s := now_s - self.sensed_s) > (self.source.max_age_s or math.inf):
+            return f"{self.config.name} was last heard of {age_s:.1f} s ago"
+        return ""
+
+    def unmet(self) -> str:
+        """What is wrong with the newest value; empty if nothing."""
+        config, value = self.config, self.value
+        if config.equals is not None:
+            return "" if value == config.equals else f"{config.name} is {value!r}, not {config.equals!r}"
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return f"{config.name} is {value!r}, which is no number"
+        if config.above is not None and value <= config.above:
+            return f"{config.name} is {value:g}, not above {config.above:g}"
+        if config.below is not None and value >= config.below:
+            return f"{config.name} is {value:g}, not below {config.below:g}"
+        return ""
+
+
+class Conditions:
+    """All conditions of a robot; used by the guard alone."""
+
+    def __init__(self, robot: RobotConfig, *, simulated: bool) -> None:
+        """Begin without having heard of any.
+
+        Args:
+            robot: whose `guard.conditions` and sources count.
+            simulated: whether a simulator measures, which may run slow.
+        """
+        self.all = tuple(
+            Condition(
+                condition,
+                source := robot.sources[condition.source],
+                Timeline(stamped=source.stamped and not source.latched, by_arrival=simulated),
+            )
+            for condition in robot.guard.conditions
+        )
+
+    def sense(self, source: str, message: Any, now_s: float) -> None:
+        """Take in a message of a source."""
+        for condition in self.all:
+            if condition.config.source == source:
+                condition.sense(message, now_s)
+
+    def trouble(self, now_s: float) -> str:
+        """Which conditions are not known to be met; empty if all are."""
+        return "; ".join(text for condition in self.all if (text := condition.unknown(now_s) or condition.unmet()))
+
+    def fault(self, now_s: float) -> str:
+        """Which of those that latch are known not to be met; empty if none is."""
+        latching = (c for c in self.all if c.config.latch and not c.unknown(now_s))
+        return "; ".join(text for condition in latching if (text := condition.unmet()))

@@ -1,0 +1,272 @@
+"""Commands of positions: a trajectory that begins where the joints are believed to be, and ends at rest."""
+
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+
+from robot_mbrl.command_config import CommandJoint
+from robot_mbrl.config import CommandConfig
+from robot_mbrl.control.command_interface import SLOW_SHARE, Command, Moment
+from robot_mbrl.control.measured import MeasuredJoints
+from robot_mbrl.control.outgoing import Outgoing
+from robot_mbrl.control.shaping import Limit, PositionShaper, clamp, resting_bounds, to_action
+from robot_mbrl.robot_config import SourceConfig
+
+HOME_TOLERANCE = 0.05
+"""How near to its home a joint must be found, rad or m."""
+REST_S = 0.5
+"""How long a hold has lasted before it may follow a joint that was moved: as long as joints may take to come to rest
+after their command."""
+HISTORY = 128
+"""Commands that measurements are compared with: more than a second's at 100 Hz, older than any that is not stale."""
+
+
+class _Trajectory:
+    """What was commanded since the joints were last believed to be somewhere.
+
+    Attributes:
+        shapers: one per joint, at the newest command.
+        outgoing: what was sent.
+        driven: whether the newest command was on its way somewhere, rather than the safe stop's.
+        acting: whether it was an action's.
+        rested_s: since when it has rested; infinite while it moves.
+        history: when each command was sent, with its values.
+    """
+
+    def __init__(self, config: CommandConfig, positions: Sequence[float]) -> None:
+        """Begin at rest at these positions."""
+        self.shapers = [PositionShaper(joint, x) for joint, x in zip(config.joints, positions, strict=True)]
+        self.outgoing = Outgoing(config.joints, of_position=True, start=positions)
+        self.driven = self.acting = False
+        self.rested_s = math.inf
+        self.history: deque[tuple[float, tuple[float, ...]]] = deque(maxlen=HISTORY)
+
+    @property
+    def values(self) -> list[float]:
+        """The newest command."""
+        return [shaper.value for shaper in self.shapers]
+
+    @property
+    def rests(self) -> bool:
+        """Whether the newest command ends in rest."""
+        return all(shaper.at_rest for shaper in self.shapers)
+
+    def at(self, time_s: float) -> Sequence[float]:
+        """The command that was in force at a time."""
+        for sent_s, values in reversed(self.history):
+            if sent_s <= time_s:
+                return values
+        return self.history[0][1] if self.history else self.values
+
+
+class PositionInterface:
+    """The `CommandInterface` of a topic that commands positions.
+
+    There is a trajectory or there is none. It begins where the joints are believed to be, with the first command that
+    is requested of them. The safe stop brakes it, and holds the point where it comes to rest: nothing goes back. It
+    ends at rest only: by a person's act, when the joints are measured no more, or when they are found elsewhere, moved
+    by hand; then what is held is where they are found.
+    """
+
+    def __init__(
+        self, config: CommandConfig, source: SourceConfig, home: Mapping[str, float], *, simulated: bool = False
+    ) -> None:
+        """Wait for the joints' first measurements.
+
+        Args:
+            config: topic and joints.
+            source: where they are measured.
+            home: the robot's, which need not be in the range of commands.
+            simulated: whether by a simulator.
+        """
+        self.config = config
+        self.limits: set[Limit] = set()
+        self.joints = MeasuredJoints(config, source, simulated=simulated)
+        self._home = home
+        self._trajectory: _Trajectory | None = None
+
+    def out_of_bounds(self) -> str:
+        """Which joints are beyond the bounds of their positions by more than their tolerance."""
+        return _beyond(
+            (joint.name, x, joint.position_bounds, joint.tolerance)
+            for joint, x in zip(self.config.joints, self.joints.positions, strict=False)
+            if joint.position_bounds is not None
+        )
+
+    def out_of_range(self) -> str:
+        """Which joints stand beyond the range of their commands by more than they may be off."""
+        if self._trajectory is not None and self._trajectory.acting:
+            return ""
+        return _beyond(
+            (joint.name, x, self._range(joint), joint.max_following_error or 0.0)
+            for joint, x in zip(self.config.joints, self.joints.positions, strict=False)
+        )
+
+    def _range(self, joint: CommandJoint) -> tuple[float, float]:
+        """Where actions lead, and home."""
+        home = self._home.get(joint.name, joint.low)
+        return min(joint.low, home), max(joint.high, home)
+
+    def following_fault(self) -> str:
+        """Which joints do not follow their moving command."""
+        trajectory = self._trajectory
+        if trajectory is None or not trajectory.driven:
+            return ""
+        commanded = trajectory.at(self.joints.sensed_s)
+        return "; ".join(
+            f"joint {joint.name} is at {x:.4f}, further than {joint.max_following_error} from its command {value:.4f}"
+            for joint, x, value in zip(self.config.joints, self.joints.positions, commanded, strict=False)
+            if joint.max_following_error is not None and abs(x - value) > joint.max_following_error
+        )
+
+    def reset(self) -> None:
+        """Begin anew from what is measured when something is next requested; while it still brakes, it brakes on."""
+        self.joints.forgive()
+        if self._trajectory is not None and not self._trajectory.driven and self._trajectory.rests:
+            self._trajectory = None
+
+    def relocate(self) -> None:
+        """Forget everything commanded: a simulator has put the joints elsewhere."""
+        self.joints.forgive()
+        self._trajectory = None
+
+    def release_damping(self) -> None:
+        """Positions are held, not damped."""
+
+    def stop_actions(self) -> list[float]:
+        """The normalised actions nearest to where the robot comes to rest, or else the measured positions."""
+        trajectory = self._trajectory
+        middle = [0.5 * (joint.low + joint.high) for joint in self.config.joints]
+        held = self.joints.positions or middle
+        if trajectory is not None:
+            held = [shaper.stopping_point for shaper in trajectory.shapers]
+        return [to_action(joint, x) for joint, x in zip(self.config.joints, held, strict=True)]
+
+    def shape(self, targets: Mapping[str, float] | None, moment: Moment) -> Command | None:
+        """The next command; see `CommandInterface.shape`."""
+        if targets is None:
+            return self._stop(moment)
+        trajectory = self._trajectory
+        if trajectory is None:
+            return self._begin(moment.now_s)
+        values = []
+        for joint, shaper in zip(self.config.joints, trajectory.shapers, strict=True):
+            target = targets.get(joint.name)
+            if target is None:
+                # It stays where it was last told to be.
+                values.append(shaper.brake(moment.dt_s))
+                continue
+            remaining_s = moment.remaining_s
+            pace = math.inf if remaining_s is None else abs(target - shaper.value) / remaining_s
+            values.append(shaper.advance(target, moment.dt_s, pace))
+            if shaper.limit:
+                self.limits.add(shaper.limit)
+        trajectory.driven = trajectory.acting = True
+        return Command(self.config, tuple(values))
+
+    def go_home(self, home: Mapping[str, float], moment: Moment) -> Command | None:
+        """The next command of a slow move to these positions; None while the positions to begin from are not known."""
+        return self._move_slowly([home[joint.name] for joint in self.config.joints], moment)
+
+    def is_home(self, home: Mapping[str, float]) -> bool:
+        """Whether the joints are found near these positions."""
+        positions = self.joints.positions
+        pairs = zip(self.config.joints, positions, strict=False)
+        return bool(positions) and all(abs(x - home[joint.name]) <= HOME_TOLERANCE for joint, x in pairs)
+
+    def bring_back(self, moment: Moment) -> Command | None:
+        """The next command of a slow move into the range of commands and the bounds of positions."""
+        trajectory = self._trajectory
+        if trajectory is not None and not trajectory.driven and trajectory.rests and self._is_elsewhere(trajectory):
+            self._trajectory = None
+        places = trajectory.values if trajectory is not None else self.joints.positions
+        goals = []
+        for joint, place in zip(self.config.joints, places, strict=False):
+            low, high = resting_bounds(joint)
+            range_low, range_high = self._range(joint)
+            goals.append(clamp(place, max(low, range_low), min(high, range_high)))
+        return self._move_slowly(goals, moment, beyond_bounds=True) if goals else None
+
+    def _move_slowly(self, goals: Sequence[float], moment: Moment, *, beyond_bounds: bool = False) -> Command | None:
+        if self._trajectory is None:
+            return self._begin(moment.now_s, beyond_bounds=beyond_bounds)
+        values = [
+            shaper.advance(goal, moment.dt_s, SLOW_SHARE * joint.max_rate)
+            for shaper, joint, goal in zip(self._trajectory.shapers, self.config.joints, goals, strict=True)
+        ]
+        self._trajectory.driven, self._trajectory.acting = True, False
+        return Command(self.config, tuple(values))
+
+    def fault(self, command: Command, dt_s: float) -> str:
+        """What the final assertion has against a command; empty if nothing."""
+        return self._trajectory.outgoing.fault(command.values, dt_s) if self._trajectory else "there is no trajectory"
+
+    def sent(self, command: Command, moment: Moment) -> None:
+        """Note that a command was published."""
+        if self._trajectory is not None:
+            self._trajectory.outgoing.send(command.values, moment.dt_s)
+            self._trajectory.history.append((moment.now_s, command.values))
+
+    def refuse(self) -> None:
+        """Go on from the newest command that was published, at rest, since the one after it must not be."""
+        if self._trajectory is not None:
+            for shaper, value in zip(self._trajectory.shapers, self._trajectory.outgoing.newest or (), strict=False):
+                shaper.value = value
+        self.settle()
+
+    def settle(self) -> None:
+        """Note that nothing was sent for so long that the robot rests at the newest command."""
+        if self._trajectory is not None:
+            for shaper in self._trajectory.shapers:
+                shaper.settle()
+            self._trajectory.outgoing.settle()
+
+    def is_at_rest(self, now_s: float) -> bool:
+        """Whether positions are held, or none are commanded."""
+        return self._trajectory is None or (not self._trajectory.driven and self._trajectory.rests)
+
+    def _begin(self, now_s: float, *, beyond_bounds: bool = False) -> Command | None:
+        """The first command: where the joints are believed to be."""
+        if not self._is_believed(now_s) or (not beyond_bounds and (self.out_of_bounds() or self.out_of_range())):
+            return None
+        self._trajectory = _Trajectory(self.config, self.joints.positions)
+        return Command(self.config, tuple(self.joints.positions))
+
+    def _stop(self, moment: Moment) -> Command | None:
+        trajectory = self._trajectory
+        if trajectory is None:
+            return None
+        trajectory.driven = trajectory.acting = False
+        trajectory.rested_s = min(trajectory.rested_s, moment.now_s) if trajectory.rests else math.inf
+        if moment.now_s - trajectory.rested_s >= REST_S:
+            elsewhere = self._is_elsewhere(trajectory) and self._is_believed(moment.now_s)
+            if self.joints.is_stale(moment.now_s) or (elsewhere and self.out_of_bounds()):
+                # By the time it hears its old position again the robot may be anywhere; and no way back is without a
+                # person who asks for it.
+                self._trajectory = None
+                return None
+            if elsewhere:
+                self._trajectory = _Trajectory(self.config, self.joints.positions)
+                return Command(self.config, tuple(self.joints.positions))
+        return Command(self.config, tuple(shaper.brake(moment.dt_s) for shaper in trajectory.shapers))
+
+    def _is_believed(self, now_s: float) -> bool:
+        """Whether the joints are where they are said to be, for all that is known."""
+        joints = self.joints
+        return bool(joints.positions) and not (joints.is_stale(now_s) or joints.unsettled() or joints.leap)
+
+    def _is_elsewhere(self, trajectory: _Trajectory) -> bool:
+        """Whether a joint is elsewhere than it is told to be: moved by hand, without power, or driven by others."""
+        return any(
+            abs(x - value) > (joint.max_following_error or 0.0)
+            for joint, x, value in zip(self.config.joints, self.joints.positions, trajectory.values, strict=False)
+        )
+
+
+def _beyond(places: Iterable[tuple[str, float, tuple[float, float], float]]) -> str:
+    """Which of these (name, position, bounds, tolerance) are beyond their bounds."""
+    return "; ".join(
+        f"joint {name} is at {x:.4f}, not within [{bounds[0]}, {bounds[1]}]"
+        for name, x, bounds, tolerance in places
+        if not bounds[0] - tolerance <= x <= bounds[1] + tolerance
+    )

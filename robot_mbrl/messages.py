@@ -4,8 +4,9 @@ Nothing here imports ROS. A function that writes takes the empty message it fill
 anything with the message's fields. A stamped vector with named elements is a `sensor_msgs/JointState`.
 """
 
+import functools
 import hashlib
-import math
+import re
 from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 
 from robot_mbrl import topics
+from robot_mbrl.compressed import decode_compressed
 from robot_mbrl.errors import MessageError, NonFiniteError
 from robot_mbrl.specs import ActionSpec, Mode, Source
 from robot_mbrl.steps import Action, Observation, StepKey
@@ -166,32 +168,68 @@ def read_bundle(message: Any) -> bytes:
 
 
 def read_field(message: Any, path: str) -> Any:
-    """Follow a dotted path of fields.
+    """Follow a dotted path of fields, with an index in brackets where a field is a list: `status[0].level`.
+
+    Returns:
+        A number, a bool, a string, or whatever message or list the path leads to. An octet is read as a number.
 
     Raises:
-        MessageError: if the message has no such field.
+        MessageError: if the message has no such field, or a list no such element.
     """
     value = message
-    for part in path.split("."):
-        if not hasattr(value, part):
-            raise MessageError(f"{type(message).__name__} has no field {path!r}")
-        value = getattr(value, part)
-    return value
+    for part in field_parts(path):
+        if isinstance(part, str):
+            if not hasattr(value, part):
+                raise MessageError(f"{type(message).__name__} has no field {path!r}")
+            value = getattr(value, part)
+            continue
+        try:
+            value = value[part]
+        except IndexError:
+            raise MessageError(f"{path!r}: there are only {len(value)} elements") from None
+        except TypeError:
+            raise MessageError(f"{path!r}: what [{part}] is to be taken of is no list") from None
+    if isinstance(value, np.generic):
+        return value.item()
+    return value[0] if isinstance(value, bytes) and len(value) == 1 else value
+
+
+_FIELD_PART = re.compile(r"([A-Za-z]\w*)((?:\[\d+\])*)", re.ASCII)
+
+
+@functools.cache
+def field_parts(path: str) -> tuple[str | int, ...]:
+    """Names and indices that a dotted path consists of.
+
+    Raises:
+        MessageError: if it is no path.
+    """
+    parts: list[str | int] = []
+    for step in path.split("."):
+        match = _FIELD_PART.fullmatch(step)
+        if match is None:
+            raise MessageError(f"{path!r} is no path of fields such as twist.linear.x, data[3] or status[0].level")
+        parts += [match[1], *(int(index) for index in re.findall(r"\d+", match[2]))]
+    return tuple(parts)
 
 
 def read_joint(message: Any, joint: str, field: str) -> float:
-    """One joint's `position`, `velocity` or `effort` in a JointState, matched by name; NaN where it is not given.
+    """One joint's `position`, `velocity` or `effort` in a JointState, matched by name; NaN where the driver says so.
 
     Raises:
-        MessageError: if the message does not name the joint.
+        MessageError: if the message does not name the joint, names it twice or does not give its value.
     """
     names: Sequence[str] = message.name
     try:
         index = names.index(joint)
     except ValueError:
         raise MessageError(f"joint {joint!r} is not among {list(names)}") from None
+    if names.count(joint) > 1:
+        raise MessageError(f"joint {joint!r} is named twice; the message is refused")
     values = getattr(message, field)
-    return float(values[index]) if index < len(values) else math.nan
+    if index >= len(values):
+        raise MessageError(f"{field} of joint {joint!r} is not given")
+    return float(values[index])
 
 
 _CHANNELS = {"rgb8": 3, "bgr8": 3, "mono8": 1, "16UC1": 1, "mono16": 1}
@@ -218,7 +256,7 @@ def read_image(message: Any) -> np.ndarray:
         MessageError: if the encoding is not supported, or the picture is empty or not filled by the data.
     """
     if hasattr(message, "format"):
-        return _read_compressed(message)
+        return decode_compressed(np.frombuffer(memoryview(message.data), np.uint8), message.format)
     if message.height == 0 or message.width == 0:
         raise MessageError(f"image of {message.width}x{message.height} pixels is empty")
     if message.encoding not in _CHANNELS:
@@ -234,14 +272,4 @@ def read_image(message: Any) -> np.ndarray:
     rows = data[: message.step * message.height].reshape(message.height, message.step)[:, :row_bytes]
     picture = np.ascontiguousarray(rows).view(dtype).reshape(message.height, message.width, channels)
     picture = picture.astype(dtype.newbyteorder("="), copy=False)
-    return picture[..., ::-1] if message.encoding == "bgr8" else picture
-
-
-def _read_compressed(message: Any) -> np.ndarray:
-    data = np.frombuffer(memoryview(message.data), np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    if picture is None:
-        raise MessageError(f"compressed image of {data.size} bytes and format {message.format!r} cannot be decoded")
-    if picture.ndim == 2:
-        return picture[..., None]
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)) if message.encoding == "bgr8" else picture

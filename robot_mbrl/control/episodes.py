@@ -23,13 +23,39 @@ def new_session() -> str:
 
 
 class Phase(Enum):
-    """Where in its life an episode is."""
+    """State of an episode."""
 
     RESETTING = "resetting"
     """Between two episodes: the robot is being brought to a start, and nothing is observed."""
     READY = "ready"
     """The reset is over; the next readings that are newer begin the episode."""
     RUNNING = "running"
+    """Every tick of the task's action repeat yields an observation."""
+
+
+class Event(Enum):
+    """What leads from one state to another."""
+
+    RESET_DONE = "the robot is at a start, or the task has no reset"
+    READINGS_NEWER = "all readings are newer than the reset"
+    TERMINAL = "the task judges this place as terminal"
+    FAILURE = "a person has labelled a failure"
+    STOPPED = "the guard has stopped a robot that moved"
+    STEPS_DONE = "the episode is as long as the task says"
+
+
+TRANSITIONS: dict[tuple[Phase, Event], Phase] = {
+    (Phase.RESETTING, Event.RESET_DONE): Phase.READY,
+    (Phase.READY, Event.READINGS_NEWER): Phase.RUNNING,
+    (Phase.RUNNING, Event.TERMINAL): Phase.RESETTING,
+    (Phase.RUNNING, Event.FAILURE): Phase.RESETTING,
+    (Phase.RUNNING, Event.STOPPED): Phase.RESETTING,
+    (Phase.RUNNING, Event.STEPS_DONE): Phase.RESETTING,
+}
+"""What is not here changes nothing."""
+INITIAL = Phase.RESETTING
+TERMINAL = frozenset({Event.TERMINAL, Event.FAILURE})
+"""What ends an episode so that nothing of value comes after; the others only cut it."""
 
 
 class Episodes:
@@ -53,7 +79,7 @@ class Episodes:
             evaluate: whether every episode is lived in evaluate mode; may be set later, for episodes to come.
         """
         self.evaluate = evaluate
-        self.phase = Phase.READY if config.reset == "none" else Phase.RESETTING
+        self.phase = INITIAL
         self.started = 0
         """Episodes begun so far."""
         self.mode = Mode.EXPLORE
@@ -69,14 +95,14 @@ class Episodes:
         self._ticks = 0
         self._reward = 0.0
         self._label_success = False
-        self._label_failure = False
+        # What ends the episode at its next observation.
+        self._ending: set[Event] = set()
         self._stopped = True
-        self._stop_ends_episode = False
+        self._skip_needless_reset()
 
     def reset_done(self, time_s: float) -> None:
         """Note that the robot is at a start; the episode begins with readings that are all newer than `time_s`."""
-        if self.phase is Phase.RESETTING:
-            self.phase = Phase.READY
+        if self._on(Event.RESET_DONE):
             self._ready_since_s = time_s
 
     def applied(self, action: Action) -> None:
@@ -90,7 +116,7 @@ class Episodes:
             return
         stopped = action.source is Source.STOP
         if stopped and not self._stopped and self.phase is Phase.RUNNING and key.stamp_ns >= self._first_stamp_ns:
-            self._stop_ends_episode = True
+            self._ending.add(Event.STOPPED)
         self._stopped = stopped
 
     def feedback(self, labels: Mapping[str, float]) -> None:
@@ -113,7 +139,8 @@ class Episodes:
             return
         self._reward += reward
         self._label_success |= labels.get(FEEDBACK_SUCCESS, 0.0) > 0
-        self._label_failure |= labels.get(FEEDBACK_FAILURE, 0.0) > 0
+        if labels.get(FEEDBACK_FAILURE, 0.0) > 0:
+            self._ending.add(Event.FAILURE)
 
     def advance(self, stamp_ns: int, sensed: Sensed) -> Observation | None:
         """Live through one tick of the control rate.
@@ -129,14 +156,20 @@ class Episodes:
         if stamp_ns <= self._stamp_ns:
             raise ValueError(f"stamp {stamp_ns} does not come after {self._stamp_ns}")
         self._stamp_ns = stamp_ns
-        if self.phase is Phase.RESETTING:
-            return None
-        if self.phase is Phase.READY:
-            return self._begin(sensed) if sensed.oldest_s > self._ready_since_s else None
-        return self._go_on(sensed)
+        if self.phase is Phase.RUNNING:
+            return self._go_on(sensed)
+        if sensed.oldest_s > self._ready_since_s and self._on(Event.READINGS_NEWER):
+            return self._begin(sensed)
+        return None
+
+    def _on(self, event: Event) -> bool:
+        """Change the state as `TRANSITIONS` says; returns whether it says anything."""
+        following = TRANSITIONS.get((self.phase, event))
+        if following is not None:
+            self.phase = following
+        return following is not None
 
     def _begin(self, sensed: Sensed) -> Observation:
-        self.phase = Phase.RUNNING
         self.started += 1
         every = self._config.evaluate_every
         due = every > 0 and self.started % every == 0
@@ -145,24 +178,29 @@ class Episodes:
         self._actions = 0
         # A stop that goes on from before, or ends with this episode's first actions, is no beginning of one.
         self._stopped = True
-        self._stop_ends_episode = False
-        self._forget_labels()
+        self._forget()
         self._task.reset()
-        judgement = self._task.judge(sensed.values)
-        return self._observation(sensed, judgement, is_first=True, is_last=judgement.is_terminal)
+        return self._observation(sensed, self._judge(sensed), is_first=True)
 
     def _go_on(self, sensed: Sensed) -> Observation | None:
-        judgement = self._task.judge(sensed.values)
+        judgement = self._judge(sensed)
         self._reward += judgement.reward
         self._ticks += 1
-        ends = judgement.is_terminal or self._label_failure or self._stop_ends_episode
-        if self._ticks < self._config.action_repeat and not ends:
+        if self._ticks < self._config.action_repeat and not self._ending:
             return None
         self._actions += 1
-        ends = ends or self._actions >= self._config.episode_steps
-        return self._observation(sensed, judgement, is_first=False, is_last=ends)
+        if self._actions >= self._config.episode_steps:
+            self._ending.add(Event.STEPS_DONE)
+        return self._observation(sensed, judgement, is_first=False)
 
-    def _observation(self, sensed: Sensed, judgement: Judgement, *, is_first: bool, is_last: bool) -> Observation:
+    def _judge(self, sensed: Sensed) -> Judgement:
+        judgement = self._task.judge(sensed.values)
+        if judgement.is_terminal:
+            self._ending.add(Event.TERMINAL)
+        return judgement
+
+    def _observation(self, sensed: Sensed, judgement: Judgement, *, is_first: bool) -> Observation:
+        is_last = any(self._on(event) for event in self._ending)
         observation = Observation(
             key=StepKey(self._session, self._stamp_ns),
             values=sensed.values,
@@ -170,20 +208,24 @@ class Episodes:
             reward=self._reward,
             is_first=is_first,
             is_last=is_last,
-            is_terminal=judgement.is_terminal or self._label_failure,
+            is_terminal=not self._ending.isdisjoint(TERMINAL),
             mode=self.mode,
             success=judgement.success or self._label_success,
             ages_s=sensed.ages_s,
         )
-        self._forget_labels()
+        self._forget()
         if is_last:
             self._last_stamp_ns = self._stamp_ns
-            self.phase = Phase.READY if self._config.reset == "none" else Phase.RESETTING
-            self._ready_since_s = float("-inf")
+            self._skip_needless_reset()
         return observation
 
-    def _forget_labels(self) -> None:
+    def _skip_needless_reset(self) -> None:
+        if self._config.reset == "none":
+            self.reset_done(float("-inf"))
+
+    def _forget(self) -> None:
+        """Forget what counts for one observation only."""
         self._ticks = 0
         self._reward = 0.0
         self._label_success = False
-        self._label_failure = False
+        self._ending.clear()

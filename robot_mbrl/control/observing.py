@@ -1,18 +1,18 @@
-"""From a driver's messages to named values and pictures: read by joint name, checked, transformed, resized, aged."""
+"""From a driver's messages to named values and pictures: gathered by source, aged, assembled on request."""
 
 import math
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
 from robot_mbrl import topics
 from robot_mbrl.config import CameraConfig, RobotConfig, ValueConfig
+from robot_mbrl.control.readings import FieldReadings, JointReadings, PictureReadings, Readings
 from robot_mbrl.errors import MessageError
-from robot_mbrl.messages import read_field, read_image, read_joint
-from robot_mbrl.specs import ImageSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class Sensed:
     images: dict[str, np.ndarray]
     """Pictures by camera, shape (height, width, channels)."""
     ages_s: dict[str, float]
-    """Age of each source's newest message, never negative."""
+    """Age of each source's oldest needed reading, never negative."""
 
     @property
     def oldest_s(self) -> float:
-        """When the oldest of the messages it is made of arrived."""
+        """When the oldest of the readings it is made of was measured."""
         return self.time_s - max(self.ages_s.values(), default=0.0)
 
 
@@ -39,59 +39,68 @@ class Stale:
 
     source: str
     age_s: float
-    """Age of the source's newest message; infinite if there was none."""
+    """Age of the source's newest reading; infinite if there was none."""
+    part: str = ""
+    """What of the source is that old, where it is not all of it, such as a joint."""
+    refusal: str = ""
+    """Why what has come since was refused, if anything has."""
 
     def __str__(self) -> str:
+        of = f" of {self.part}" if self.part else ""
+        told = f"source {self.source!r} is stale: its newest reading{of} is {self.age_s:.3f} s old"
         if math.isinf(self.age_s):
-            return f"source {self.source!r} has sent nothing yet"
-        return f"source {self.source!r} is stale: its newest message is {self.age_s:.3f} s old"
-
-
-@dataclass(slots=True)
-class _Reception:
-    """The newest message of a source, decoded."""
-
-    arrival_s: float = -math.inf
-    values: dict[str, float] | None = None
-    images: dict[str, np.ndarray] | None = None
+            told = f"source {self.source!r} has sent nothing{of} yet"
+        return f"{told}; what comes is refused: {self.refusal}" if self.refusal else told
 
 
 class Observer:
-    """Keeps the newest reading of every source and assembles them on request.
+    """Keeps the newest readings of every source and assembles them on request.
 
-    Call order: `receive` for each message of a driver as it arrives, which is where all decoding takes place; at each
-    tick of the control rate, `assemble`. Times are seconds of one clock of the caller's choice: steady time for a real
-    robot, simulated time (messages' stamps) for a simulated one.
+    Call order: `receive` for each message of a driver as it arrives; at each tick of the control rate, `assemble`.
+    Pictures are decoded by the latter, or by whoever calls `decode` before, which may be another thread. Times are
+    seconds of one clock of the caller's choice: steady time for a real robot, simulated time for a simulated one.
+
+    Attributes:
+        refused: how many messages of each source were refused.
+        refusals: why the last one of each source was.
     """
 
-    def __init__(self, robot: RobotConfig, cameras: Collection[str] = ()) -> None:
+    def __init__(self, robot: RobotConfig, cameras: Collection[str] = (), *, stamps: bool = False) -> None:
         """Prepare to read a robot.
 
         Args:
             robot: its sources, vectors and cameras; the values of all of its vectors are observed.
             cameras: names of the cameras that are observed too.
+            stamps: whether the headers' stamps tell what is news and how old it is, by the driver's own clock; without,
+                every message is news at its arrival, except that none may be older than one before.
         """
-        self._max_ages_s = {name: source.max_age_s or 0.0 for name, source in robot.sources.items()}
-        self._latched = {name for name, source in robot.sources.items() if source.latched}
-        self._values: dict[str, list[ValueConfig]] = {}
-        for vector in robot.vectors.values():
-            self._values.setdefault(vector.source, []).extend(vector.elements)
-        self._cameras: dict[str, dict[str, CameraConfig]] = {}
-        for name in cameras:
-            camera = robot.cameras[name]
-            self._cameras.setdefault(camera.source, {})[name] = camera
-        self._joint_sources = {name for name, source in robot.sources.items() if source.type == topics.JOINT_STATE}
-        self._newest = {source: _Reception() for source in (*self._values, *self._cameras)}
+        self.refused: Counter[str] = Counter()
+        self.refusals: dict[str, str] = {}
+        self._robot = robot
+        self._values: dict[str, JointReadings | FieldReadings] = {}
+        self._pictures: dict[str, PictureReadings] = {}
+        for name, elements in _by_source(robot).items():
+            source = robot.sources[name]
+            kind = JointReadings if source.type == topics.JOINT_STATE else FieldReadings
+            self._values[name] = kind(source, elements, stamps=stamps)
+        for name, observed in _cameras_by_source(robot, cameras).items():
+            self._pictures[name] = PictureReadings(robot.sources[name], observed, stamps=stamps)
+        self._readings: dict[str, Readings] = {**self._values, **self._pictures}
+        # Whether what came last of a source was refused.
+        self._refuses = dict.fromkeys(self._readings, False)
 
     @property
     def sources(self) -> tuple[str, ...]:
         """Names of the sources it needs messages of."""
-        return tuple(self._newest)
+        return tuple(self._readings)
+
+    @property
+    def picture_sources(self) -> tuple[str, ...]:
+        """Those of them that send pictures."""
+        return tuple(self._pictures)
 
     def receive(self, source: str, message: Any, arrival_s: float) -> None:
-        """Decode a message of a source and keep it as its newest.
-
-        A JointState that names none of the wanted joints is another device's on the same topic and is ignored.
+        """Take in a message of a source.
 
         Args:
             source: name of the source, one of `sources`.
@@ -99,116 +108,94 @@ class Observer:
             arrival_s: when it arrived.
 
         Raises:
-            MessageError: if a wanted value is missing or not finite, or a picture cannot be decoded; the message is
-                refused as a whole and the source grows older.
+            MessageError: if it is refused: a wanted value is missing or not finite, or the message is no news.
         """
-        reception = self._newest[source]
-        if elements := self._values.get(source):
-            if source in self._joint_sources and not any(element.joint in message.name for element in elements):
-                return
-            reception.values = {element.name: read_value(message, element) for element in elements}
-        if cameras := self._cameras.get(source):
-            picture = read_image(message)
-            reception.images = {name: fit_picture(picture, camera.image) for name, camera in cameras.items()}
-        reception.arrival_s = arrival_s
+        readings = self._readings[source]
+        before = readings.oldest()
+        try:
+            readings.receive(message, arrival_s)
+        except MessageError as error:
+            self._refuse(source, error)
+            raise
+        # A message of another device on the topic says nothing of ours.
+        self._refuses[source] &= readings.oldest() == before
+
+    def decode(self, source: str) -> None:
+        """Decode the newest picture of a source, unless that is done.
+
+        Raises:
+            MessageError: if it cannot be decoded; it counts as missing.
+        """
+        try:
+            self._pictures[source].decode()
+        except MessageError as error:
+            self._refuse(source, error)
+            raise
 
     def newest_s(self, source: str) -> float:
-        """When the newest accepted message of a source arrived; minus infinity if there was none."""
-        return self._newest[source].arrival_s
+        """When the oldest needed reading of a source was measured; minus infinity if there is none."""
+        return self._readings[source].oldest()[0]
 
     def current(self, time_s: float, *, cameras: bool) -> bool:
-        """Whether every source of values has a message from `time_s` or later, and every camera if asked."""
-        sources = self._newest if cameras else self._values
-        return all(self._age_s(source, time_s) <= 0.0 for source in sources)
+        """Whether every source of values has readings from `time_s` or later, and every camera if asked."""
+        sources = self._readings if cameras else self._values
+        return all(self._age_s(source, time_s, self.newest_s(source)) <= 0.0 for source in sources)
 
-    def assemble(self, now_s: float) -> Sensed | Stale:
-        """Everything measured by now, or the source that is too old for it."""
+    def assemble(self, now_s: float, *, decoded: bool = False) -> Sensed | Stale:
+        """Everything measured by now, or the source that is too old for it.
+
+        Args:
+            now_s: the present.
+            decoded: whether only pictures count that another thread has decoded; else the newest are decoded now.
+        """
         values: dict[str, float] = {}
         images: dict[str, np.ndarray] = {}
         ages_s: dict[str, float] = {}
-        for source, reception in self._newest.items():
-            age_s = max(0.0, self._age_s(source, now_s))
-            if age_s > self._max_ages_s[source]:
-                return Stale(source, age_s)
-            ages_s[source] = age_s
-            values.update(reception.values or {})
-            images.update(reception.images or {})
+        for source, gathered in self._values.items():
+            oldest_s, part = gathered.oldest()
+            ages_s[source] = self._age_s(source, now_s, oldest_s)
+            if self._is_stale(source, ages_s[source]):
+                return self._stale(source, ages_s[source], part)
+            values.update(gathered.values)
+        for source, pictures in self._pictures.items():
+            if not decoded:
+                with suppress(MessageError):  # Counted, and named once the source is stale.
+                    self.decode(source)
+            measured_s, seen = pictures.decoded
+            ages_s[source] = self._age_s(source, now_s, measured_s)
+            if self._is_stale(source, ages_s[source]):
+                return self._stale(source, ages_s[source], "")
+            images.update(seen)
         return Sensed(now_s, values, images, ages_s)
 
-    def _age_s(self, source: str, now_s: float) -> float:
-        """How old its newest message is; none for a latched source, whose silence means that nothing has changed."""
-        arrival_s = self._newest[source].arrival_s
-        return 0.0 if source in self._latched and arrival_s > -math.inf else now_s - arrival_s
+    def _age_s(self, source: str, now_s: float, measured_s: float) -> float:
+        """How old a reading is; not at all for a latched source, whose silence means that nothing has changed."""
+        if self._robot.sources[source].latched and measured_s > -math.inf:
+            return 0.0
+        return max(0.0, now_s - measured_s)
+
+    def _is_stale(self, source: str, age_s: float) -> bool:
+        return age_s > (self._robot.sources[source].max_age_s or 0.0)
+
+    def _stale(self, source: str, age_s: float, part: str) -> Stale:
+        return Stale(source, age_s, part, self.refusals[source] if self._refuses[source] else "")
+
+    def _refuse(self, source: str, error: MessageError) -> None:
+        self.refused[source] += 1
+        self.refusals[source] = str(error)
+        self._refuses[source] = True
 
 
-def read_value(message: Any, element: ValueConfig) -> float:
-    """Read and transform one value of a message.
-
-    Raises:
-        MessageError: if the message lacks it or it is not finite.
-    """
-    if element.joint is not None:
-        reading: Any = read_joint(message, element.joint, element.field)
-    else:
-        reading = read_field(message, element.field)
-    try:
-        value = TRANSFORMS[element.transform](reading)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise MessageError(f"{element.name}: {element.field!r} cannot be read as {element.transform!r}") from error
-    if not math.isfinite(value):
-        raise MessageError(f"{element.name} is not finite; the message is refused")
-    return value
+def _by_source(robot: RobotConfig) -> dict[str, list[ValueConfig]]:
+    elements: dict[str, list[ValueConfig]] = {}
+    for vector in robot.vectors.values():
+        elements.setdefault(vector.source, []).extend(vector.elements)
+    return elements
 
 
-def fit_picture(picture: np.ndarray, spec: ImageSpec) -> np.ndarray:
-    """Resize a picture, shape (height, width, channels), to what the policy sees.
-
-    Colours are averaged over areas; of depths the nearest is taken, since the mean of two depths is a place where
-    nothing is. Grey pictures become colour ones where the policy expects colour.
-
-    Raises:
-        MessageError: if the picture is of another kind than the specification.
-    """
-    height, width, channels = spec.shape
-    if picture.dtype == np.uint8 and picture.shape[2] == 1 and channels == 3:
-        picture = np.repeat(picture, 3, axis=2)
-    if picture.dtype != spec.dtype or picture.shape[2] != channels:
-        raise MessageError(f"a picture of {picture.shape} {picture.dtype} cannot become {spec.encoding}")
-    if picture.shape[:2] != (height, width):
-        interpolation = cv2.INTER_AREA if spec.encoding == "rgb8" else cv2.INTER_NEAREST
-        picture = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=interpolation)
-    # A copy in any case: the picture may be a view of the message's buffer.
-    return np.array(picture, spec.dtype).reshape(height, width, channels)
-
-
-def _roll_pitch_yaw(quaternion: Any) -> tuple[float, float, float]:
-    """Angles in rad about the fixed axes x, y and z of a message's quaternion; NaN for one without a direction."""
-    x, y, z, w = float(quaternion.x), float(quaternion.y), float(quaternion.z), float(quaternion.w)
-    norm = math.sqrt(x * x + y * y + z * z + w * w)
-    if not (math.isfinite(norm) and norm > 0.0):
-        return math.nan, math.nan, math.nan
-    x, y, z, w = x / norm, y / norm, z / norm, w / norm
-    roll = math.atan2(2 * (w * x + y * z), 1 - 2 * (x * x + y * y))
-    pitch = math.asin(min(1.0, max(-1.0, 2 * (w * y - z * x))))
-    yaw = math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
-    return roll, pitch, yaw
-
-
-def _cos(reading: Any) -> float:
-    # math.cos raises on infinity, where a refusal is wanted.
-    return math.cos(reading) if math.isfinite(reading) else math.nan
-
-
-def _sin(reading: Any) -> float:
-    return math.sin(reading) if math.isfinite(reading) else math.nan
-
-
-TRANSFORMS: dict[str, Callable[[Any], float]] = {
-    "none": float,
-    "cos": _cos,
-    "sin": _sin,
-    "roll": lambda quaternion: _roll_pitch_yaw(quaternion)[0],
-    "pitch": lambda quaternion: _roll_pitch_yaw(quaternion)[1],
-    "yaw": lambda quaternion: _roll_pitch_yaw(quaternion)[2],
-}
-"""What each `transform` of a `ValueConfig` does to a reading; NaN where that is not possible."""
+def _cameras_by_source(robot: RobotConfig, cameras: Collection[str]) -> dict[str, dict[str, CameraConfig]]:
+    observed: dict[str, dict[str, CameraConfig]] = {}
+    for name in cameras:
+        camera = robot.cameras[name]
+        observed.setdefault(camera.source, {})[name] = camera
+    return observed

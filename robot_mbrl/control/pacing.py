@@ -1,10 +1,19 @@
 """Absolute deadlines: a loop that never drifts, and never makes up for what it missed with a burst."""
 
 import math
+from collections import deque
 from collections.abc import Callable
 
 LEAP_NS = 5_000_000_000
 """Simulated time that leaps ahead by more than this is that of a simulator started anew, with a phase of its own."""
+
+
+LATELY = 40
+"""How many times work is looked back at."""
+LEAD_MARGIN = 1.25
+"""How much longer than lately work may take."""
+LEAD_SLACK_S = 0.004
+"""By how much work should be done before its tick, which it may disturb."""
 
 
 class Pacer:
@@ -88,6 +97,10 @@ class SimulatedTicks:
         self._reached_s, self._slow_waited = math.inf, False
         self._begin(self._sensed_ns, now_s)
 
+    def repeat(self, now_s: float) -> None:
+        """Let the newest reading set the phase anew, although its tick may have been taken."""
+        self.realign(max(self._after_ns, self._sensed_ns - 1), now_s)
+
     def sensed(self, stamp_ns: int, now_s: float) -> None:
         """Note a reading's stamp."""
         if self._next_ns is not None and stamp_ns > self._next_ns + LEAP_NS:
@@ -130,3 +143,22 @@ class SimulatedTicks:
         self._next_ns = tick_ns + self._period_ns
         self._reached_s, self._slow_waited = math.inf, False
         return tick_ns
+
+
+class LeadTime:
+    """How long before a tick work must begin that is to be done by then, from how long it took lately."""
+
+    def __init__(self, longest_s: float) -> None:
+        """Begin as early as is allowed.
+
+        Args:
+            longest_s: what is never exceeded, since work that begins early uses old readings.
+        """
+        self.lead_s = longest_s
+        self._longest_s = longest_s
+        self._lately: deque[float] = deque(maxlen=LATELY)
+
+    def took(self, duration_s: float) -> None:
+        """Note how long the work took."""
+        self._lately.append(duration_s)
+        self.lead_s = min(LEAD_MARGIN * max(self._lately) + LEAD_SLACK_S, self._longest_s)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from robot_mbrl.config import RobotConfig
-from robot_mbrl.control.observing import Observer, Sensed, Stale, fit_picture
+from robot_mbrl.control.observing import Observer, Sensed, Stale
+from robot_mbrl.control.readings import fit_picture
 from robot_mbrl.errors import MessageError
 from robot_mbrl.specs import ImageSpec
 from tests.control.robots import COMMANDS, GUARD, joint_state

@@ -1,5 +1,6 @@
 """The sensor node as a process: what it observes of a driver that the test plays, on real and on simulated time."""
 
+import time
 from array import array
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +40,7 @@ class Driver:
         self.config_file = folder / "config.yaml"
         save_run(self.config, self.config_file)
         self.position = 0.0
-        self.silent = False
+        self.silent = self.simulated = False
         self.clock_ns = START_NS
         self.resets: list[int] = []
         self.observations = graph.collect(JointState, topics.OBSERVATION, qos.STEPS)
@@ -55,6 +56,7 @@ class Driver:
 
     def start(self, **parameters: Any) -> None:
         """Start the node and wait until it hears the driver, the guard and people."""
+        self.simulated = bool(parameters.get("use_sim_time"))
         self.graph.start(SENSOR, config=str(self.config_file), **parameters)
         heard = (self._joints, self._applied, self.feedback)
         self.graph.until(lambda: all(publisher.get_subscription_count() for publisher in heard))
@@ -73,7 +75,7 @@ class Driver:
     def measure(self) -> None:
         if not self.silent:
             message = JointState(name=["hinge", "slider"])
-            messages.write_stamp(message.header.stamp, self.clock_ns)
+            messages.write_stamp(message.header.stamp, self.clock_ns if self.simulated else time.time_ns())
             message.position, message.velocity = array("d", [3.1, self.position]), array("d", [0.0, 0.0])
             self._joints.publish(message)
 
@@ -110,6 +112,12 @@ class Driver:
         messages.write_action(message, action, self.config.action_spec())
         self._applied.publish(message)
 
+    def answer(self) -> None:
+        """Apply an action to every observation from now on, as a guard does."""
+        self.graph.node.create_subscription(
+            JointState, topics.OBSERVATION, lambda m: self.apply(messages.read_observation(m)), qos.FOLLOWED
+        )
+
     def lived(self) -> list[Observation]:
         return [messages.read_observation(message) for message in self.observations]
 
@@ -135,6 +143,7 @@ def set_mode(graph: Graph, mode: str) -> bool:
 def test_real_robot_is_observed_at_its_control_rate(graph: Graph, tmp_path: Path) -> None:
     driver = Driver(graph, tmp_path, reset="none")
     graph.every(0.01, driver.measure)
+    driver.answer()
     driver.start()
     graph.until(lambda: len(driver.observations) > 40)
     lived = driver.lived()[10:]
@@ -148,6 +157,7 @@ def test_real_robot_is_observed_at_its_control_rate(graph: Graph, tmp_path: Path
 def test_silent_driver_is_not_observed_and_named(graph: Graph, tmp_path: Path) -> None:
     driver = Driver(graph, tmp_path, reset="none")
     graph.every(0.01, driver.measure)
+    driver.answer()
     driver.start()
     graph.until(lambda: driver.observations)
     driver.silent = True
@@ -162,6 +172,7 @@ def test_silent_driver_is_not_observed_and_named(graph: Graph, tmp_path: Path) -
 
 def test_person_starts_the_episode_of_a_task_that_needs_one(graph: Graph, tmp_path: Path) -> None:
     driver = Driver(graph, tmp_path, reset="human")
+    driver.answer()
     driver.start()
     driver.report(lambda status: "'joints'" in status.message)
     early = graph.call(Trigger, "sensor/start_episode")

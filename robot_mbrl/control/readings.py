@@ -1,0 +1,185 @@
+"""The newest readings of one source: of each of its joints, of its fields, or its newest picture."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from robot_mbrl.config import CameraConfig, ValueConfig
+from robot_mbrl.control.timeline import Timeline
+from robot_mbrl.control.values import read_value
+from robot_mbrl.errors import MessageError
+from robot_mbrl.messages import read_image, read_stamp
+from robot_mbrl.robot_config import SourceConfig
+from robot_mbrl.specs import ImageSpec
+
+
+class Readings(Protocol):
+    """What is known of one source."""
+
+    def receive(self, message: Any, arrival_s: float) -> None:
+        """Take in a message.
+
+        Raises:
+            MessageError: if it is refused; what it does not replace grows older.
+        """
+
+    def oldest(self) -> tuple[float, str]:
+        """When the oldest of what is needed was measured, and what that is where it is not all of the source."""
+
+
+class Measured:
+    """When something was measured last, and whether a message is news of it."""
+
+    def __init__(self, source: SourceConfig, *, stamps: bool) -> None:
+        """Begin without a measurement.
+
+        Args:
+            source: whose messages they are.
+            stamps: whether a header's stamp tells when its message was measured, or the arrival alone does.
+        """
+        self.at_s = -math.inf
+        self._timeline = Timeline(stamped=source.stamped) if stamps else None
+
+    def note(self, message: Any, arrival_s: float) -> None:
+        """Take a message as the newest measurement.
+
+        Raises:
+            MessageError: if it is not news.
+        """
+        if self._timeline is not None and hasattr(message, "header"):
+            self.at_s = self._told_by(self._timeline, read_stamp(message.header.stamp), arrival_s)
+        elif arrival_s < self.at_s:
+            raise MessageError("it is older than one before")
+        else:
+            self.at_s = arrival_s
+
+    def _told_by(self, timeline: Timeline, stamp_ns: int, arrival_s: float) -> float:
+        at_s = timeline.accept(stamp_ns, arrival_s)
+        if at_s is not None:
+            return at_s
+        remedy = "; if its driver never stamps, its source needs stamped: false" if stamp_ns == 0 else ""
+        raise MessageError(timeline.refusal + remedy)
+
+
+class JointReadings:
+    """Joints of a JointState's topic, gathered by name from however many messages bring them."""
+
+    def __init__(self, source: SourceConfig, elements: Sequence[ValueConfig], *, stamps: bool) -> None:
+        """Begin without a reading."""
+        self.values: dict[str, float] = {}
+        """The newest, by element name."""
+        self._elements: dict[str, list[ValueConfig]] = {}
+        for element in elements:
+            self._elements.setdefault(str(element.joint), []).append(element)
+        self._measured = {joint: Measured(source, stamps=stamps) for joint in self._elements}
+
+    def receive(self, message: Any, arrival_s: float) -> None:
+        """Take in the joints that a message names; one that names none of ours is another device's.
+
+        Raises:
+            MessageError: if a value is missing or not finite, or a joint is named twice: then nothing of the message
+                counts; or if what it says of a joint is not news: then the other joints count all the same.
+        """
+        joints = [joint for joint in self._elements if joint in message.name]
+        values = {joint: {e.name: read_value(message, e) for e in self._elements[joint]} for joint in joints}
+        refusal = None
+        for joint in joints:
+            try:
+                self._measured[joint].note(message, arrival_s)
+            except MessageError as error:
+                refusal = error
+            else:
+                self.values |= values[joint]
+        if refusal is not None:
+            raise refusal
+
+    def oldest(self) -> tuple[float, str]:
+        """When the joint that was longest not heard of was measured, and its name."""
+        return min((measured.at_s, f"joint {joint!r}") for joint, measured in self._measured.items())
+
+
+class FieldReadings:
+    """Fields of a message that brings them all at once."""
+
+    def __init__(self, source: SourceConfig, elements: Sequence[ValueConfig], *, stamps: bool) -> None:
+        """Begin without a reading."""
+        self.values: dict[str, float] = {}
+        """The newest, by element name."""
+        self._elements = elements
+        self._measured = Measured(source, stamps=stamps)
+
+    def receive(self, message: Any, arrival_s: float) -> None:
+        """Take in a message as a whole, or refuse it."""
+        values = {element.name: read_value(message, element) for element in self._elements}
+        self._measured.note(message, arrival_s)
+        self.values = values
+
+    def oldest(self) -> tuple[float, str]:
+        """When the newest message was measured."""
+        return self._measured.at_s, ""
+
+
+class PictureReadings:
+    """The newest picture, decoded when it is asked for: most pictures of a fast camera are not.
+
+    One thread may decode while another reads `decoded`.
+    """
+
+    def __init__(self, source: SourceConfig, cameras: Mapping[str, CameraConfig], *, stamps: bool) -> None:
+        """Begin without a picture."""
+        self.decoded: tuple[float, dict[str, np.ndarray]] = (-math.inf, {})
+        """When the newest decoded picture was measured, and what each camera's observer sees of it."""
+        self._cameras = cameras
+        self._measured = Measured(source, stamps=stamps)
+        self._waiting: tuple[Any, float] | None = None
+
+    def receive(self, message: Any, arrival_s: float) -> None:
+        """Keep a picture in place of the one before."""
+        self._waiting = message, arrival_s
+
+    def decode(self) -> None:
+        """Decode the newest picture, unless that is done.
+
+        Raises:
+            MessageError: if it cannot be decoded or is not news; it counts as missing.
+        """
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return
+        message, arrival_s = waiting
+        picture = read_image(message)
+        images = {name: fit_picture(picture, camera.image) for name, camera in self._cameras.items()}
+        self._measured.note(message, arrival_s)
+        self.decoded = self._measured.at_s, images
+
+    def oldest(self) -> tuple[float, str]:
+        """When the newest picture was measured, decoded or not."""
+        waiting = self._waiting
+        return (self.decoded[0] if waiting is None else waiting[1]), ""
+
+
+def fit_picture(picture: np.ndarray, spec: ImageSpec) -> np.ndarray:
+    """Resize a picture, shape (height, width, channels), to what the policy sees.
+
+    Colours are averaged over areas; of depths the nearest is taken, since the mean of two depths is a place where
+    nothing is. Grey pictures become colour ones where the policy expects colour.
+
+    Raises:
+        MessageError: if the picture is of another kind than the specification.
+    """
+    height, width, channels = spec.shape
+    if picture.dtype == np.uint8 and picture.shape[2] == 1 and channels == 3:
+        picture = np.repeat(picture, 3, axis=2)
+    if picture.dtype != spec.dtype or picture.shape[2] != channels:
+        raise MessageError(f"a picture of {picture.shape} {picture.dtype} cannot become {spec.encoding}")
+    if picture.shape[:2] != (height, width):
+        interpolation = cv2.INTER_AREA if spec.encoding == "rgb8" else cv2.INTER_NEAREST
+        try:
+            picture = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=interpolation)
+        except cv2.error as error:
+            raise MessageError(f"a picture of {picture.shape} cannot be resized: {error.err}") from error
+    # A copy in any case: the picture may be a view of the message's buffer.
+    return np.array(picture, spec.dtype).reshape(height, width, channels)

@@ -96,6 +96,7 @@ class Driver:
     def _measure(self) -> None:
         if self.position is not None:
             message = JointState(name=["hinge", "slider"])
+            message.header.stamp = self.graph.node.get_clock().now().to_msg()
             message.position = array("d", [3.1, self.position])
             message.velocity = array("d", [0.0, 0.0])
             self._joints.publish(message)

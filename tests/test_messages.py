@@ -1,9 +1,20 @@
 """Between plain values and messages: what is written is read again, and what cannot be meant is an error."""
 
+import math
+import struct
+import zlib
+from contextlib import suppress
+from typing import Any
+
+import cv2
 import numpy as np
 import pytest
-from sensor_msgs.msg import CompressedImage, Image, JointState
-from std_msgs.msg import MultiArrayDimension, UInt8MultiArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Twist, TwistStamped, Vector3
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensor_msgs.msg import CompressedImage, Image, Imu, JointState
+from std_msgs.msg import Bool, Float64MultiArray, MultiArrayDimension, UInt8MultiArray
 
 from robot_mbrl import messages
 from robot_mbrl.errors import MessageError
@@ -109,6 +120,8 @@ def test_pictures_that_cannot_be_read_are_errors() -> None:
         messages.read_image(Image(height=2, width=2, step=6, encoding="rgb8", data=bytes(11)))
     with pytest.raises(MessageError, match="cannot be decoded"):
         messages.read_image(CompressedImage(format="jpeg", data=b"no picture"))
+    with pytest.raises(MessageError, match="cannot be decoded"):
+        messages.read_image(CompressedImage(format="jpeg"))
     with pytest.raises(MessageError, match="3x0 pixels is empty"):
         messages.read_image(Image(height=0, width=3, step=9, encoding="rgb8"))
 
@@ -124,3 +137,84 @@ def test_bundle_is_read_as_it_was_written_and_damage_on_its_way_is_noticed() -> 
 
 def test_bundle_of_a_writer_that_gives_no_hash_is_read() -> None:
     assert messages.read_bundle(UInt8MultiArray(data=b"a policy")) == b"a policy"
+
+
+def compressed(kind: str, height: int | None = None, width: int | None = None) -> CompressedImage:
+    """A small picture, whose size field may tell otherwise."""
+    data = bytearray(cv2.imencode(f".{kind}", np.full((8, 6, 3), 90, np.uint8))[1].tobytes())
+    if height is not None and width is not None:
+        if kind == "jpg":
+            struct.pack_into(">HH", data, data.index(b"\xff\xc0") + 5, height, width)
+        else:
+            struct.pack_into(">II", data, 16, width, height)
+            struct.pack_into(">I", data, 29, zlib.crc32(data[12:29]))
+    return CompressedImage(format=kind, data=bytes(data))
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_a_picture_with_a_wrong_size_field_is_an_error_before_it_takes_the_memory(kind: str) -> None:
+    assert messages.read_image(compressed(kind)).shape == (8, 6, 3)
+    with pytest.raises(MessageError, match="claims to have 900000000 pixels"):
+        messages.read_image(compressed(kind, 30000, 30000))
+
+
+@settings(deadline=None, derandomize=True, database=None, max_examples=300)
+@given(st.sampled_from(["jpg", "png"]), st.data())
+def test_whatever_is_damaged_in_a_picture_is_an_error_or_a_picture(kind: str, data: st.DataObject) -> None:
+    message = compressed(kind)
+    for _ in range(data.draw(st.integers(1, 8))):
+        message.data[data.draw(st.integers(0, len(message.data) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(message.data)))
+    with suppress(MessageError):
+        assert messages.read_image(CompressedImage(format=kind, data=message.data[:cut])).ndim == 3
+
+
+def diagnostics() -> DiagnosticArray:
+    values = [KeyValue(key="temperature", value="41.5"), KeyValue(key="program", value="running")]
+    return DiagnosticArray(status=[DiagnosticStatus(level=DiagnosticStatus.WARN, name="arm", values=values)])
+
+
+@pytest.mark.parametrize(
+    ("message", "path", "value"),
+    [
+        (TwistStamped(twist=Twist(linear=Vector3(x=0.5))), "twist.linear.x", 0.5),
+        (Float64MultiArray(data=[0.0, 1.0, 2.0, 3.0]), "data[3]", 3.0),
+        (diagnostics(), "status[0].level", 1),
+        (diagnostics(), "status[0].values[1].value", "running"),
+        (Bool(data=True), "data", True),
+        (Imu(orientation_covariance=[-1.0] + [0.0] * 8), "orientation_covariance[0]", -1.0),
+    ],
+)
+def test_fields_are_read_by_dotted_path_with_index(message: Any, path: str, value: Any) -> None:
+    read = messages.read_field(message, path)
+    assert read == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("path", "complaint"),
+    [
+        ("status[1].level", "only 1 elements"),
+        ("status[0].levels", "no field"),
+        ("header[0]", "no list"),
+        ("status.0.level", "no path of fields"),
+        ("status[-1]", "no path of fields"),
+        ("", "no path of fields"),
+    ],
+)
+def test_fields_that_are_not_there_are_errors(path: str, complaint: str) -> None:
+    with pytest.raises(MessageError, match=complaint):
+        messages.read_field(diagnostics(), path)
+
+
+def test_joint_that_is_missing_named_twice_or_not_measured_is_an_error() -> None:
+    joints = JointState(name=["a", "b", "b"], position=[0.1, 0.2, 0.3], velocity=[float("nan")])
+    assert messages.read_joint(joints, "a", "position") == 0.1
+    assert math.isnan(messages.read_joint(joints, "a", "velocity"))
+    for joint, field, complaint in (
+        ("c", "position", "'c' is not among"),
+        ("b", "position", "'b' is named twice"),
+        ("a", "effort", "effort of joint 'a' is not given"),
+    ):
+        with pytest.raises(MessageError, match=complaint):
+            messages.read_joint(joints, joint, field)

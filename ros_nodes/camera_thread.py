@@ -102,7 +102,8 @@ def _take_newest(subscription: Subscription) -> tuple[Any, float] | None:
     if taken is None:
         return None
     message, info = taken
-    waited_s = (time.time_ns() - info["received_timestamp"]) / NANOSECONDS
+    # Not every middleware tells when it arrived.
+    waited_s = (time.time_ns() - info["received_timestamp"]) / NANOSECONDS if info["received_timestamp"] else 0.0
     return message, time.monotonic() - max(0.0, waited_s)
 
 

@@ -39,10 +39,12 @@ def _mismatch(publisher: TopicEndpointInfo, source: SourceConfig) -> str:
     offered: QoSProfile = publisher.qos_profile
     if publisher.topic_type != source.type:
         return f"sends {publisher.topic_type}, the YAML says {source.type}: correct the type"
-    if source.reliable and offered.reliability == ReliabilityPolicy.BEST_EFFORT:
+    best_effort = offered.reliability == ReliabilityPolicy.BEST_EFFORT
+    if source.latched and (best_effort or offered.durability == DurabilityPolicy.VOLATILE):
+        offer = "best effort" if best_effort else "volatile"
+        return f"offers {offer}, the YAML asks latched: set latched: false and a max_age_s"
+    if source.reliable and best_effort:
         return "offers best effort, the YAML asks reliable: set reliable: false"
-    if source.latched and offered.durability == DurabilityPolicy.VOLATILE:
-        return "offers volatile, the YAML asks latched: set latched: false and a max_age_s"
     return ""
 
 

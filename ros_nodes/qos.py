@@ -60,7 +60,8 @@ def sensor(source: SourceConfig) -> QoSProfile:
     """A driver's sensor topic, as its readers here ask for it and a simulated driver offers it.
 
     Of pictures only the newest is wanted. Other readings are small, and several devices may share one topic: with a
-    depth of 1 the gripper's joints would replace the arm's before these were read.
+    depth of 1 the gripper's joints would replace the arm's before these were read. Best effort, unless the YAML asks
+    for more, matches every driver; what a latched one said before is sent to reliable readers only.
     """
     depth = 1 if source.type in IMAGE_TYPES else READINGS_DEPTH
-    return _profile(depth, durable=source.latched, reliable=source.reliable)
+    return _profile(depth, durable=source.latched, reliable=source.reliable or source.latched)

@@ -107,6 +107,6 @@ class Resetting:
             self.next_s = time.monotonic() + RETRY_S
 
     def _on_guard(self, message: Any) -> None:
-        report = {pair.key: pair.value for pair in message.status[0].values}
+        report = {pair.key: pair.value for status in message.status for pair in status.values}
         allowed = report.get("may_reset") == "True"
         self._permitted_until_s = time.monotonic() + PERMISSION_S if allowed else float("-inf")

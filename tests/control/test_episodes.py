@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from robot_mbrl.config import TaskConfig
-from robot_mbrl.control.episodes import Episodes, Phase, new_session
+from robot_mbrl.control.episodes import TRANSITIONS, Episodes, Event, Phase, new_session
 from robot_mbrl.control.observing import Sensed
 from robot_mbrl.errors import MessageError
 from robot_mbrl.specs import Mode, Source
@@ -242,3 +242,53 @@ def test_stamps_must_increase() -> None:
 
 def test_sessions_are_unique() -> None:
     assert len({new_session() for _ in range(10)}) == 10
+
+
+def step(life: Life, event: Event) -> None:
+    """Do what brings an event about, in any state."""
+    match event:
+        case Event.RESET_DONE:
+            life.reset()
+        case Event.READINGS_NEWER:
+            life.tick()
+        case Event.TERMINAL:
+            life.tick(place=100.0)
+        case Event.FAILURE:
+            life.episodes.feedback({"failure": 1.0})
+            life.tick()
+        case Event.STOPPED:
+            life.apply(Source.POLICY)
+            life.apply(Source.STOP)
+            life.tick()
+        case Event.STEPS_DONE:
+            for _ in range(STEPS):
+                life.tick()
+
+
+ROADS = {
+    Phase.RESETTING: [],
+    Phase.READY: [Event.RESET_DONE],
+    Phase.RUNNING: [Event.RESET_DONE, Event.READINGS_NEWER],
+}
+TICKS = {Event.TERMINAL, Event.FAILURE, Event.STOPPED, Event.STEPS_DONE}
+"""Events that a tick brings about, which in the state READY begins an episode first."""
+
+
+@pytest.mark.parametrize("state", Phase)
+@pytest.mark.parametrize("event", Event)
+def test_states_follow_one_another_as_the_table_says(state: Phase, event: Event) -> None:
+    life = Life()
+    for before in ROADS[state]:
+        step(life, before)
+    assert life.episodes.phase is state
+    step(life, event)
+    expected = TRANSITIONS.get((state, event), state)
+    if state is Phase.READY and event in TICKS:
+        ends = event in (Event.TERMINAL,)
+        expected = Phase.RESETTING if ends else Phase.RUNNING
+    assert life.episodes.phase is expected
+
+
+def test_every_event_of_the_table_leads_somewhere_else() -> None:
+    assert {event for _, event in TRANSITIONS} == set(Event)
+    assert all(before is not after for (before, _), after in TRANSITIONS.items())

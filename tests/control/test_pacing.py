@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot_mbrl.control.pacing import LEAP_NS, Pacer, SimulatedTicks
+from robot_mbrl.control.pacing import LATELY, LEAD_SLACK_S, LEAP_NS, LeadTime, Pacer, SimulatedTicks
 
 PERIOD_NS = 50_000_000
 GRACE_S, SLOW_GRACE_S = 0.005, 0.1
@@ -137,3 +137,16 @@ def test_simulator_started_anew_sets_its_own_phase() -> None:
     later = 2 * LEAP_NS / PERIOD_NS + 0.4
     assert bench.sense(later) == [later]
     assert bench.ticks.overruns == 0
+
+
+def test_work_begins_as_late_as_it_lately_could_be_done_in_time() -> None:
+    lead = LeadTime(longest_s=0.025)
+    assert lead.lead_s == 0.025
+    lead.took(0.004)
+    lead.took(0.002)
+    assert 0.004 + LEAD_SLACK_S <= lead.lead_s <= 0.006 + LEAD_SLACK_S
+    for _ in range(LATELY):
+        lead.took(0.002)
+    assert lead.lead_s < 0.004 + LEAD_SLACK_S
+    lead.took(10.0)
+    assert lead.lead_s == 0.025

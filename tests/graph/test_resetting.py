@@ -139,3 +139,11 @@ def test_what_does_not_answer_is_not_asked_again_while_the_robot_may_not_move(sc
     scene.try_now(resetting, later_s=TIMEOUT_S + 1.0)
     assert "enabled" in resetting.message
     assert len(scene.asked) == 1
+
+
+def test_a_report_of_the_guard_that_says_nothing_allows_nothing(scene: Scene) -> None:
+    resetting = scene.resetting(simulated=False)
+    scene._guard.publish(DiagnosticArray())
+    scene.graph.serve(0.2)
+    scene.try_now(resetting)
+    assert not scene.asked

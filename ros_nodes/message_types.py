@@ -41,10 +41,13 @@ def check_robot(robot: RobotConfig) -> None:
     Raises:
         ConfigError: naming the robot, the field of its YAML and the remedy.
     """
+    kinds: dict[str, str] = {}
     with _at(f"robot {robot.name!r}"):
         for name, source in robot.sources.items():
             with _at(f"sources.{name}.type"):
                 message_class(source.type)
+                if (other := kinds.setdefault(source.topic, source.type)) != source.type:
+                    raise ConfigError(f"topic {source.topic} is read as {other} by another source; it has one type")
         for name, vector in robot.vectors.items():
             for element in vector.elements:
                 with _at(f"vectors.{name}.elements: {element.name}"):

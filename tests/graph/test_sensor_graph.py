@@ -1,5 +1,7 @@
 """The sensor node as a process: what it observes of a driver that the test plays, on real and on simulated time."""
 
+import subprocess
+import sys
 import time
 from array import array
 from collections.abc import Callable
@@ -8,15 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run, save_run
+from robot_mbrl.errors import USER_ERROR
 from robot_mbrl.messages import NANOSECONDS
 from robot_mbrl.specs import Mode, Source
 from robot_mbrl.steps import Action, Observation, StepKey
@@ -34,19 +40,30 @@ LONG = 100
 class Driver:
     """A cart-pole's driver and clock, and its guard and policy."""
 
-    def __init__(self, graph: Graph, folder: Path, task: str = "cartpole", **settings: Any) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        folder: Path,
+        task: str = "cartpole",
+        profile: QoSProfile = qos.STEPS,
+        **settings: Any,
+    ) -> None:
         self.graph = graph
-        self.config = load_run(task, {"task.episode_steps": STEPS, **{f"task.{k}": v for k, v in settings.items()}})
+        dotted = {k if "." in k else f"task.{k}": v for k, v in settings.items()}
+        self.config = load_run(task, {"task.episode_steps": STEPS, **dotted})
         self.config_file = folder / "config.yaml"
         save_run(self.config, self.config_file)
         self.position = 0.0
         self.silent = self.simulated = False
+        self.frozen_ns: int | None = None
+        """A stamp that stands still."""
+        self.clock_offset_ns = 0
         self.clock_ns = START_NS
         self.resets: list[int] = []
         self.observations = graph.collect(JointState, topics.OBSERVATION, qos.STEPS)
         self.pictures = graph.collect(Image, topics.image("camera"), qos.IMAGES)
         self.health = graph.collect(DiagnosticArray, topics.DIAGNOSTICS, qos.EVENTS)
-        self._joints = graph.publisher(JointState, "joint_states", qos.STEPS)
+        self._joints = graph.publisher(JointState, "joint_states", profile)
         self._camera = graph.publisher(Image, "camera/image_raw", qos.IMAGES)
         self._clocks = graph.publisher(Clock, "/clock", qos.EVENTS)
         # In lockstep, nothing begins before guard and policy are there.
@@ -75,7 +92,8 @@ class Driver:
     def measure(self) -> None:
         if not self.silent:
             message = JointState(name=["hinge", "slider"])
-            messages.write_stamp(message.header.stamp, self.clock_ns if self.simulated else time.time_ns())
+            stamp_ns = self.clock_ns if self.simulated else time.time_ns() + self.clock_offset_ns
+            messages.write_stamp(message.header.stamp, self.frozen_ns or stamp_ns)
             message.position, message.velocity = array("d", [3.1, self.position]), array("d", [0.0, 0.0])
             self._joints.publish(message)
 
@@ -253,3 +271,116 @@ def test_pictures_have_the_stamp_and_the_time_of_their_observation(graph: Graph,
         picture = messages.read_image(message)
         assert picture.shape == driver.config.observation_spec().images["camera"].shape
         assert set(np.unique(picture)) == {index}
+
+
+def split_joints(driver: Driver) -> None:
+    """Arm and gripper as two messages on one topic, as two devices send them."""
+    for name, position in (("hinge", 3.1), ("slider", driver.position)):
+        message = JointState(name=[name], position=array("d", [position]), velocity=array("d", [0.0]))
+        messages.write_stamp(message.header.stamp, time.time_ns())
+        driver._joints.publish(message)
+
+
+def test_joints_that_come_in_several_messages_are_observed_together(graph: Graph, tmp_path: Path) -> None:
+    driver = Driver(graph, tmp_path, reset="none")
+    driver.position = 0.25
+    graph.every(0.01, lambda: split_joints(driver))
+    driver.answer()
+    driver.start()
+    graph.until(lambda: len(driver.observations) > 20)
+    lived = driver.lived()[-1]
+    assert lived.values["cart_position"] == pytest.approx(0.25)
+    assert lived.values["pole_cos"] == pytest.approx(np.cos(3.1))
+
+
+def test_a_driver_whose_stamps_stand_still_is_not_observed_until_they_move(graph: Graph, tmp_path: Path) -> None:
+    driver = Driver(graph, tmp_path, reset="none")
+    graph.every(0.01, driver.measure)
+    driver.answer()
+    driver.start()
+    graph.until(lambda: driver.observations)
+    driver.frozen_ns = time.time_ns()
+    report = driver.report(lambda status: "stands still" in status.message)
+    assert "'joints' is stale" in report.message
+    count = len(driver.observations)
+    # The driver was started anew, with a clock that was never set.
+    driver.frozen_ns, driver.clock_offset_ns = None, -NANOSECONDS * 1_000_000
+    graph.until(lambda: len(driver.observations) > count + 20)
+
+
+@pytest.mark.parametrize("profile", [qos.STEPS, qos.CLOCK], ids=["reliable", "best effort"])
+def test_drivers_are_heard_whatever_they_offer(graph: Graph, tmp_path: Path, profile: QoSProfile) -> None:
+    driver = Driver(graph, tmp_path, profile=profile, reset="none", **{"robot.sources.joints.reliable": False})
+    graph.every(0.01, driver.measure)
+    driver.answer()
+    driver.start()
+    graph.until(lambda: len(driver.observations) > 20)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"robot.sources.joints.reliable": True}, "offers best effort, the YAML asks reliable: set reliable: false"),
+        (
+            {"robot.sources.camera.type": "sensor_msgs/msg/CompressedImage"},
+            "sends sensor_msgs/msg/Image, the YAML says sensor_msgs/msg/CompressedImage: correct the type",
+        ),
+    ],
+)
+def test_a_publisher_that_cannot_be_heard_is_named(
+    graph: Graph, tmp_path: Path, changes: dict[str, Any], complaint: str
+) -> None:
+    driver = Driver(graph, tmp_path, task="cartpole-image", profile=qos.CLOCK, reset="none", **changes)
+    graph.every(0.01, driver.measure)
+    graph.start(SENSOR, config=str(driver.config_file))
+    report = driver.report(lambda status: complaint in status.message)
+    assert f"publisher {graph.namespace}/test" in report.message
+
+
+BAD_ROBOTS = [
+    (
+        {"robot.sources": {"mode": {"topic": "m", "type": "ur_dashboard_msgs/msg/SafetyMode", "max_age_s": 1.0}}},
+        "robot 'cartpole': sources.mode.type: message type ur_dashboard_msgs/msg/SafetyMode is not installed",
+    ),
+    (
+        {
+            "robot.sources": {"imu": {"topic": "imu", "type": "sensor_msgs/msg/Imu", "max_age_s": 1.0}},
+            "robot.vectors": {"body": {"source": "imu", "elements": [{"name": "spin", "field": "angular_velocity.w"}]}},
+        },
+        "vectors.body.elements: spin: 'angular_velocity.w': geometry_msgs/Vector3 has no field 'w'; it has x, y, z",
+    ),
+]
+
+
+@pytest.mark.parametrize(("additions", "complaint"), BAD_ROBOTS, ids=["type", "field"])
+def test_a_type_or_field_that_is_not_there_is_said_at_the_start(
+    graph: Graph, tmp_path: Path, additions: dict[str, Any], complaint: str
+) -> None:
+    driver = Driver(graph, tmp_path, reset="none")
+    raw = yaml.safe_load(driver.config_file.read_text())
+    for path, added in additions.items():
+        raw["robot"][path.removeprefix("robot.")] |= added
+    driver.config_file.write_text(yaml.safe_dump(raw))
+    command = [sys.executable, "-m", SENSOR, "--ros-args", "-p", f"config:={driver.config_file}"]
+    ended = subprocess.run(command, env=graph.environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == USER_ERROR
+    assert complaint in ended.stderr
+
+
+def test_a_latched_source_is_heard_that_spoke_before(graph: Graph, tmp_path: Path) -> None:
+    driver = Driver(graph, tmp_path, reset="none")
+    raw = yaml.safe_load(driver.config_file.read_text())
+    raw["robot"]["sources"]["program"] = {
+        "topic": "program_running",
+        "type": "std_msgs/msg/Bool",
+        "max_age_s": None,
+        "latched": True,
+    }
+    raw["robot"]["vectors"]["program"] = {"source": "program", "elements": [{"name": "runs", "field": "data"}]}
+    driver.config_file.write_text(yaml.safe_dump(raw))
+    graph.publisher(Bool, "program_running", qos.LATCHED).publish(Bool(data=True))
+    graph.every(0.01, driver.measure)
+    driver.answer()
+    driver.start()
+    graph.until(lambda: driver.observations)
+    assert driver.lived()[0].values["runs"] == 1.0

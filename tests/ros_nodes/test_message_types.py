@@ -83,5 +83,11 @@ def test_fields_of_conditions_are_checked_too() -> None:
         check_robot(reading("imu", "angular_velocity.z", guard={**guard, "conditions": conditions}))
 
 
+def test_a_topic_has_one_type() -> None:
+    sources = {"other": {"topic": "imu", "type": "sensor_msgs/msg/MagneticField", "max_age_s": 0.5}}
+    with pytest.raises(ConfigError, match=r"sources.other.type: topic imu is read as sensor_msgs/msg/Imu by another"):
+        check_robot(reading("imu", "angular_velocity.z", sources={**reading("imu", "x").sources, **sources}))
+
+
 def test_classes_are_those_of_the_packages() -> None:
     assert message_class("sensor_msgs/msg/Imu").__name__ == "Imu"

@@ -16,7 +16,7 @@ from robot_mbrl.control.pacing import LeadTime
 from robot_mbrl.messages import NANOSECONDS
 from robot_mbrl.robot_config import SourceConfig
 from ros_nodes import qos
-from ros_nodes.message_types import message_class
+from ros_nodes.message_types import message_type
 
 LONGEST_LEAD = 0.5
 """How much of a period pictures may be taken before their tick."""
@@ -54,7 +54,7 @@ class CameraThread:
         )
         self._subscriptions = {
             name: self._node.create_subscription(
-                message_class(source.type), node.resolve_topic_name(source.topic), _never, qos.sensor(source)
+                message_type(source.type), node.resolve_topic_name(source.topic), _never, qos.sensor(source)
             )
             for name, source in sources.items()
         }

@@ -18,7 +18,7 @@ _SEQUENCE = re.compile(r"sequence<(.+?)(?:, \d+)?>")
 _ARRAY = re.compile(r"(.+)\[(\d+)\]")
 
 
-def message_class(type_name: str) -> Any:
+def message_type(type_name: str) -> Any:
     """The class of a message type such as `sensor_msgs/msg/Image`.
 
     Raises:
@@ -45,7 +45,7 @@ def check_robot(robot: RobotConfig) -> None:
     with _at(f"robot {robot.name!r}"):
         for name, source in robot.sources.items():
             with _at(f"sources.{name}.type"):
-                message_class(source.type)
+                message_type(source.type)
                 if (other := kinds.setdefault(source.topic, source.type)) != source.type:
                     raise ConfigError(f"topic {source.topic} is read as {other} by another source; it has one type")
         for name, vector in robot.vectors.items():
@@ -79,7 +79,7 @@ def _field_type(here: str, part: str, path: str) -> str:
     if "/" not in here or _SEQUENCE.fullmatch(here) or _ARRAY.fullmatch(here):
         raise ConfigError(f"{path!r}: there is no {part!r} in a {here}")
     package, _, name = here.rpartition("/")
-    fields = message_class(f"{package}/msg/{name}").get_fields_and_field_types()
+    fields = message_type(f"{package}/msg/{name}").get_fields_and_field_types()
     if part not in fields:
         raise ConfigError(f"{path!r}: {here} has no field {part!r}; it has {', '.join(fields)}")
     return str(fields[part])

@@ -25,7 +25,7 @@ from robot_mbrl.steps import Observation
 from ros_nodes import diagnostics, qos
 from ros_nodes.camera_thread import CameraThread
 from ros_nodes.discovery import guards_that_hear, unheard_publishers
-from ros_nodes.message_types import check_robot, message_class
+from ros_nodes.message_types import check_robot, message_type
 from ros_nodes.parameters import declare
 from ros_nodes.resetting import Resetting
 from ros_nodes.runtime import run
@@ -121,7 +121,7 @@ class SensorNode:
                 take=self._sensing.take_picture,
             )
         for name in self._sources.keys() - (pictures if self._cameras else {}):
-            kind, topic, profile = message_class(sources[name].type), sources[name].topic, qos.sensor(sources[name])
+            kind, topic, profile = message_type(sources[name].type), sources[name].topic, qos.sensor(sources[name])
             node.create_subscription(kind, topic, self._reader(name), profile)
         node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied, qos.LIVE)
         node.create_subscription(JointState, topics.FEEDBACK, self._on_feedback, qos.EVENTS)

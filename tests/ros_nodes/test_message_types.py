@@ -6,7 +6,7 @@ import pytest
 
 from robot_mbrl.config import RobotConfig
 from robot_mbrl.errors import ConfigError
-from ros_nodes.message_types import check_robot, leaf_type, message_class
+from ros_nodes.message_types import check_robot, leaf_type, message_type
 from tests.control.robots import robot
 
 TYPES = {
@@ -90,4 +90,4 @@ def test_a_topic_has_one_type() -> None:
 
 
 def test_classes_are_those_of_the_packages() -> None:
-    assert message_class("sensor_msgs/msg/Imu").__name__ == "Imu"
+    assert message_type("sensor_msgs/msg/Imu").__name__ == "Imu"

@@ -17,9 +17,9 @@ from robot_mbrl.tasks import TASKS
 class Sensing:
     """Turns a driver's messages into judged observations, one at each tick.
 
-    Call order: `receive` for each message of a source, `passed` for each of `/clock`, `applied` for each applied action,
-    `guard.look` regularly; `tick` after each of them and whenever `deadline_s` has passed. While `resetting`, carry out
-    the task's reset, then call `reset_done`. Times are steady.
+    Call order: `receive` for each message of a source, `passed` for each of `/clock`, `applied` for each applied
+    action, `guard.look` regularly; `tick` after each of them and whenever `deadline_s` has passed. While `resetting`,
+    carry out the task's reset, then call `reset_done`. Times are steady.
 
     Attributes:
         guard: whether the guard hears; until it does, nothing is observed.

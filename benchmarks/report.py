@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("numpy", "torch", "onnxruntime", "ros-rclpy", "mcap", "pybullet")
+PACKAGES = ("numpy", "torch", "onnxruntime", "ros-rclpy", "mcap", "pybullet", "ruckig")
 
 Row = Mapping[str, str | float | int]
 

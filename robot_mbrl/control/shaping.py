@@ -11,7 +11,7 @@ at a bounded rate; a velocity is also bounded by what can still brake before the
 import math
 from typing import Literal, Protocol
 
-from ruckig import ControlInterface, InputParameter, Ruckig, RuckigError, Trajectory
+from ruckig import ControlInterface, InputParameter, Result, Ruckig, RuckigError, Trajectory
 
 from robot_mbrl.command_config import CommandJoint
 
@@ -21,7 +21,7 @@ Limit = Literal["", "position_bound", "braking", "rate", "acceleration", "jerk"]
 STANDOFF = 0.005
 """Share of a joint's range that commands come to rest short of either bound: a joint that rests on the bound itself is
 found beyond it by the next encoder tick."""
-ROUNDING = 1e-9
+ROUNDING = 1e-10
 """Share of a joint's speed or acceleration that floating point may add."""
 PLACE = 1e-12
 """Relative to the size of a joint's bounds: places nearer to one another are the same."""
@@ -96,9 +96,10 @@ class PositionShaper:
         self.rate = 0.0
         """Velocity of the trajectory at the newest command."""
         self.acceleration = 0.0
-        """Its acceleration there; 0 where the jerk is not limited, since it may be any at once."""
+        """Its acceleration there."""
         self.limit: Limit = ""
-        self._max_rate, self._max_acceleration = joint.max_rate, joint.max_acceleration
+        # Some roundings below the limit, so that what they add does not lead beyond it.
+        self._max_rate, self._max_acceleration = joint.max_rate * (1.0 - 10.0 * ROUNDING), joint.max_acceleration
         self._max_jerk = math.inf if joint.max_jerk is None else joint.max_jerk
         self._low, self._high = resting_bounds(joint)
         self._rounding = PLACE * max(1.0, abs(self._low), abs(self._high))
@@ -116,7 +117,7 @@ class PositionShaper:
     @property
     def stopping_point(self) -> float:
         """Where the trajectory comes to rest if it brakes from now on."""
-        return self.value if self._braked_s == math.inf else _end(self._braking)
+        return self.value if self.at_rest else self._bounded(_end(self._braking))
 
     def settle(self) -> None:
         """Rest at the newest command."""
@@ -124,12 +125,14 @@ class PositionShaper:
 
     def brake(self, dt_s: float) -> float:
         """Come to rest as soon as the limits allow, which is never behind the newest command."""
+        self.limit = "" if self.at_rest else "braking"
         self._braked_s += dt_s
         if self._braked_s >= self._braking.duration:
             self.value = self.stopping_point
             self.settle()
         else:
-            self.value, self.rate, self.acceleration = _state(self._braking, self._braked_s)
+            position, self.rate, self.acceleration = _state(self._braking, self._braked_s)
+            self.value = self._bounded(position)
         return self.value
 
     def advance(self, target: float, dt_s: float, pace: float = math.inf) -> float:
@@ -140,67 +143,80 @@ class PositionShaper:
             dt_s: duration of the move, not negative.
             pace: speed to keep to although the joint may be faster, so that steps blend into one another.
         """
-        # From within the stand-off there is only a way inwards, and no need to take it.
-        goal = clamp(target, min(self._low, self.value), max(self._high, self.value))
-        self.limit = "position_bound" if goal != target else ""
+        goal = self._bounded(target)
+        bound: Limit = "position_bound" if goal != target else ""
         heading = math.copysign(1.0, self.rate or goal - self.value)
         room = heading * (goal - self.stopping_point)
-        if room <= self._rounding or not self._approach(goal, heading, dt_s, min(self._max_rate, pace)):
-            self.limit = self.limit if abs(room) <= self._rounding else "braking"
+        if room > self._rounding and self._approach(goal, heading, dt_s, min(self._max_rate, pace)):
+            self.limit = bound or self.limit
+        else:
             self.brake(dt_s)
-        if self._braked_s == math.inf and abs(goal - self.value) <= self._rounding:
+            # To end at the target is what was requested.
+            self.limit = bound if abs(room) <= self._rounding else "braking"
+        if abs(goal - self.value) <= self._rounding:
             self.value = goal
         return self.value
+
+    def _bounded(self, place: float) -> float:
+        """The nearest place to rest at. From within the stand-off it is only left inwards, and need not be."""
+        return clamp(place, min(self._low, self.value), max(self._high, self.value))
 
     def _approach(self, goal: float, heading: float, dt_s: float, speed: float) -> bool:
         """Move towards the goal; False, and nothing has moved, if no plan is found that leaves room to brake."""
         was, request, hair = heading * self.rate, self._request, ROUNDING * self._max_rate
         fastest = max(was, self._levelled(was, heading * self.acceleration))
-        slowing = fastest > speed + hair
         if speed <= hair:
             return False
-        self._begin_at((self.value, self.rate, self.acceleration))
-        # Slowing down has no need of a target: what it leaves is looked at below.
-        request.control_interface = ControlInterface.Velocity if slowing else ControlInterface.Position
-        request.target_position, request.target_velocity = [goal], [heading * speed if slowing else 0.0]
+        request.target_position = [goal]
         # At its greatest speed but for rounding, Ruckig would brake with all the jerk there is, and speed up again.
         request.max_velocity = [max(speed, fastest) + hair]
-        try:
-            self._ruckig.calculate(request, self._plan)
-            state = _state(self._plan, dt_s)
-            self._begin_at(state)
-            request.control_interface, request.target_velocity = ControlInterface.Velocity, [0.0]
-            self._ruckig.calculate(request, self._spare)
-        except RuckigError:
+        slow_down = fastest > speed + hair and self._follow(ControlInterface.Velocity, heading * speed, goal, dt_s)
+        if not slow_down and not self._follow(ControlInterface.Position, 0.0, goal, dt_s):
             return False
-        position, rate, acceleration = state
-        reached = min(heading * rate, self._levelled(heading * rate, heading * acceleration))
-        if heading * (goal - _end(self._spare)) < -self._rounding or reached < -hair:
-            return False
-        self.value = goal if heading * (goal - position) < 0.0 else position
-        self.rate, self.acceleration = rate, acceleration
-        self._braking, self._spare, self._braked_s = self._spare, self._braking, 0.0
-        if not slowing and self._plan.duration <= dt_s:
-            self.value = goal
-            self.settle()
-        self.limit = self.limit or self._reason(heading * rate, heading * rate - was, heading * acceleration)
+        self.limit = self._reason(heading * self.rate, was, heading * self.acceleration)
         return True
 
-    def _begin_at(self, state: tuple[float, float, float]) -> None:
-        """Let the next plan begin at this position, rate and acceleration."""
+    def _follow(self, interface: ControlInterface, rate: float, goal: float, dt_s: float) -> bool:
+        """Follow a plan to a rate, or to a rest at the goal; False if it finds none or may not be stopped on it."""
+        state = (self.value, self.rate, self.acceleration)
+        heading = math.copysign(1.0, goal - self.value)
+        try:
+            self._calculate(interface, state, rate, self._plan)
+            position, rate, acceleration = state = _state(self._plan, dt_s)
+            self._calculate(ControlInterface.Velocity, state, 0.0, self._spare)
+        except RuckigError:
+            return False
+        least = min(heading * rate, self._levelled(heading * rate, heading * acceleration))
+        if not (heading * (goal - _end(self._spare)) >= -self._rounding and least >= -ROUNDING * self._max_rate):
+            return False
+        self.value = goal if heading * (goal - position) < 0.0 else position
+        self.rate, self.acceleration, self._braked_s = rate, acceleration, 0.0
+        self._braking, self._spare = self._spare, self._braking
+        if interface == ControlInterface.Position and self._plan.duration <= dt_s:
+            self.value = goal
+            self.settle()
+        return True
+
+    def _calculate(
+        self, interface: ControlInterface, state: tuple[float, float, float], rate: float, plan: Trajectory
+    ) -> None:
+        """Let Ruckig plan from a position, rate and acceleration to a rate, or to a rest at the target position."""
         request = self._request
+        request.control_interface, request.target_velocity = interface, [rate]
         request.current_position, request.current_velocity, request.current_acceleration = ([x] for x in state)
+        if (result := self._ruckig.calculate(request, plan)) != Result.Working:
+            raise RuckigError(str(result))
 
     def _levelled(self, rate: float, acceleration: float) -> float:
         """The rate that is left when the acceleration has been taken back, which takes a while if jerk is limited."""
         return rate + acceleration * abs(acceleration) / (2.0 * self._max_jerk)
 
-    def _reason(self, rate: float, gained: float, acceleration: float) -> Limit:
+    def _reason(self, rate: float, was: float, acceleration: float) -> Limit:
         """Which limit keeps it from being faster now; none while it slows down or keeps to its pace."""
         if rate >= self._max_rate * (1.0 - ROUNDING):
             return "rate"
         if self._max_jerk == math.inf:
-            return "acceleration" if gained > 0.0 else ""
+            return "acceleration" if rate > was else ""
         if acceleration >= self._max_acceleration * (1.0 - ROUNDING):
             return "acceleration"
         return "jerk" if acceleration > 0.0 else ""

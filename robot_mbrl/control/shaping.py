@@ -9,7 +9,7 @@ at a bounded rate; a velocity is also bounded by what can still brake before the
 """
 
 import math
-from typing import Literal, Protocol
+from typing import Literal
 
 from ruckig import ControlInterface, InputParameter, Result, Ruckig, RuckigError, Trajectory
 
@@ -61,24 +61,6 @@ def resting_bounds(joint: CommandJoint) -> tuple[float, float]:
         return joint.low, joint.high
     low, high = joint.position_bounds
     return low + STANDOFF * (high - low), high - STANDOFF * (high - low)
-
-
-class Shaper(Protocol):
-    """Follows what is requested for one joint within its limits."""
-
-    value: float
-    """The newest command."""
-    limit: Limit
-    """What changed it."""
-
-    def advance(self, target: float, dt_s: float) -> float:
-        """The command `dt_s` after the newest one, on its way to `target`."""
-
-    def brake(self, dt_s: float) -> float:
-        """The command `dt_s` after the newest one, in a stop."""
-
-    def settle(self) -> None:
-        """Note that no command was sent for so long that the robot rests at the newest one."""
 
 
 class PositionShaper:

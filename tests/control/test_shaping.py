@@ -102,7 +102,7 @@ class Trace:
     def brake(self, dt_s: float, patience_s: float = 60.0) -> list[float]:
         """Brake until it rests; returns the commands from the last before on."""
         begin = len(self.values) - 1
-        while self.shaper.rate or self.shaper.acceleration:
+        while not self.shaper.at_rest:
             self.add(self.shaper.brake(dt_s), dt_s)
             assert dt_s * (len(self.values) - begin) < patience_s, "it does not come to rest"
         return self.values[begin:]

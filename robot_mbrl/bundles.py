@@ -10,7 +10,9 @@ and (1,). `explore` = 0 gives the mode of the policy, whatever the noise. Readin
 from typing import Literal
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
+from robot_mbrl.errors import BundleError
 from robot_mbrl.specs import ActionSpec, Frozen, ObservationSpec, TensorSpec
 
 FORMAT = 1
@@ -66,10 +68,30 @@ class StoredBundle(Frozen):
 
 
 class Announcement(StoredBundle):
-    """What the topic `bundle` carries, as JSON."""
+    """What the topic `bundle` carries, as JSON; `null` where the robot has no bundle yet."""
 
     cached: bool = False
     """Whether it was found on the disk at start, rather than received from a learner since."""
+
+
+_ANNOUNCED: TypeAdapter[Announcement | None] = TypeAdapter(Announcement | None)
+
+
+def write_announcement(announcement: Announcement | None) -> str:
+    """The JSON of the topic `bundle`; None says that the robot has no bundle."""
+    return _ANNOUNCED.dump_json(announcement).decode()
+
+
+def read_announcement(data: str) -> Announcement | None:
+    """What the topic `bundle` says; None if it says that the robot has no bundle.
+
+    Raises:
+        BundleError: if it cannot be read.
+    """
+    try:
+        return _ANNOUNCED.validate_json(data)
+    except ValidationError as error:
+        raise BundleError(f"announcement of a bundle cannot be read: {error.errors()[0]['msg']}") from error
 
 
 def canary_inputs(metadata: BundleMetadata, seed: int) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
 """Receives policy bundles, verifies and stores them, and announces the newest: a big message stalls who takes it.
 
-At start it announces what it has on disk, so that a robot drives without a learner.
+At start it announces what it has on disk, so that a robot drives without a learner, or that it has nothing.
 """
 
 import os
@@ -13,7 +13,7 @@ from rclpy.node import Node
 from std_msgs.msg import String, UInt8MultiArray
 
 from robot_mbrl import messages, topics
-from robot_mbrl.bundles import Announcement, StoredBundle
+from robot_mbrl.bundles import Announcement, StoredBundle, write_announcement
 from robot_mbrl.config import load_run
 from robot_mbrl.control.bundle_store import BundleStore
 from robot_mbrl.errors import ConfigError, RobotMbrlError
@@ -49,6 +49,8 @@ class BundleNode:
         diagnostics.publish_regularly(node, self._health)
         if (current := self._store.current()) is not None:
             self._publish(current, cached=True)
+        else:
+            self._announce.publish(String(data=write_announcement(None)))
 
     def next_deadline_s(self) -> None:
         """Nothing here is due at a time."""
@@ -76,7 +78,7 @@ class BundleNode:
     def _publish(self, stored: StoredBundle, *, cached: bool) -> None:
         self._announced_cached = cached
         announcement = Announcement(**stored.model_dump(), cached=cached)
-        self._announce.publish(String(data=announcement.model_dump_json()))
+        self._announce.publish(String(data=write_announcement(announcement)))
         origin = "from disk" if cached else "received"
         self.node.get_logger().info(f"version {stored.version} of run {stored.run_id} ({origin}): {stored.path}")
 

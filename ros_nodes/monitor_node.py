@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from pydantic import ValidationError
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from robot_mbrl import messages, topics
-from robot_mbrl.bundles import Announcement
+from robot_mbrl.bundles import read_announcement
 from robot_mbrl.config import load_run
-from robot_mbrl.errors import ConfigError, MessageError
+from robot_mbrl.errors import BundleError, ConfigError, MessageError
 from robot_mbrl.pairing import StepPairing
 from robot_mbrl.runs.episodes import EpisodeTally
 from robot_mbrl.runs.folder import RunFolder
@@ -118,11 +117,12 @@ class MonitorNode:
 
     def _on_bundle(self, message: Any) -> None:
         try:
-            announced = Announcement.model_validate_json(message.data)
-        except ValidationError as error:
-            self._warn(MessageError(f"{topics.BUNDLE}: {error.errors()[0]['msg']}"))
+            announced = read_announcement(message.data)
+        except BundleError as error:
+            self._warn(error)
             return
-        self._append("bundle", announced.model_dump(include={"version", "run_id", "sha256"}))
+        if announced is not None:
+            self._append("bundle", announced.model_dump(include={"version", "run_id", "sha256"}))
 
     def _counters(self) -> dict[str, int]:
         counts = (self._robot_steps, self._missed_steps, self._stopped_steps)

@@ -6,23 +6,24 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from pydantic import ValidationError
 from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 
 from robot_mbrl import messages, topics
-from robot_mbrl.bundles import Announcement
+from robot_mbrl.bundles import read_announcement
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import load_bundle
 from robot_mbrl.control.bundle_loader import BundleLoader
 from robot_mbrl.control.pilot import Pilot
 from robot_mbrl.control.policy_runner import NonFiniteWishError, PolicyRunner
-from robot_mbrl.control.start_policies import HoldPolicy, Policy, RandomPolicy
+from robot_mbrl.control.start_policies import HoldPolicy, Policy, RandomPolicy, WithoutBundle
 from robot_mbrl.errors import BundleError, ConfigError, RobotMbrlError
 from robot_mbrl.pairing import ObservationPairing
 from robot_mbrl.steps import Observation
 from ros_nodes import diagnostics, qos
+from ros_nodes.claims import claim
+from ros_nodes.endpoints import Endpoints
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
 
@@ -32,6 +33,10 @@ observation is out, than to let it be answered."""
 LOCKSTEP_GRACE_S = 10.0
 """In lockstep nothing is late: the simulator waits."""
 START_POLICIES = "cached, file, hold or random"
+WITH_CACHED = ("cached", "random")
+"""Those that give way to a bundle on the robot's disk, not only to a learner's next."""
+LOOK_S = 0.1
+"""How often it is looked whether the bundle node is still there, and in lockstep whether a bundle has been loaded."""
 WARN_EVERY_S = 5.0
 
 
@@ -44,17 +49,26 @@ class PolicyNode:
         """Put the start policy at the controls and listen."""
         self.node = node = Node("policy")
         config = load_run(declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml"))
+        self._claim = claim(node)
         grace_s = declare(
             node, "applied_grace_s", 0.005, "how long a step waits for the action applied before it", low=0.0, high=1.0
         )
         speed = declare(node, "speed", 1.0, "simulated seconds per second; 1 on a robot", low=0.01, high=1000.0)
-        if declare(node, "lockstep", False, "whether the simulator waits for every action"):
+        self._lockstep = declare(node, "lockstep", False, "whether the simulator waits for every action")
+        if self._lockstep:
             grace_s, speed = LOCKSTEP_GRACE_S, 1.0
         self._start = declare(
             node, "start_policy", "hold", f"what drives before a bundle has arrived: {START_POLICIES}"
         )
         self._spec = config.action_spec()
-        self._pilot = Pilot(config, self._start_policy(config), grace_s=grace_s / speed)
+        starts = self._start_policy(config)
+        self._first = WithoutBundle(starts)
+        if self._start in WITH_CACHED:
+            starts = self._first
+        self._pilot = Pilot(config, starts, grace_s=grace_s / speed)
+        self._graph = Endpoints(node)
+        self._look_s = 0.0
+        self._took_over_s = 0.0
         self._loader = BundleLoader(config)
         self._pairing = ObservationPairing(config.observation_spec().images)
         self._refused, self._last_refusal = 0, ""
@@ -65,12 +79,14 @@ class PolicyNode:
         diagnostics.publish_regularly(node, self._health)
 
     def next_deadline_s(self) -> float | None:
-        """When the step at hand stops waiting for the action applied before it."""
-        return self._pilot.deadline_s
+        """When the step at hand stops waiting for the action applied before it, or for what is to drive."""
+        return self._look_s if self._is_undecided else self._pilot.deadline_s
 
     def on_deadline(self, now_s: float) -> None:
-        """Act without knowing what was applied."""
+        """Act without knowing what was applied, or look once more what is to drive."""
         self._act()
+        if self._is_undecided:
+            self._look_s = now_s + LOOK_S
 
     def close(self) -> None:
         """Let the loader finish; the guard stops the robot."""
@@ -102,6 +118,7 @@ class PolicyNode:
                 Image, topics.image(name), lambda message, name=name: self._on_image(name, message), qos.LIVE
             )
         node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied, qos.LIVE)
+        self._bundle_topic = node.resolve_topic_name(topics.BUNDLE)
         node.create_subscription(String, topics.BUNDLE, self._on_bundle, qos.LATCHED)
 
     def _on_observation(self, message: Any) -> None:
@@ -126,14 +143,31 @@ class PolicyNode:
 
     def _on_bundle(self, message: Any) -> None:
         try:
-            announced = Announcement.model_validate_json(message.data)
-        except ValidationError as error:
-            self._refuse(BundleError(f"announcement of a bundle cannot be read: {error.errors()[0]['msg']}"))
+            announced = read_announcement(message.data)
+        except BundleError as error:
+            self._refuse(error)
             return
-        if announced.cached and self._start not in ("cached", "random"):
+        self._first.told(announced is not None)
+        if announced is None:
+            self._act()
+        elif announced.cached and self._start not in WITH_CACHED:
             return
-        if self._pilot.bundle is None or self._pilot.bundle.sha256 != announced.sha256:
+        elif self._pilot.bundle is None or self._pilot.bundle.sha256 != announced.sha256:
             self._loader.request(announced)
+
+    @property
+    def _is_undecided(self) -> bool:
+        """Whether a world that waits for every action must wait until it is known, or loaded, what is to drive."""
+        if not self._lockstep or self._start not in WITH_CACHED or self._pilot.bundle is not None:
+            return False
+        return self._first.has_bundle is None or self._loader.is_loading
+
+    def _look_for_bundle_node(self, now_s: float) -> None:
+        """Rely no longer on what a bundle node said that has died since."""
+        if self._first.has_bundle is False and now_s >= self._look_s:
+            self._look_s = now_s + LOOK_S
+            if not self._graph.publishers(self._bundle_topic):
+                self._first.told(None)
 
     def _step(self, observation: Observation | None) -> None:
         if observation is not None:
@@ -141,7 +175,10 @@ class PolicyNode:
             self._act()
 
     def _act(self) -> None:
-        while self._pilot.is_due(now_s := time.monotonic()):
+        self._look_for_bundle_node(time.monotonic())
+        if self._is_undecided:
+            self._take_over()
+        while not self._is_undecided and self._pilot.is_due(now_s := time.monotonic()):
             self._answer(now_s)
         if self._pilot.deadline_s is None:
             self._take_over()
@@ -169,6 +206,7 @@ class PolicyNode:
             return
         if bundle is not None:
             carried = self._pilot.take_over(bundle)
+            self._took_over_s = time.monotonic()
             self._last_refusal = ""
             of = f"version {bundle.metadata.version} of run {bundle.metadata.run_id}"
             self.node.get_logger().info(f"{of} drives, its state {'carried over' if carried else 'fresh'}")
@@ -195,9 +233,12 @@ class PolicyNode:
         }
         if bundle is None:
             level, message = diagnostics.WARN, f"no bundle yet, start policy {self._start}"
+            if self._start in WITH_CACHED and self._first.has_bundle is None:
+                message += " waits for the bundle node to say whether there is one"
         else:
             of = bundle.metadata
             values |= {"run_id": of.run_id, "version": of.version, "sha256": bundle.sha256, "agent": of.agent}
+            values["version_age_s"] = round(time.monotonic() - self._took_over_s, 1)
             level = diagnostics.WARN if self._last_refusal else diagnostics.OK
             message = f"version {of.version} of run {of.run_id}"
         if failed:

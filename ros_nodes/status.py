@@ -12,7 +12,6 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from pydantic import ValidationError
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rich.console import Console
@@ -20,7 +19,8 @@ from rich.table import Table
 from std_msgs.msg import String
 
 from robot_mbrl import topics
-from robot_mbrl.bundles import Announcement
+from robot_mbrl.bundles import read_announcement
+from robot_mbrl.errors import BundleError
 from ros_nodes.runtime import make_executor
 
 DISCOVERY_S = 0.25
@@ -137,11 +137,12 @@ class Listener:
     def _on_bundle(self, name: str, namespace: str, message: Any) -> None:
         self.traffic[name].note()
         try:
-            announced = Announcement.model_validate_json(message.data)
-        except ValidationError as error:
-            self.node.get_logger().warning(f"{name}: {error.errors()[0]['msg']}")
+            announced = read_announcement(message.data)
+        except BundleError as error:
+            self.node.get_logger().warning(f"{name}: {error}")
             return
-        self.bundles[namespace or "/"] = announced.model_dump()
+        if announced is not None:
+            self.bundles[namespace or "/"] = announced.model_dump()
 
     def _on_guard(self, name: str, namespace: str, message: Any) -> None:
         self.traffic[name].note()

@@ -29,6 +29,11 @@ class BundleLoader:
         self._waiting = stored
         self._start_next()
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether a bundle is being loaded, or was loaded and is still to be taken."""
+        return self._loading is not None
+
     def take(self) -> Bundle | None:
         """The bundle that has been loaded, verified and warmed up since the last call; None if there is none.
 

@@ -26,6 +26,29 @@ class HoldPolicy:
         """No wish."""
 
 
+class WithoutBundle:
+    """Lets another policy drive only as long as the robot is known to have no bundle.
+
+    A robot that has learned something must not be driven as if it had not, while its bundle is being looked for or
+    loaded, or because it could not be. Once there has been one, the other policy never drives again.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        """Begin with nothing known, and so with nothing that drives."""
+        self._policy = policy
+        self.has_bundle: bool | None = None
+        """Whether the robot has a bundle; None as long as nobody says."""
+
+    def told(self, has_bundle: bool | None) -> None:
+        """Take in whether there is a bundle, or that nobody is there any more who would know (None)."""
+        if not self.has_bundle:
+            self.has_bundle = has_bundle
+
+    def act(self, observation: Observation, prev_action: np.ndarray | None) -> Action | None:
+        """The other policy's wish, or none."""
+        return self._policy.act(observation, prev_action) if self.has_bundle is False else None
+
+
 class RandomPolicy:
     """Uniform actions, or random choices, each held for some steps so that they move the robot; then nothing."""
 

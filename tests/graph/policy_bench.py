@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import MultiArrayDimension, String, UInt8MultiArray
@@ -55,10 +56,17 @@ class RobotBench:
         self._pictures = {name: graph.publisher(Image, topics.image(name), qos.IMAGES) for name in self._images}
         self._applied = graph.publisher(JointState, topics.APPLIED_ACTION, qos.STEPS)
         self._policies = graph.publisher(UInt8MultiArray, topics.POLICY, qos.LATCHED)
+        self._announcer: Publisher | None = None
         # Deeper than the guard's, so that a test process that is late itself loses no wish.
         graph.node.create_subscription(JointState, topics.ACTION, self._on_action, QoSProfile(depth=1000))
         graph.node.create_subscription(String, topics.BUNDLE, self._on_bundle, qos.LATCHED)
         graph.node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_health, qos.EVENTS)
+
+    def announce(self, announcement: dict[str, Any] | None) -> None:
+        """Announce a bundle, or that there is none, in the bundle node's stead."""
+        if self._announcer is None:
+            self._announcer = self.graph.publisher(String, topics.BUNDLE, qos.LATCHED)
+        self._announcer.publish(String(data=json.dumps(announcement)))
 
     def start(self, nodes: Mapping[str, Mapping[str, Any]]) -> None:
         """Start nodes with their parameters and wait until they hear what is published here and can be heard."""
@@ -142,7 +150,8 @@ class RobotBench:
         self.wishes[stamp_ns] = Wish(action, now_s - self._published_s[stamp_ns])
 
     def _on_bundle(self, message: Any) -> None:
-        self.announcements.append(json.loads(message.data))
+        if (announced := json.loads(message.data)) is not None:
+            self.announcements.append(announced)
 
     def _on_health(self, message: Any) -> None:
         for status in message.status:

@@ -74,7 +74,7 @@ class Robot:
         values = {"steps": "5", "late": "1", "latency_p50_ms": "1.5", "stopped": "", "enabled": "True"}
         pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
         self._guard.publish(DiagnosticArray(status=[DiagnosticStatus(values=pairs)]))
-        for announcement in ("no JSON", "{}", json.dumps(BUNDLE)):
+        for announcement in ("no JSON", "{}", "null", json.dumps(BUNDLE)):
             self._bundle.publish(String(data=announcement))
 
 

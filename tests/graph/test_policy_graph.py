@@ -1,5 +1,6 @@
 """Policy and bundle nodes as processes over real DDS: what drives the robot, and what may change that."""
 
+import hashlib
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from robot_mbrl.config import RunConfig, load_run, save_run
+from robot_mbrl.errors import USER_ERROR
 from robot_mbrl.specs import Mode, Source
 from tests.bundles import make_bundle, write_bundle
 from tests.graph.graph import PATIENCE_S, Graph
@@ -30,6 +32,14 @@ class Setup:
         self.bench = RobotBench(graph, config)
         self._config_file = folder / "config.yaml"
         save_run(config, self._config_file)
+
+    def start_policy(self, start_policy: str, **parameters: Any) -> None:
+        """Start the policy node alone, and wait until it is connected."""
+        self.bench.start({POLICY_NODE: {"config": str(self._config_file), "start_policy": start_policy, **parameters}})
+
+    def start_bundle_node(self) -> None:
+        """Start the bundle node."""
+        self.bench.start({BUNDLE_NODE: {"config": str(self._config_file), "store": str(self.folder / "bundles")}})
 
     def start(self, start_policy: str = "cached", *, policy_file: str = "", **bundle_parameters: Any) -> None:
         """Start both nodes, or with a policy file only the policy's, and wait until they are connected."""
@@ -146,6 +156,7 @@ def test_cached_bundle_drives_after_a_reboot_without_a_learner(setup: Setup) -> 
 def test_random_start_holds_each_draw_and_yields_to_the_first_bundle(setup: Setup) -> None:
     setup.start("random")
     bench, hold = setup.bench, setup.config.robot.random_hold_steps
+    bench.drive_until_version(0)
     actions = [bench.step(is_first=step == 0) for step in range(4 * hold)]
     assert {action.source for action in actions} == {Source.RANDOM}
     assert {action.policy_version for action in actions} == {0}
@@ -154,6 +165,99 @@ def test_random_start_holds_each_draw_and_yields_to_the_first_bundle(setup: Setu
     assert len(set(draws[:, 0])) == 4
     setup.send(make_bundle(setup.config, version=1))
     assert bench.step().source is Source.POLICY
+
+
+def test_random_start_drives_only_where_the_bundle_node_says_that_there_is_no_bundle(setup: Setup) -> None:
+    bench = setup.bench
+    setup.start_policy("random")
+    stamps = [bench.observe(is_first=True), bench.observe()]
+    setup.graph.until(lambda: bench.health.get("policy", {}).get("wishes") == "2")
+    assert not bench.wishes.keys() & set(stamps)
+    setup.start_bundle_node()
+    bench.drive_until_version(0)
+    assert bench.step(is_first=True).source is Source.RANDOM
+    # Of the next bundle nobody would hear; a node that was killed stays in the graph for 20 s.
+    setup.graph.kill(BUNDLE_NODE)
+    drive_until_nothing_is_wished(bench)
+    setup.start_bundle_node()
+    bench.drive_until_version(0)
+
+
+def drive_until_nothing_is_wished(bench: RobotBench) -> None:
+    """Live episodes of one step until one gets no wish for 10 periods; fails if that takes as long as DDS forgets."""
+    begun_s = time.monotonic()
+    while time.monotonic() - begun_s < 10.0:
+        stamp_ns, end_s = bench.observe(is_first=True), time.monotonic() + 10 * bench.config.step_s
+        bench.graph.until(lambda stamp_ns=stamp_ns, end_s=end_s: stamp_ns in bench.wishes or time.monotonic() > end_s)
+        if stamp_ns not in bench.wishes:
+            return
+    pytest.fail("it goes on")
+
+
+def test_killed_policy_that_was_random_never_is_again_once_there_is_a_bundle(setup: Setup) -> None:
+    setup.start("random")
+    bench = setup.bench
+    bench.drive_until_version(0)
+    setup.send(make_bundle(setup.config, version=1))
+    bench.forget_bundle()
+    for _ in range(3):
+        setup.graph.kill(POLICY_NODE)
+        bench.wishes.clear()
+        setup.start_policy("random")
+        bench.drive_until_version(1)
+        assert {wish.action.policy_version for wish in bench.wishes.values()} == {1}
+
+
+def test_bundle_that_cannot_be_loaded_leaves_the_robot_still_and_not_random(setup: Setup) -> None:
+    bench = setup.bench
+    setup.start_policy("random")
+    bench.announce(None)
+    bench.drive_until_version(0)
+    bench.announce({"path": str(setup.folder / "gone.onnx"), "sha256": "ab", "run_id": "r", "version": 7})
+    drive_until_nothing_is_wished(bench)
+    # By the next step the loader has found out.
+    bench.observe()
+    assert "gone.onnx" in bench.fresh_health("policy")["last_refusal"]
+    bench.announce(None)
+    drive_until_nothing_is_wished(bench)
+
+
+@pytest.mark.parametrize("start_policy", ["random", "cached"])
+def test_lockstep_waits_until_it_is_known_what_is_to_drive(setup: Setup, start_policy: str) -> None:
+    """Nobody would ask again for the action of an observation that went by."""
+    bench = setup.bench
+    path = write_bundle(setup.folder / "policy.onnx", data := make_bundle(setup.config, version=7))
+    setup.start_policy(start_policy, lockstep=True)
+    stamp_ns = bench.observe(is_first=True)
+    setup.graph.serve(0.5)
+    assert stamp_ns not in bench.wishes
+    sha256 = hashlib.sha256(data).hexdigest()
+    bench.announce({"path": str(path), "sha256": sha256, "run_id": "run-a", "version": 7, "cached": True})
+    setup.graph.until(lambda: stamp_ns in bench.wishes)
+    assert bench.wishes[stamp_ns].action.policy_version == 7
+
+
+def test_lockstep_is_random_as_soon_as_there_is_known_to_be_no_bundle(setup: Setup) -> None:
+    setup.start_policy("random", lockstep=True)
+    stamp_ns = setup.bench.observe(is_first=True)
+    setup.bench.announce(None)
+    setup.graph.until(lambda: stamp_ns in setup.bench.wishes)
+    assert setup.bench.wishes[stamp_ns].action.source is Source.RANDOM
+
+
+def test_second_policy_node_of_a_robot_is_refused_with_a_remedy(
+    setup: Setup, graph: Graph, graph_environment: dict[str, str]
+) -> None:
+    setup.start_policy("hold")
+    command = [sys.executable, "-m", "ros_nodes.policy_node", "--ros-args", "-p", "config:=cartpole"]
+    command += ["-r", f"__ns:={graph.namespace}"]
+    ended = subprocess.run(command, env=graph_environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert ended.returncode == USER_ERROR
+    assert f"{graph.namespace} in ROS domain" in ended.stderr
+    assert "another policy node on this computer already: end that one first" in ended.stderr
+    # What was killed claims nothing any more.
+    graph.kill(POLICY_NODE)
+    setup.start_policy("hold")
 
 
 def test_hold_start_wishes_nothing_until_the_learner_sends_a_bundle(setup: Setup) -> None:

@@ -24,6 +24,7 @@ from robot_mbrl.errors import ConfigError, MessageError
 from robot_mbrl.steps import Observation
 from ros_nodes import diagnostics, qos
 from ros_nodes.camera_thread import CameraThread
+from ros_nodes.claims import claim
 from ros_nodes.discovery import guards_that_hear, unheard_publishers
 from ros_nodes.message_types import check_robot, message_type
 from ros_nodes.parameters import declare
@@ -49,6 +50,7 @@ class SensorNode:
         self._config = load_run(
             declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml")
         )
+        self._claim = claim(node)
         check_robot(self._config.robot)
         evaluate = _is_evaluate(
             declare(node, "mode", "train", "train, or evaluate: every episode in evaluate mode", dynamic=True)

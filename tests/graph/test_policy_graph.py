@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from robot_mbrl.config import RunConfig, load_run, save_run
-from robot_mbrl.errors import USER_ERROR
 from robot_mbrl.specs import Mode, Source
 from tests.bundles import make_bundle, write_bundle
 from tests.graph.graph import PATIENCE_S, Graph
@@ -243,21 +242,6 @@ def test_lockstep_is_random_as_soon_as_there_is_known_to_be_no_bundle(setup: Set
     setup.bench.announce(None)
     setup.graph.until(lambda: stamp_ns in setup.bench.wishes)
     assert setup.bench.wishes[stamp_ns].action.source is Source.RANDOM
-
-
-def test_second_policy_node_of_a_robot_is_refused_with_a_remedy(
-    setup: Setup, graph: Graph, graph_environment: dict[str, str]
-) -> None:
-    setup.start_policy("hold")
-    command = [sys.executable, "-m", "ros_nodes.policy_node", "--ros-args", "-p", "config:=cartpole"]
-    command += ["-r", f"__ns:={graph.namespace}"]
-    ended = subprocess.run(command, env=graph_environment, capture_output=True, text=True, timeout=PATIENCE_S)
-    assert ended.returncode == USER_ERROR
-    assert f"{graph.namespace} in ROS domain" in ended.stderr
-    assert "another policy node on this computer already: end that one first" in ended.stderr
-    # What was killed claims nothing any more.
-    graph.kill(POLICY_NODE)
-    setup.start_policy("hold")
 
 
 def test_hold_start_wishes_nothing_until_the_learner_sends_a_bundle(setup: Setup) -> None:

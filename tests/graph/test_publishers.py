@@ -12,6 +12,7 @@ import pytest
 from sensor_msgs.msg import JointState
 
 from robot_mbrl import topics
+from robot_mbrl.errors import USER_ERROR
 from ros_nodes import qos
 from ros_nodes.publishers import Conflict, ConflictKind, PublisherWatch
 from ros_nodes.runtime import with_info
@@ -237,3 +238,19 @@ def test_looking_costs_little(driven: Robot) -> None:
     for _ in range(rounds):
         driven.watch.update(now_s)
     assert (time.process_time() - begun_s) / rounds < 200e-6
+
+
+@pytest.mark.parametrize("name", ["sensor", "policy"])
+def test_second_node_of_a_kind_is_refused_on_the_same_computer(graph: Graph, name: str) -> None:
+    module = f"ros_nodes.{name}_node"
+    graph.start(module, config="cartpole")
+    graph.until(lambda: (name, graph.namespace) in graph.node.get_node_names_and_namespaces())
+    command = [sys.executable, "-m", module, "--ros-args", "-p", "config:=cartpole", "-r", f"__ns:={graph.namespace}"]
+    ended = subprocess.run(command, env=graph.environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert ended.returncode == USER_ERROR
+    assert f"{graph.namespace} in ROS domain" in ended.stderr
+    assert f"has another {name} node on this computer already: end that one first" in ended.stderr
+    # What was killed claims nothing any more.
+    graph.kill(module)
+    graph.start(module, config="cartpole")
+    graph.serve(3.0)

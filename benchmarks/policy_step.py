@@ -1,7 +1,7 @@
 """One control step of a policy: its bundle in ONNX Runtime as the policy node runs it, and the same model in torch.
 
-Run it with `python -m benchmarks.policy_step`. The bundle's step is all of `PolicyRunner.act`: filling the inputs,
-drawing the noise, running the graph, checking the wish and carrying the state.
+Run it with `python -m benchmarks.policy_step`. The bundle's step is all of `BundlePolicy.act`: filling the inputs,
+drawing the noise, running the graph, checking the action and carrying the state.
 """
 
 import tempfile
@@ -18,7 +18,7 @@ from robot_mbrl.agents.policy_graph import PolicyGraph
 from robot_mbrl.bundles import canary_inputs
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
-from robot_mbrl.control.policy_runner import PolicyRunner
+from robot_mbrl.control.bundle_policy import BundlePolicy
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.steps import Observation, StepKey
 
@@ -39,7 +39,7 @@ def time_steps(step: Callable[[], object]) -> np.ndarray:
 
 def bundle_step(config: RunConfig, data: bytes) -> Callable[[], object]:
     """A step of the bundle on the robot."""
-    runner = PolicyRunner(check_bundle(Bundle(data, "benchmark"), config))
+    runner = BundlePolicy(check_bundle(Bundle(data, "benchmark"), config))
     spec = config.observation_spec()
     images = {name: np.zeros(image.shape, image.dtype) for name, image in spec.images.items()}
     observation = Observation(StepKey("benchmark", 1), dict.fromkeys(spec.element_names, 0.1), images)

@@ -44,7 +44,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A normalised action for one step: the policy's wish, or what the guard let enter shaping."""
+    """A normalised action for one step: what the policy requested, or what the guard let enter shaping."""
 
     key: StepKey
     values: np.ndarray
@@ -52,7 +52,7 @@ class Action:
     the action nearest to what its safe stop commands."""
     source: Source = Source.POLICY
     policy_version: int = 0
-    """Version of the bundle that wished it; 0 where no bundle was involved."""
+    """Version of the bundle that requested it; 0 where no bundle was involved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Drives the robot: a wish for every observation, from the newest verified bundle or what stands in before one."""
+"""Requests an action for every observation, from the newest verified bundle or what stands in before one."""
 
 import sys
 import time
@@ -15,8 +15,8 @@ from robot_mbrl.bundles import read_announcement
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import load_bundle
 from robot_mbrl.control.bundle_loader import BundleLoader
-from robot_mbrl.control.pilot import Pilot
-from robot_mbrl.control.policy_runner import NonFiniteWishError, PolicyRunner
+from robot_mbrl.control.bundle_policy import BundlePolicy, NonFiniteActionError
+from robot_mbrl.control.policy_runner import PolicyRunner
 from robot_mbrl.control.start_policies import HoldPolicy, Policy, RandomPolicy, WithoutBundle
 from robot_mbrl.errors import BundleError, ConfigError, RobotMbrlError
 from robot_mbrl.pairing import ObservationPairing
@@ -41,12 +41,12 @@ WARN_EVERY_S = 5.0
 
 
 class PolicyNode:
-    """Shell around `Pilot` and `BundleLoader`."""
+    """Shell around `PolicyRunner` and `BundleLoader`."""
 
     margin_s = 0.0005
 
     def __init__(self) -> None:
-        """Put the start policy at the controls and listen."""
+        """Make the start policy the active one and listen."""
         self.node = node = Node("policy")
         config = load_run(declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml"))
         self._claim = claim(node)
@@ -65,7 +65,7 @@ class PolicyNode:
         self._first = WithoutBundle(starts)
         if self._start in WITH_CACHED:
             starts = self._first
-        self._pilot = Pilot(config, starts, grace_s=grace_s / speed)
+        self._runner = PolicyRunner(config, starts, grace_s=grace_s / speed)
         self._graph = Endpoints(node)
         self._look_s = 0.0
         self._took_over_s = 0.0
@@ -73,14 +73,14 @@ class PolicyNode:
         self._pairing = ObservationPairing(config.observation_spec().images)
         self._refused, self._last_refusal = 0, ""
         self._failed, self._failed_before = 0, 0
-        self._wish = JointState()
-        self._wishes = node.create_publisher(JointState, topics.ACTION, qos.ACTION)
+        self._action = JointState()
+        self._actions = node.create_publisher(JointState, topics.ACTION, qos.ACTION)
         self._subscribe(config)
         diagnostics.publish_regularly(node, self._health)
 
     def next_deadline_s(self) -> float | None:
         """When the step at hand stops waiting for the action applied before it, or for what is to drive."""
-        return self._look_s if self._is_undecided else self._pilot.deadline_s
+        return self._look_s if self._is_undecided else self._runner.deadline_s
 
     def on_deadline(self, now_s: float) -> None:
         """Act without knowing what was applied, or look once more what is to drive."""
@@ -105,7 +105,7 @@ class PolicyNode:
         if self._start == "random":
             return RandomPolicy.for_run(config, config.agent.prefill_steps + slack)
         if self._start == "file":
-            return PolicyRunner(load_bundle(Path(file), config), config.seed)
+            return BundlePolicy(load_bundle(Path(file), config), config.seed)
         if self._start in ("cached", "hold"):
             return HoldPolicy()
         raise ConfigError(f"parameter start_policy: {self._start!r} is none of {START_POLICIES}")
@@ -136,7 +136,7 @@ class PolicyNode:
 
     def _on_applied(self, message: Any) -> None:
         try:
-            self._pilot.applied(messages.read_action(message, self._spec))
+            self._runner.applied(messages.read_action(message, self._spec))
         except RobotMbrlError as error:
             self._warn(error)
         self._act()
@@ -152,13 +152,13 @@ class PolicyNode:
             self._act()
         elif announced.cached and self._start not in WITH_CACHED:
             return
-        elif self._pilot.bundle is None or self._pilot.bundle.sha256 != announced.sha256:
+        elif self._runner.bundle is None or self._runner.bundle.sha256 != announced.sha256:
             self._loader.request(announced)
 
     @property
     def _is_undecided(self) -> bool:
         """Whether a world that waits for every action must wait until it is known, or loaded, what is to drive."""
-        if not self._lockstep or self._start not in WITH_CACHED or self._pilot.bundle is not None:
+        if not self._lockstep or self._start not in WITH_CACHED or self._runner.bundle is not None:
             return False
         return self._first.has_bundle is None or self._loader.is_loading
 
@@ -171,41 +171,41 @@ class PolicyNode:
 
     def _step(self, observation: Observation | None) -> None:
         if observation is not None:
-            self._pilot.observed(observation, time.monotonic())
+            self._runner.observed(observation, time.monotonic())
             self._act()
 
     def _act(self) -> None:
         self._look_for_bundle_node(time.monotonic())
         if self._is_undecided:
             self._take_over()
-        while not self._is_undecided and self._pilot.is_due(now_s := time.monotonic()):
+        while not self._is_undecided and self._runner.is_due(now_s := time.monotonic()):
             self._answer(now_s)
-        if self._pilot.deadline_s is None:
+        if self._runner.deadline_s is None:
             self._take_over()
 
     def _answer(self, now_s: float) -> None:
         try:
-            wish = self._pilot.wish(now_s)
-        except NonFiniteWishError as error:
+            action = self._runner.requested_action(now_s)
+        except NonFiniteActionError as error:
             self._warn(error)
             # Not for the robot to follow: the guard latches by it, so that a person looks at this policy.
-            wish = error.wish
+            action = error.action
         except RobotMbrlError as error:
             self._warn(error)
-            wish = None
-        if wish is not None:
-            messages.write_action(self._wish, wish, self._spec)
-            self._wishes.publish(self._wish)
+            action = None
+        if action is not None:
+            messages.write_action(self._action, action, self._spec)
+            self._actions.publish(self._action)
 
     def _take_over(self) -> None:
-        """Between two steps, after the wish is out: whatever this takes delays no step."""
+        """Between two steps, after the action is out: whatever this takes delays no step."""
         try:
             bundle = self._loader.take()
         except BundleError as error:
             self._refuse(error)
             return
         if bundle is not None:
-            carried = self._pilot.take_over(bundle)
+            carried = self._runner.take_over(bundle)
             self._took_over_s = time.monotonic()
             self._last_refusal = ""
             of = f"version {bundle.metadata.version} of run {bundle.metadata.run_id}"
@@ -221,11 +221,11 @@ class PolicyNode:
         self.node.get_logger().warning(str(error), throttle_duration_sec=WARN_EVERY_S)
 
     def _health(self) -> DiagnosticArray:
-        bundle = self._pilot.bundle
+        bundle = self._runner.bundle
         failed, self._failed_before = self._failed - self._failed_before, self._failed
         values: dict[str, object] = {
-            "wishes": self._pilot.wishes,
-            "cuts": self._pilot.cuts,
+            "requests": self._runner.requests,
+            "cuts": self._runner.cuts,
             "failed": self._failed,
             "half_pairs": self._pairing.half_pairs,
             "refused": self._refused,

@@ -25,7 +25,7 @@ INSTANT_S = 1e-9
 
 
 class InProcessRobot:
-    """A robot that waits for its pilot.
+    """A robot that waits for its policy.
 
     Call order: `observe`, then `apply` with the action for that observation; again, across the ends of episodes.
 
@@ -103,7 +103,7 @@ class InProcessRobot:
         """Live through the step that begins at the present observation.
 
         Args:
-            action: what the pilot wishes; None if it has nothing to say, as after the last observation of an episode,
+            action: what the policy requests; None if it requests nothing, as after the last observation of an episode,
                 where it is not asked. Otherwise the guard takes its silence for a late action.
 
         Returns:

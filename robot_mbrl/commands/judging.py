@@ -48,9 +48,9 @@ def judge_policy(config: RunConfig, bundle: Path, episodes: int, seed: int) -> l
     """
     # Not at the top: the command line must start without ONNX Runtime, which is an extra.
     from robot_mbrl.control.bundle_file import load_bundle
-    from robot_mbrl.control.policy_runner import PolicyRunner
+    from robot_mbrl.control.bundle_policy import BundlePolicy
 
-    policy = PolicyRunner(load_bundle(bundle, config), seed)
+    policy = BundlePolicy(load_bundle(bundle, config), seed)
     return [result.as_metrics() for result in _judge(config, policy, episodes, seed)]
 
 
@@ -76,18 +76,18 @@ class _Scripted:
 
 def _judge(config: RunConfig, policy: "Policy", episodes: int, seed: int) -> list[EpisodeResult]:
     # Simulators are put together with the library by commands only, and only when they are needed.
-    from robot_mbrl.control.pilot import Pilot
+    from robot_mbrl.control.policy_runner import PolicyRunner
     from sim.in_process import InProcessRobot
 
     robot = InProcessRobot(config, seed=seed, evaluate=True)
-    pilot = Pilot(config, policy, grace_s=0.0)
+    runner = PolicyRunner(config, policy, grace_s=0.0)
     tally = EpisodeTally(config.task.episode_steps)
     results: list[EpisodeResult] = []
     while len(results) < episodes:
         observation = robot.observe()
-        pilot.observed(observation, now_s=0.0)
-        applied = robot.apply(pilot.wish(now_s=0.0))
-        pilot.applied(applied)
+        runner.observed(observation, now_s=0.0)
+        applied = robot.apply(runner.requested_action(now_s=0.0))
+        runner.applied(applied)
         if (result := tally.take(Step(observation, applied))) is not None:
             results.append(result)
     robot.close()

@@ -1,144 +1,108 @@
-"""The policy at work: one bundle, stepped once per observation, its state carried from step to step."""
+"""Runs the active policy: joins each observation with the action applied before it and asks for the next action."""
 
-from collections.abc import Callable
-from operator import itemgetter
-from typing import Any
+from collections import deque
 
-import numpy as np
-
+from robot_mbrl.config import RunConfig
 from robot_mbrl.control.bundle_file import Bundle
-from robot_mbrl.errors import BundleError, MessageError
-from robot_mbrl.specs import Mode, Source
-from robot_mbrl.steps import Action, Observation
+from robot_mbrl.control.bundle_policy import BundlePolicy
+from robot_mbrl.control.start_policies import Policy
+from robot_mbrl.steps import GAP_PERIODS, Action, Observation
 
-
-class NonFiniteWishError(BundleError):
-    """A bundle gave an action that is not finite: the guard must hear of it, and nobody may trust the bundle."""
-
-    def __init__(self, name: str, wish: Action) -> None:
-        """Name the bundle, and keep what it gave."""
-        super().__init__(f"{name}: gave {wish.values.tolist()}; go back to an older bundle")
-        self.wish = wish
+BACKLOG = 20
+"""Observations that may wait to be answered: as many as the topic's queue keeps for a node held up."""
 
 
 class PolicyRunner:
-    """Steps a bundle and exchanges it between two steps."""
+    """Feeds the policy with (o_k, a_{k-1}): a_{k-1} is what the guard applied, never what the policy requested.
 
-    def __init__(self, bundle: Bundle, seed: int = 0) -> None:
-        """Take a bundle to work.
+    Observations are answered in order, each one once. Those that wait behind another, after the process was held up,
+    are too: the actions come too late for the robot, but the policy's state remembers those steps.
+
+    Call `observed` and `applied` as messages arrive, then `requested_action` while `is_due`; again when `deadline_s`
+    has passed.
+
+    Attributes:
+        requests: steps that the policy was asked about.
+        cuts: steps, other than the first of an episode, at which its state had to start afresh because an
+            observation was missed or the applied action was not known in time.
+    """
+
+    def __init__(self, config: RunConfig, policy: Policy, *, grace_s: float) -> None:
+        """Begin with a policy.
 
         Args:
-            bundle: opened and checked; the runner owns its arrays from now on.
-            seed: of the noise it draws for the policy.
+            config: the run, for the duration of a step and the seed.
+            policy: what drives until a bundle is taken over.
+            grace_s: how long an observation waits for the action applied before it.
         """
-        self._rng = np.random.default_rng(seed)
-        self._fresh = True  # Whether the state is that of no step, so that the next one is told it is the first.
-        self._noise: list[Callable[[], object]] = []
-        self._install(bundle)
+        self.requests = 0
+        self.cuts = 0
+        self._seed = config.seed
+        self._longest_ns = round(GAP_PERIODS * config.step_s * 1e9)
+        self._policy = policy
+        self._grace_s = grace_s
+        self._waiting: deque[tuple[Observation, float]] = deque(maxlen=BACKLOG)  # Each with its deadline.
+        self._applied: deque[Action] = deque(maxlen=BACKLOG)
+        self._acted: Observation | None = None  # What the policy was last asked about: its state is of that step.
 
     @property
-    def bundle(self) -> Bundle:
-        """The bundle at work."""
-        return self._bundle
+    def deadline_s(self) -> float | None:
+        """Until when the oldest waiting observation waits for the applied action; None when none waits."""
+        return self._waiting[0][1] if self._waiting else None
 
-    def act(self, observation: Observation, prev_action: np.ndarray | None) -> Action:
-        """The policy's wish for this observation.
+    @property
+    def bundle(self) -> Bundle | None:
+        """The bundle that is the active policy; None while something else is."""
+        return self._policy.bundle if isinstance(self._policy, BundlePolicy) else None
 
-        Args:
-            observation: with all the values and images that the bundle observes.
-            prev_action: what was applied at the previous step, float32, shape (action size,); None where there was no
-                previous step or it is not known: the state then starts afresh, as at the first step of an episode.
+    def take_over(self, bundle: Bundle) -> bool:
+        """Make a bundle the active policy, between two steps; returns whether the state was carried over."""
+        if isinstance(self._policy, BundlePolicy):
+            return self._policy.swap(bundle)
+        self._policy = BundlePolicy(bundle, self._seed)
+        return False
 
-        Returns:
-            The wish, within [-1, 1] or a one-hot, under the observation's key.
+    def observed(self, observation: Observation, now_s: float) -> None:
+        """Take in the observation of a new step; `now_s` is steady time."""
+        if observation.is_last:
+            self._waiting.clear()
+        else:
+            self._waiting.append((observation, now_s + self._grace_s))
+
+    def applied(self, action: Action) -> None:
+        """Take in the action that the guard let enter shaping."""
+        self._applied.append(action)
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether there is an observation to answer, and nothing to wait for."""
+        if not self._waiting:
+            return False
+        observation, deadline_s = self._waiting[0]
+        return now_s >= deadline_s or not self._follows(observation) or self._applied_before() is not None
+
+    def requested_action(self, now_s: float) -> Action | None:
+        """The action for the oldest observation not yet answered; None if none `is_due`, or the policy requests none.
 
         Raises:
-            MessageError: if the observation lacks a value or image, or an image has another shape.
-            NonFiniteWishError: if the wish is not finite; the state then starts afresh at the next step.
-            BundleError: if the bundle cannot be run.
+            MessageError, NonFiniteActionError, BundleError: see `BundlePolicy.act`; the step is not tried again.
         """
-        fresh = self._fresh or observation.is_first or prev_action is None
-        self._fresh = True  # Until this step has succeeded.
-        self._observe(observation)
-        self._fill("is_first", float(fresh))
-        self._fill("explore", float(observation.mode is not Mode.EVALUATE))
-        self._fill("prev_action", 0.0 if fresh or prev_action is None else prev_action)
-        for draw in self._noise:
-            draw()
-        self._bundle.run()
-        wish = self._bundle.outputs["action"][0]
-        version = self._bundle.metadata.version
-        if not np.isfinite(wish).all():
-            raise NonFiniteWishError(self._bundle.name, Action(observation.key, wish.copy(), Source.POLICY, version))
-        self._bundle.carry_state()
-        self._fresh = False
-        return Action(observation.key, wish.clip(-1.0, 1.0), Source.POLICY, version)
+        if not self.is_due(now_s):
+            return None
+        observation, _ = self._waiting.popleft()
+        prev_action = self._applied_before() if self._follows(observation) else None
+        self._acted = observation
+        self.requests += 1
+        self.cuts += prev_action is None and not observation.is_first
+        return self._policy.act(observation, None if prev_action is None else prev_action.values)
 
-    def swap(self, bundle: Bundle) -> bool:
-        """Exchange the bundle; to be called between two steps.
+    def _applied_before(self) -> Action | None:
+        """The action applied at the step last acted on, if it is known."""
+        key = None if self._acted is None else self._acted.key
+        return next((action for action in self._applied if action.key == key), None)
 
-        Args:
-            bundle: opened and checked, which has also warmed it up.
-
-        Returns:
-            Whether the state was carried over: if it means the same, because run, specifications and state's shapes
-            are the same. Otherwise the next step starts afresh.
-        """
-        old, new = self._bundle.metadata, bundle.metadata
-        same = all(
-            getattr(old, field) == getattr(new, field)
-            for field in ("run_id", "agent", "observation", "action", "state")
-        )
-        carried = same and not self._fresh
-        if carried:
-            for key in bundle.inputs.keys() & self._bundle.inputs.keys():
-                if key.startswith("state."):
-                    np.copyto(bundle.inputs[key], self._bundle.inputs[key])
-        self._install(bundle)
-        self._fresh = not carried
-        return carried
-
-    def _install(self, bundle: Bundle) -> None:
-        self._bundle = bundle
-        inputs, observed = bundle.inputs, bundle.metadata.observation
-        self._vectors = [
-            (inputs[f"observation.{name}"][0], _getter(vector.names))
-            for name, vector in observed.vectors.items()
-            if f"observation.{name}" in inputs
-        ]
-        self._images = [
-            (inputs[f"observation.{name}"][0], name) for name in observed.images if f"observation.{name}" in inputs
-        ]
-        self._noise = [
-            _drawer(self._rng, inputs[f"noise.{name}"], noise.distribution)
-            for name, noise in bundle.metadata.noise.items()
-            if f"noise.{name}" in inputs
-        ]
-
-    def _observe(self, observation: Observation) -> None:
-        try:
-            for array, get in self._vectors:
-                array[:] = get(observation.values)
-            for array, name in self._images:
-                if observation.images[name].shape != array.shape:
-                    shape = observation.images[name].shape
-                    raise MessageError(f"image {name!r} has shape {shape}, the policy sees {array.shape}")
-                array[:] = observation.images[name]
-        except KeyError as error:
-            raise MessageError(f"observation lacks {error}, which {self._bundle.name} observes") from error
-
-    def _fill(self, key: str, value: float | np.ndarray) -> None:
-        if (array := self._bundle.inputs.get(key)) is not None:
-            array[:] = value
-
-
-def _getter(names: tuple[str, ...]) -> Callable[[dict[str, float]], Any]:
-    """A function from a dict to its values in this order; a single value broadcasts into an array of one."""
-    return itemgetter(*names)
-
-
-def _drawer(rng: np.random.Generator, array: np.ndarray, distribution: str) -> Callable[[], object]:
-    """A function that fills the array with new noise in place."""
-    if distribution == "uniform":
-        return lambda: rng.random(dtype=np.float32, out=array)
-    return lambda: rng.standard_normal(dtype=np.float32, out=array)
+    def _follows(self, observation: Observation) -> bool:
+        """Whether this observation comes right after the one last acted on, in the same episode."""
+        before = self._acted
+        if before is None or observation.is_first or before.key.session != observation.key.session:
+            return False
+        return 0 < observation.key.stamp_ns - before.key.stamp_ns <= self._longest_ns

@@ -10,20 +10,20 @@ from robot_mbrl.steps import Action, Observation
 
 
 class Policy(Protocol):
-    """Anything that wishes an action at each step."""
+    """Anything that requests an action at each step."""
 
     def act(self, observation: Observation, prev_action: np.ndarray | None) -> Action | None:
-        """The wish for this observation, or None for none; see `PolicyRunner.act`."""
+        """The action requested for this observation, or None for none; see `BundlePolicy.act`."""
 
 
 class HoldPolicy:
-    """Wishes nothing, so that the guard keeps the robot in its safe stop, the one stillness every robot has.
+    """Requests nothing, so that the guard keeps the robot in its safe stop, the one stillness every robot has.
 
     A normalised action cannot mean "stay": for a joint commanded by position, 0 is the middle of its range.
     """
 
     def act(self, observation: Observation, prev_action: np.ndarray | None) -> None:
-        """No wish."""
+        """No action."""
 
 
 class WithoutBundle:
@@ -45,7 +45,7 @@ class WithoutBundle:
             self.has_bundle = has_bundle
 
     def act(self, observation: Observation, prev_action: np.ndarray | None) -> Action | None:
-        """The other policy's wish, or none."""
+        """The other policy's action, or none."""
         return self._policy.act(observation, prev_action) if self.has_bundle is False else None
 
 
@@ -58,7 +58,7 @@ class RandomPolicy:
         Args:
             spec: what is decided at each step.
             hold_steps: how many steps each draw is held.
-            limit_steps: after how many steps it ends and wishes nothing more. Steps at which something else was
+            limit_steps: after how many steps it ends and requests nothing more. Steps at which something else was
                 applied, because the robot was stopped, do not count.
             seed: of its draws.
         """
@@ -75,7 +75,7 @@ class RandomPolicy:
         return cls(config.action_spec(), config.robot.random_hold_steps, limit_steps, config.seed)
 
     def act(self, observation: Observation, prev_action: np.ndarray | None) -> Action | None:
-        """A random wish; a new one at the start of an episode and whenever the last was held long enough."""
+        """A random action; a new one at the start of an episode and whenever the last was held long enough."""
         if prev_action is not None and np.array_equal(prev_action, self._values):
             self._left_steps -= 1
         if self._left_steps <= 0:

@@ -1,6 +1,7 @@
 """Learning in one process: the robot waits for the learner, so a run is reproducible and as fast as the machine.
 
-The same classes as over the ROS graph, called in turn: robot, pilot with the exported bundle, recorder, learner.
+The same classes as over the ROS graph, called in turn: robot, policy runner with the exported bundle, recorder and
+learner.
 """
 
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from typing import Protocol
 
 from robot_mbrl.config import RunConfig
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
-from robot_mbrl.control.pilot import Pilot
+from robot_mbrl.control.policy_runner import PolicyRunner
 from robot_mbrl.control.start_policies import RandomPolicy
 from robot_mbrl.errors import BundleError
 from robot_mbrl.experience.session import StepWriter
@@ -30,7 +31,7 @@ class Robot(Protocol):
         """The present observation; the same until `apply` is called."""
 
     def apply(self, action: Action | None) -> Action:
-        """Live through one step with this wish; returns what was applied."""
+        """Live through one step with this requested action; returns what was applied."""
 
 
 class SynchronousTraining:
@@ -54,7 +55,7 @@ class SynchronousTraining:
         self._live = LiveLearner(config, folder.path, report=report, clock=lambda: self._steps * config.step_s)
         self._recorder = StepWriter(folder.bags, config.action_spec(), config.robot.name)
         self._tally = EpisodeTally(config.task.episode_steps)
-        self._pilot = Pilot(config, RandomPolicy.for_run(config, config.agent.prefill_steps), grace_s=0.0)
+        self._runner = PolicyRunner(config, RandomPolicy.for_run(config, config.agent.prefill_steps), grace_s=0.0)
         self._report_every = max(1, round(REPORT_PERIOD_S / config.step_s))
         if self.learner.updates:
             self._take_over(self.learner.export())
@@ -79,9 +80,9 @@ class SynchronousTraining:
     def _step(self) -> list[Report]:
         observation = self._robot.observe()
         now_s = self._steps * self._config.step_s
-        self._pilot.observed(observation, now_s)
-        applied = self._robot.apply(self._pilot.wish(now_s))
-        self._pilot.applied(applied)
+        self._runner.observed(observation, now_s)
+        applied = self._robot.apply(self._runner.requested_action(now_s))
+        self._runner.applied(applied)
         step = Step(observation, applied)
         self._recorder.write(step)
         self._live.receive(step)
@@ -100,7 +101,7 @@ class SynchronousTraining:
     def _take_over(self, bundle: bytes) -> None:
         name = f"version {self.learner.policy_version}"
         try:
-            self._pilot.take_over(check_bundle(Bundle(bundle, name), self._config))
+            self._runner.take_over(check_bundle(Bundle(bundle, name), self._config))
         except BundleError as error:
             # As on the graph: the robot goes on with the policy it has, and the next one may be better.
             self._report(f"refused: {error}")

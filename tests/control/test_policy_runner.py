@@ -1,18 +1,21 @@
-"""The policy runner: what a bundle is given at each step, and what survives a swap."""
+"""The policy runner: which previous action the policy is fed with, and when it acts."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
-from robot_mbrl.control.policy_runner import NonFiniteWishError, PolicyRunner
-from robot_mbrl.control.start_policies import HoldPolicy, RandomPolicy
-from robot_mbrl.errors import MessageError
-from robot_mbrl.specs import ActionSpec, Mode, Source
-from robot_mbrl.steps import Observation, StepKey
+from robot_mbrl.control.bundle_policy import BundlePolicy
+from robot_mbrl.control.policy_runner import BACKLOG, PolicyRunner
+from robot_mbrl.control.start_policies import HoldPolicy
+from robot_mbrl.errors import BundleError
+from robot_mbrl.steps import Action, Observation, StepKey
 from tests.bundles import make_bundle
 
-APPLIED = np.array([0.5], np.float32)
+GRACE_S = 0.005
+PERIOD_NS = 50_000_000
 
 
 @pytest.fixture(scope="module")
@@ -20,141 +23,151 @@ def config() -> RunConfig:
     return load_run("cartpole")
 
 
-def observe(config: RunConfig, step: int, *, is_first: bool = False, mode: Mode = Mode.EXPLORE) -> Observation:
-    values = dict.fromkeys(config.observation_spec().element_names, 0.1)
-    return Observation(StepKey("session", step), values, {}, is_first=is_first, mode=mode)
-
-
-def runner(config: RunConfig, **behaviour: float) -> PolicyRunner:
-    return PolicyRunner(open_bundle(config, **behaviour), seed=3)
+@pytest.fixture
+def runner(config: RunConfig) -> PolicyRunner:
+    """A policy whose action is its previous action, or -0.5 where it starts afresh."""
+    return PolicyRunner(config, BundlePolicy(open_bundle(config, previous=1.0, first=-0.5)), grace_s=GRACE_S)
 
 
 def open_bundle(config: RunConfig, **behaviour: object) -> Bundle:
     return check_bundle(Bundle(make_bundle(config, **behaviour), "test bundle"), config)
 
 
-def act(policy: PolicyRunner, observation: Observation, prev_action: np.ndarray | None = APPLIED) -> float:
-    return float(policy.act(observation, prev_action).values[0])
+def observation(tick: int, session: str = "s", **flags: bool) -> Observation:
+    values = dict.fromkeys(load_run("cartpole").observation_spec().element_names, 0.1)
+    return Observation(StepKey(session, tick * PERIOD_NS), values, {}, **flags)
 
 
-def test_wish_carries_the_observations_key_and_the_bundles_version(config: RunConfig) -> None:
-    policy = runner(config, bias=0.25, version=9)
-    wish = policy.act(observe(config, 5), APPLIED)
-    assert wish.key == StepKey("session", 5)
-    assert wish.source is Source.POLICY
-    assert wish.policy_version == 9
-    assert wish.values == pytest.approx([0.25])
+def applied(tick: int, value: float) -> Action:
+    return Action(StepKey("s", tick * PERIOD_NS), np.array([value], np.float32))
 
 
-def test_state_is_carried_from_step_to_step_and_reset_at_the_first_of_an_episode(config: RunConfig) -> None:
-    policy = runner(config, count=0.1)
-    counts = [act(policy, observe(config, step, is_first=step in (0, 3))) for step in range(5)]
-    assert counts == pytest.approx([0.0, 0.1, 0.2, 0.0, 0.1])
+def requested_value(runner: PolicyRunner, now_s: float = 0.0) -> float | None:
+    action = runner.requested_action(now_s)
+    return None if action is None else float(action.values[0])
 
 
-def test_without_a_known_previous_action_the_state_starts_afresh(config: RunConfig) -> None:
-    policy = runner(config, count=0.1, first=-0.5)
-    act(policy, observe(config, 0, is_first=True))
-    assert act(policy, observe(config, 1)) == pytest.approx(0.1)
-    assert act(policy, observe(config, 2), None) == pytest.approx(-0.5)
+def test_previous_action_is_what_was_applied(runner: PolicyRunner) -> None:
+    runner.observed(observation(1, is_first=True), 0.0)
+    assert requested_value(runner) == -0.5
+    runner.applied(applied(1, 0.75))
+    runner.observed(observation(2), 0.05)
+    assert requested_value(runner, 0.05) == 0.75
+    assert runner.cuts == 0
 
 
-def test_previous_action_is_the_given_one_and_zero_at_the_first_step(config: RunConfig) -> None:
-    policy = runner(config, previous=1.0, bias=0.1)
-    assert act(policy, observe(config, 0, is_first=True)) == pytest.approx(0.1)
-    assert act(policy, observe(config, 1)) == pytest.approx(0.6)
+def test_action_is_requested_once_per_observation(runner: PolicyRunner) -> None:
+    assert runner.requested_action(0.0) is None
+    runner.observed(observation(1, is_first=True), 0.0)
+    assert runner.requested_action(0.0) is not None
+    assert runner.requested_action(0.0) is None
 
 
-def test_evaluation_does_not_explore(config: RunConfig) -> None:
-    policy = runner(config, explore=0.5)
-    assert act(policy, observe(config, 0)) == pytest.approx(0.5)
-    assert act(policy, observe(config, 1, mode=Mode.EVALUATE)) == pytest.approx(0.0)
+def test_applied_action_that_comes_after_its_successor_is_waited_for(runner: PolicyRunner) -> None:
+    runner.observed(observation(1, is_first=True), 0.0)
+    runner.requested_action(0.0)
+    runner.observed(observation(2), 0.05)
+    assert runner.deadline_s == pytest.approx(0.05 + GRACE_S)
+    assert runner.requested_action(0.05) is None
+    runner.applied(applied(1, 0.25))
+    assert requested_value(runner, 0.051) == 0.25
 
 
-def test_noise_is_new_at_each_step_and_repeats_with_the_seed(config: RunConfig) -> None:
-    policies = runner(config, noise=1.0), runner(config, noise=1.0)
-    first, second = ([act(policy, observe(config, step)) for step in range(20)] for policy in policies)
-    assert first == second
-    assert len(set(first)) == 20
+def test_applied_action_that_does_not_come_in_time_cuts_the_sequence(runner: PolicyRunner) -> None:
+    runner.observed(observation(1, is_first=True), 0.0)
+    runner.requested_action(0.0)
+    runner.observed(observation(2), 0.05)
+    assert requested_value(runner, 0.05 + GRACE_S) == -0.5
+    assert runner.cuts == 1
 
 
-def test_wishes_stay_valid_after_later_steps(config: RunConfig) -> None:
-    policy = runner(config, count=0.1)
-    wishes = [policy.act(observe(config, step), APPLIED) for step in range(3)]
-    assert [float(wish.values[0]) for wish in wishes] == pytest.approx([0.0, 0.1, 0.2])
+@pytest.mark.parametrize("tick", [3, 1])
+def test_missing_or_repeated_stamp_cuts_the_sequence(runner: PolicyRunner, tick: int) -> None:
+    runner.observed(observation(1, is_first=True), 0.0)
+    runner.requested_action(0.0)
+    runner.applied(applied(1, 0.75))
+    runner.observed(observation(tick), 0.1)
+    assert requested_value(runner, 0.1) == -0.5
+    assert runner.cuts == 1
 
 
-def test_non_finite_wish_is_an_error_and_the_state_starts_afresh(config: RunConfig) -> None:
-    policy = runner(config, nan_from_step=2, count=0.1)
-    act(policy, observe(config, 0, is_first=True))
-    act(policy, observe(config, 1))
-    with pytest.raises(NonFiniteWishError, match="nan") as error:
-        act(policy, observe(config, 2))
-    assert np.isnan(error.value.wish.values).all()
-    assert error.value.wish.key == observe(config, 2).key
-    assert act(policy, observe(config, 3)) == pytest.approx(0.0)
+def test_other_session_cuts_the_sequence(runner: PolicyRunner) -> None:
+    runner.observed(observation(1, is_first=True), 0.0)
+    runner.requested_action(0.0)
+    runner.applied(applied(1, 0.75))
+    runner.observed(observation(2, session="t"), 0.05)
+    assert requested_value(runner, 0.05) == -0.5
 
 
-def test_observation_without_an_observed_value_is_an_error_that_names_it(config: RunConfig) -> None:
-    policy = runner(config)
-    with pytest.raises(MessageError, match="cart_velocity|pole_velocity"):
-        act(policy, Observation(StepKey("s", 1), {"cart_position": 0.0, "pole_cos": 1.0, "pole_sin": 0.0}, {}))
+def test_observations_that_wait_behind_another_are_answered_in_order(runner: PolicyRunner) -> None:
+    """The policy's process was held up: two steps and what was applied at them arrive at once."""
+    runner.observed(observation(1, is_first=True), 0.0)
+    runner.requested_action(0.0)
+    runner.observed(observation(2), 0.1)
+    assert runner.requested_action(0.1) is None
+    runner.observed(observation(3), 0.1)
+    runner.applied(applied(1, 0.75))
+    runner.applied(applied(2, 0.5))
+    assert [requested_value(runner, 0.1), requested_value(runner, 0.1), requested_value(runner, 0.1)] == [
+        0.75,
+        0.5,
+        None,
+    ]
+    assert (runner.requests, runner.cuts) == (3, 0)
 
 
-def test_image_of_another_size_is_an_error() -> None:
-    config = load_run("cartpole-image")
-    policy = runner(config)
-    (name,) = config.observation_spec().images
-    image = np.zeros((64, 64, 3), np.uint8)
-    values = dict.fromkeys(config.observation_spec().element_names, 0.0)
-    assert act(policy, Observation(StepKey("s", 1), values, {name: image})) == 0.0
-    with pytest.raises(MessageError, match="shape"):
-        act(policy, Observation(StepKey("s", 2), values, {name: image[:32]}))
+def test_observation_that_was_dropped_cuts_the_sequence(runner: PolicyRunner) -> None:
+    runner.observed(observation(1, is_first=True), 0.0)
+    runner.requested_action(0.0)
+    ticks = range(2, BACKLOG + 3)
+    for tick in ticks:
+        runner.observed(observation(tick), 0.1)
+    for tick in ticks:
+        runner.applied(applied(tick, 0.5))
+    # The state is that of step 1, and step 2 was dropped: nothing that was applied leads from there to 3.
+    values = [requested_value(runner, 0.1) for _ in ticks]
+    assert values == [-0.5, *[0.5] * (BACKLOG - 1), None]
+    assert runner.cuts == 1
 
 
-def test_swap_within_a_run_carries_the_state(config: RunConfig) -> None:
-    policy = runner(config, count=0.1)
-    for step in range(3):
-        act(policy, observe(config, step))
-    assert policy.swap(open_bundle(config, count=0.2, version=2))
-    assert act(policy, observe(config, 3)) == pytest.approx(0.6)
+def test_end_of_an_episode_ends_the_wait_of_what_came_before(runner: PolicyRunner) -> None:
+    runner.observed(observation(1, is_first=True), 0.0)
+    runner.requested_action(0.0)
+    runner.observed(observation(2), 0.05)
+    runner.observed(observation(3, is_last=True), 0.05)
+    assert not runner.is_due(1.0)
 
 
-def test_swap_to_another_run_starts_afresh(config: RunConfig) -> None:
-    policy = runner(config, count=0.1)
-    for step in range(3):
-        act(policy, observe(config, step))
-    assert not policy.swap(open_bundle(config, count=0.2, first=-0.5, run_id="run-b"))
-    assert act(policy, observe(config, 3)) == pytest.approx(-0.5)
-    assert act(policy, observe(config, 4)) == pytest.approx(0.2)
+def test_last_observation_of_an_episode_awaits_no_action(runner: PolicyRunner) -> None:
+    runner.observed(observation(1, is_first=True), 0.0)
+    runner.requested_action(0.0)
+    runner.observed(observation(2, is_last=True), 0.05)
+    assert runner.deadline_s is None
+    assert runner.requested_action(1.0) is None
 
 
-def test_random_policy_holds_each_draw_and_ends(config: RunConfig) -> None:
-    policy = RandomPolicy(ActionSpec(names=("a", "b")), hold_steps=3, limit_steps=7)
-    wishes, applied = [], None
-    for step in range(9):
-        wishes.append(wish := policy.act(observe(config, step), applied))
-        applied = wish.values if wish is not None else None
-    values = [tuple(wish.values.tolist()) for wish in wishes if wish is not None]
-    assert len(values) == 7
-    assert values[0] == values[1] == values[2] != values[3] == values[4] == values[5] != values[6]
-    assert all(wish.source is Source.RANDOM for wish in wishes if wish is not None)
-    assert np.abs(values).max() <= 1.0
+def test_bundle_takes_over_from_the_start_policy(config: RunConfig) -> None:
+    runner = PolicyRunner(config, HoldPolicy(), grace_s=GRACE_S)
+    runner.observed(observation(1, is_first=True), 0.0)
+    assert runner.requested_action(0.0) is None
+    assert runner.bundle is None
+    assert not runner.take_over(open_bundle(config, first=-0.5, bias=0.1))
+    runner.applied(applied(1, 0.75))
+    runner.observed(observation(2), 0.05)
+    assert requested_value(runner, 0.05) == pytest.approx(-0.4)
+    runner.applied(applied(2, 0.0))
+    runner.observed(observation(3), 0.1)
+    assert requested_value(runner, 0.1) == pytest.approx(0.1)
+    assert runner.take_over(open_bundle(config, version=2))
 
 
-def test_random_driving_is_not_used_up_while_the_robot_is_stopped(config: RunConfig) -> None:
-    policy = RandomPolicy(ActionSpec(names=("a", "b")), hold_steps=3, limit_steps=2)
-    for step in range(1, 100):
-        assert policy.act(observe(config, step), np.zeros(2, np.float32)) is not None
-
-
-def test_random_choices_are_one_hot(config: RunConfig) -> None:
-    policy = RandomPolicy(ActionSpec(kind="discrete", names=("l", "r", "stay")), hold_steps=1, limit_steps=100)
-    wishes = [policy.act(observe(config, step), None) for step in range(100)]
-    choices = np.array([wish.values for wish in wishes if wish is not None])
-    assert (choices.sum(axis=1) == 1.0).all()
-    assert set(choices.argmax(axis=1)) == {0, 1, 2}
-
-
-def test_hold_policy_wishes_nothing(config: RunConfig) -> None:
-    assert HoldPolicy().act(observe(config, 0), None) is None
+def test_failed_step_is_not_tried_again(config: RunConfig, tmp_path: Path) -> None:
+    runner = PolicyRunner(config, BundlePolicy(open_bundle(config, nan_from_step=1)), grace_s=GRACE_S)
+    runner.observed(observation(1, is_first=True), 0.0)
+    runner.requested_action(0.0)
+    runner.applied(applied(1, 0.0))
+    runner.observed(observation(2), 0.05)
+    with pytest.raises(BundleError):
+        runner.requested_action(0.05)
+    assert runner.requested_action(0.06) is None
+    assert runner.deadline_s is None

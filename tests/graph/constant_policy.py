@@ -18,17 +18,17 @@ PRIORITY = 10
 
 
 class ConstantPolicy:
-    """Wishes for one value in every element of the action."""
+    """Requests one value in every element of the action."""
 
     margin_s = 0.0
 
     def __init__(self) -> None:
         self.node = node = Node("policy")
         self._spec = load_run(declare(node, "config", "", "the run")).action_spec()
-        value = declare(node, "value", 0.5, "what it wishes for", low=-1000.0, high=1000.0)
+        value = declare(node, "value", 0.5, "what it requests", low=-1000.0, high=1000.0)
         # A parameter cannot be NaN.
-        wish = float("nan") if declare(node, "nan", False, "whether it wishes for NaN") else value
-        self._values = np.full(self._spec.size, wish, np.float32)
+        requested = float("nan") if declare(node, "nan", False, "whether it requests NaN") else value
+        self._values = np.full(self._spec.size, requested, np.float32)
         self._actions = node.create_publisher(JointState, topics.ACTION, qos.ACTION)
         node.create_subscription(JointState, topics.OBSERVATION, self._on_observation, qos.LIVE)
 

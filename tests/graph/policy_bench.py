@@ -31,8 +31,8 @@ ACQUAINTANCE_S = 0.3
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A received wish and how long after its observation it came."""
+class Answer:
+    """A received action and how long after its observation it came."""
 
     action: Action
     delay_s: float
@@ -43,7 +43,7 @@ class RobotBench:
 
     def __init__(self, graph: Graph, config: RunConfig) -> None:
         self.graph, self.config = graph, config
-        self.wishes: dict[int, Wish] = {}
+        self.actions: dict[int, Answer] = {}
         self.versions: set[int] = set()
         self.announcements: list[dict[str, Any]] = []
         self.health: dict[str, dict[str, str]] = {}
@@ -57,7 +57,7 @@ class RobotBench:
         self._applied = graph.publisher(JointState, topics.APPLIED_ACTION, qos.STEPS)
         self._policies = graph.publisher(UInt8MultiArray, topics.POLICY, qos.LATCHED)
         self._announcer: Publisher | None = None
-        # Deeper than the guard's, so that a test process that is late itself loses no wish.
+        # Deeper than the guard's, so that a test process that is late itself loses no action.
         graph.node.create_subscription(JointState, topics.ACTION, self._on_action, QoSProfile(depth=1000))
         graph.node.create_subscription(String, topics.BUNDLE, self._on_bundle, qos.LATCHED)
         graph.node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_health, qos.EVENTS)
@@ -111,20 +111,22 @@ class RobotBench:
         self._applied.publish(message)
 
     def step(self, *, applied: float = 0.0, is_first: bool = False, mode: Mode = Mode.EXPLORE) -> Action:
-        """One step: observe, await the wish, publish what was applied instead of it."""
+        """One step: observe, await the action, publish what was applied instead of it."""
         stamp_ns = self.observe(is_first=is_first, mode=mode)
-        self.graph.until(lambda: stamp_ns in self.wishes)
+        self.graph.until(lambda: stamp_ns in self.actions)
         self.apply(stamp_ns, applied)
-        return self.wishes[stamp_ns].action
+        return self.actions[stamp_ns].action
 
     def drive_until_version(self, version: int) -> None:
-        """Live episodes of one step, each a control period long if nothing is wished, until this version drives."""
+        """Live episodes of one step, each a control period long if nothing is requested, until this version drives."""
         for _ in range(500):
             stamp_ns = self.observe(is_first=True)
             end_s = time.monotonic() + self.config.step_s
-            self.graph.until(lambda stamp_ns=stamp_ns, end_s=end_s: stamp_ns in self.wishes or time.monotonic() > end_s)
-            wish = self.wishes.get(stamp_ns)
-            if wish is not None and wish.action.policy_version == version:
+            self.graph.until(
+                lambda stamp_ns=stamp_ns, end_s=end_s: stamp_ns in self.actions or time.monotonic() > end_s
+            )
+            answer = self.actions.get(stamp_ns)
+            if answer is not None and answer.action.policy_version == version:
                 return
         pytest.fail(f"version {version} never drove; health: {self.health}")
 
@@ -145,9 +147,9 @@ class RobotBench:
         now_s = time.monotonic()
         action = messages.read_action(message, self._spec)
         stamp_ns = action.key.stamp_ns
-        assert stamp_ns not in self.wishes, "two wishes for one observation"
+        assert stamp_ns not in self.actions, "two actions for one observation"
         self.versions.add(action.policy_version)
-        self.wishes[stamp_ns] = Wish(action, now_s - self._published_s[stamp_ns])
+        self.actions[stamp_ns] = Answer(action, now_s - self._published_s[stamp_ns])
 
     def _on_bundle(self, message: Any) -> None:
         if (announced := json.loads(message.data)) is not None:

@@ -170,25 +170,25 @@ def test_random_start_drives_only_where_the_bundle_node_says_that_there_is_no_bu
     bench = setup.bench
     setup.start_policy("random")
     stamps = [bench.observe(is_first=True), bench.observe()]
-    setup.graph.until(lambda: bench.health.get("policy", {}).get("wishes") == "2")
-    assert not bench.wishes.keys() & set(stamps)
+    setup.graph.until(lambda: bench.health.get("policy", {}).get("requests") == "2")
+    assert not bench.actions.keys() & set(stamps)
     setup.start_bundle_node()
     bench.drive_until_version(0)
     assert bench.step(is_first=True).source is Source.RANDOM
     # Of the next bundle nobody would hear; a node that was killed stays in the graph for 20 s.
     setup.graph.kill(BUNDLE_NODE)
-    drive_until_nothing_is_wished(bench)
+    drive_until_nothing_is_requested(bench)
     setup.start_bundle_node()
     bench.drive_until_version(0)
 
 
-def drive_until_nothing_is_wished(bench: RobotBench) -> None:
-    """Live episodes of one step until one gets no wish for 10 periods; fails if that takes as long as DDS forgets."""
+def drive_until_nothing_is_requested(bench: RobotBench) -> None:
+    """Live episodes of one step until one gets no action for 10 periods; fails if that takes as long as DDS forgets."""
     begun_s = time.monotonic()
     while time.monotonic() - begun_s < 10.0:
         stamp_ns, end_s = bench.observe(is_first=True), time.monotonic() + 10 * bench.config.step_s
-        bench.graph.until(lambda stamp_ns=stamp_ns, end_s=end_s: stamp_ns in bench.wishes or time.monotonic() > end_s)
-        if stamp_ns not in bench.wishes:
+        bench.graph.until(lambda stamp_ns=stamp_ns, end_s=end_s: stamp_ns in bench.actions or time.monotonic() > end_s)
+        if stamp_ns not in bench.actions:
             return
     pytest.fail("it goes on")
 
@@ -201,10 +201,10 @@ def test_killed_policy_that_was_random_never_is_again_once_there_is_a_bundle(set
     bench.forget_bundle()
     for _ in range(3):
         setup.graph.kill(POLICY_NODE)
-        bench.wishes.clear()
+        bench.actions.clear()
         setup.start_policy("random")
         bench.drive_until_version(1)
-        assert {wish.action.policy_version for wish in bench.wishes.values()} == {1}
+        assert {answer.action.policy_version for answer in bench.actions.values()} == {1}
 
 
 def test_bundle_that_cannot_be_loaded_leaves_the_robot_still_and_not_random(setup: Setup) -> None:
@@ -213,12 +213,12 @@ def test_bundle_that_cannot_be_loaded_leaves_the_robot_still_and_not_random(setu
     bench.announce(None)
     bench.drive_until_version(0)
     bench.announce({"path": str(setup.folder / "gone.onnx"), "sha256": "ab", "run_id": "r", "version": 7})
-    drive_until_nothing_is_wished(bench)
+    drive_until_nothing_is_requested(bench)
     # By the next step the loader has found out.
     bench.observe()
     assert "gone.onnx" in bench.fresh_health("policy")["last_refusal"]
     bench.announce(None)
-    drive_until_nothing_is_wished(bench)
+    drive_until_nothing_is_requested(bench)
 
 
 @pytest.mark.parametrize("start_policy", ["random", "cached"])
@@ -229,22 +229,22 @@ def test_lockstep_waits_until_it_is_known_what_is_to_drive(setup: Setup, start_p
     setup.start_policy(start_policy, lockstep=True)
     stamp_ns = bench.observe(is_first=True)
     setup.graph.serve(0.5)
-    assert stamp_ns not in bench.wishes
+    assert stamp_ns not in bench.actions
     sha256 = hashlib.sha256(data).hexdigest()
     bench.announce({"path": str(path), "sha256": sha256, "run_id": "run-a", "version": 7, "cached": True})
-    setup.graph.until(lambda: stamp_ns in bench.wishes)
-    assert bench.wishes[stamp_ns].action.policy_version == 7
+    setup.graph.until(lambda: stamp_ns in bench.actions)
+    assert bench.actions[stamp_ns].action.policy_version == 7
 
 
 def test_lockstep_is_random_as_soon_as_there_is_known_to_be_no_bundle(setup: Setup) -> None:
     setup.start_policy("random", lockstep=True)
     stamp_ns = setup.bench.observe(is_first=True)
     setup.bench.announce(None)
-    setup.graph.until(lambda: stamp_ns in setup.bench.wishes)
-    assert setup.bench.wishes[stamp_ns].action.source is Source.RANDOM
+    setup.graph.until(lambda: stamp_ns in setup.bench.actions)
+    assert setup.bench.actions[stamp_ns].action.source is Source.RANDOM
 
 
-def test_hold_start_wishes_nothing_until_the_learner_sends_a_bundle(setup: Setup) -> None:
+def test_hold_start_requests_nothing_until_the_learner_sends_a_bundle(setup: Setup) -> None:
     bench = setup.bench
     setup.start()
     setup.send(make_bundle(setup.config, version=1))
@@ -255,9 +255,9 @@ def test_hold_start_wishes_nothing_until_the_learner_sends_a_bundle(setup: Setup
     setup.graph.until(lambda: "policy" in bench.health)
     stamps.append(bench.observe())
     # Both were put to what drives, and came to nothing, before there is anything else to drive.
-    setup.graph.until(lambda: bench.health["policy"]["wishes"] == "2")
+    setup.graph.until(lambda: bench.health["policy"]["requests"] == "2")
     setup.send(make_bundle(setup.config, version=2))
-    assert not bench.wishes.keys() & set(stamps)
+    assert not bench.actions.keys() & set(stamps)
 
 
 def test_hold_start_takes_the_learners_bundle_also_where_the_robot_has_it_already(setup: Setup) -> None:
@@ -324,11 +324,11 @@ def test_fifty_swaps_of_a_large_bundle_at_100_hz_miss_no_stamp(make_setup: Calla
     for version in range(FIRST_VERSION, last + 1):
         setup.graph.until(lambda version=version: version in bench.versions)
     live_regularly.cancel()
-    # Counted by the policy node: on a busy machine this process, which has no real-time priority, may miss a wish.
+    # Counted by the policy node: on a busy machine this process, which has no real-time priority, may miss an action.
     after = bench.fresh_health("policy")
-    assert int(after["wishes"]) - int(before["wishes"]) == len(stamps)
+    assert int(after["requests"]) - int(before["requests"]) == len(stamps)
     assert after["cuts"] == before["cuts"]
     assert after["failed"] == "0"
     assert bench.versions == set(range(FIRST_VERSION, last + 1))
     # Most steps fall into the sending, verifying or loading of a bundle, all on the processors of this machine.
-    assert np.median([wish.delay_s for wish in bench.wishes.values()]) < config.step_s / 2
+    assert np.median([answer.delay_s for answer in bench.actions.values()]) < config.step_s / 2

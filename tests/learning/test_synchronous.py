@@ -18,13 +18,13 @@ def test_learning_that_breaks_down_costs_neither_the_policy_nor_the_checkpoint_b
     training = SynchronousTraining(CONFIG, RunFolder.create(CONFIG, tmp_path), robot, said.append)
     list(training.run(PREFILL + 10))
     training.learner.save()
-    driving, healthy = training._pilot.bundle, training.learner.updates
+    driving, healthy = training._runner.bundle, training.learner.updates
     assert driving is not None
     with torch.no_grad():
         for parameter in training.learner.agent.actor.parameters():
             parameter.fill_(torch.nan)
     list(training.run(40))
-    assert training._pilot.bundle is driving
+    assert training._runner.bundle is driving
     training.close()
     robot.close()
     assert any("learning has broken down" in sentence for sentence in said)

@@ -106,6 +106,18 @@ def test_newer_bundle_of_the_run_takes_over_with_the_state(setup: Setup) -> None
     assert value(action) == pytest.approx(min(1.0, 0.02 * (steps + 1)))
 
 
+def test_health_says_which_version_drives_and_for_how_long(setup: Setup) -> None:
+    setup.start()
+    ages = []
+    for version in (1, 2):
+        setup.send(make_bundle(setup.config, version=version))
+        healths = [setup.bench.fresh_health("policy") for _ in range(2)]
+        assert [health["version"] for health in healths] == [str(version)] * 2
+        ages += [float(health["version_age_s"]) for health in healths]
+    assert ages[1] > ages[0]
+    assert ages[3] > ages[2] < ages[1]
+
+
 def test_bad_bundles_are_refused_and_the_old_one_goes_on(setup: Setup) -> None:
     setup.start()
     bench, config = setup.bench, setup.config

@@ -5,8 +5,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from sensor_msgs.msg import JointState
@@ -41,10 +42,12 @@ class Robot:
         node.create_subscription(JointState, JOINTS, with_info(self._on_joints), qos.EVENTS)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, *, namespace: str | None = None, **parameters: str | float | bool) -> None:
-        """Start a talker under this name."""
+    def start(
+        self, name: str, *, namespace: str | None = None, within: Sequence[str] = (), **parameters: str | float | bool
+    ) -> None:
+        """Start a talker under this name, by way of the command `within`."""
         space = self.graph.namespace if namespace is None else namespace
-        command = [sys.executable, "-m", "tests.graph.talker", "--ros-args", "-r", f"__node:={name}"]
+        command = [*within, sys.executable, "-m", "tests.graph.talker", "--ros-args", "-r", f"__node:={name}"]
         command += ["-r", f"__ns:={space}"]
         for key, value in parameters.items():
             command += ["-p", f"{key}:={value}"]
@@ -84,6 +87,31 @@ class Robot:
 
     def _on_joints(self, message: JointState, info: dict[str, int]) -> None:
         self.watch.note(JOINTS, message.name, info, time.monotonic())
+
+
+@pytest.fixture
+def other_computer() -> Iterator[list[str]]:
+    """What a command begins with to run on another computer: one with a network of its own, joined by a cable."""
+    if os.geteuid() or subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("only who may make networks can have another computer here")
+    holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+    inside = ["nsenter", "--target", str(holder.pid), "--net"]
+    try:
+        give_up_s = time.monotonic() + PATIENCE_S
+        while Path(f"/proc/{holder.pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink():
+            assert time.monotonic() < give_up_s
+        here, there = f"here{holder.pid}", f"there{holder.pid}"
+        cable = ["ip", "link", "add", here, "type", "veth", "peer", "name", there, "netns", str(holder.pid)]
+        subprocess.run(cable, check=True)
+        for prefix, end, address in (([], here, "10.77.31.1/24"), (inside, there, "10.77.31.2/24")):
+            subprocess.run([*prefix, "ip", "address", "add", address, "dev", end], check=True)
+            subprocess.run([*prefix, "ip", "link", "set", end, "up"], check=True)
+        subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
+        yield inside
+    finally:
+        # Its network, and with that the cable, goes with it.
+        holder.kill()
+        holder.wait()
 
 
 @pytest.fixture
@@ -238,6 +266,30 @@ def test_looking_costs_little(driven: Robot) -> None:
     for _ in range(rounds):
         driven.watch.update(now_s)
     assert (time.process_time() - begun_s) / rounds < 200e-6
+
+
+def test_on_two_computers_rivals_are_named_and_a_restarted_policy_drives_at_once(
+    other_computer: list[str], graph_environment: dict[str, str]
+) -> None:
+    """Whether a process over there lives cannot be asked; but of its policy nodes only one can."""
+    graph = Graph({**graph_environment, "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}, "/robot")
+    robot = Robot(graph)
+    try:
+        robot.start("driver", heard=COMMANDS, within=other_computer)
+        robot.start("policy", topic=topics.ACTION, within=other_computer)
+        graph.until(lambda: robot.heard_with)
+        robot.await_peace()
+        robot.end("policy")
+        robot.start("policy", topic=topics.ACTION, within=other_computer)
+        graph.until(lambda: graph.node.count_publishers(topics.ACTION) == 2)
+        robot.await_peace()
+        assert graph.node.count_publishers(topics.ACTION) == 2
+        robot.start("teleop", topic=topics.ACTION, within=other_computer)
+        listing = "/robot/policy on another computer, /robot/teleop on another computer"
+        robot.await_conflict(f"2 publishers of /robot/action: {listing}")
+    finally:
+        robot.close()
+        graph.close()
 
 
 @pytest.mark.parametrize("name", ["sensor", "policy"])

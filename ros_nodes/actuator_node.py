@@ -1,6 +1,5 @@
 """Moves the robot: takes the policy's actions through the guard to the driver, and stops when anything is amiss."""
 
-import socket
 import sys
 import time
 from typing import Any
@@ -19,12 +18,15 @@ from robot_mbrl.config import RobotConfig, load_run
 from robot_mbrl.control.command_interface import Command
 from robot_mbrl.control.guard import Guard
 from robot_mbrl.control.latency import LatencyHistogram
+from robot_mbrl.control.stops import Reason
 from robot_mbrl.errors import ConfigError, MessageError
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, StepKey
 from ros_nodes import commands, diagnostics, qos
+from ros_nodes.claims import claim
 from ros_nodes.message_types import message_type
 from ros_nodes.parameters import declare
+from ros_nodes.publishers import Conflict, ConflictKind, PublisherWatch
 from ros_nodes.runtime import run, with_info
 
 PRIORITY = 20
@@ -38,6 +40,8 @@ ACKNOWLEDGED_S = 0.2
 TRAJECTORY_PERIODS = 2.0
 """Command periods that a trajectory's point lies ahead, so that the next one comes before it is reached."""
 WARN_EVERY_S = 5.0
+LOOK_AROUND_S = 0.25
+CONFLICTS = {ConflictKind.PUBLISHERS: Reason.SECOND_PUBLISHER, ConflictKind.UNHEARD: Reason.NO_DRIVER}
 LONGEST_AGE_S = 3600.0
 """An observation that seems older than this was stamped by a clock that is not this computer's."""
 
@@ -51,7 +55,7 @@ class ActuatorNode:
         """Listen, and repeat the safe stop until the robot may move."""
         self.node = node = Node("actuator")
         config = load_run(declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml"))
-        self._claim = _claim_robot(node)
+        self._claim = claim(node)
         self._speed = declare(node, "speed", 1.0, "simulated seconds per second; 1 on a robot", low=0.01, high=1000.0)
         lockstep = declare(node, "lockstep", False, "whether the simulator waits for every command: one per step")
         enabled = declare(node, "enable_on_start", False, "whether the robot may move without a person who enables it")
@@ -67,8 +71,18 @@ class ActuatorNode:
         self._reported: tuple[object, ...] = ()
         """As told last: state, its reason, and what people and whatever resets the scene go by."""
         self._told_state, self._told_moving = "", False
+        measured = {command.source for command in config.robot.commands if command.source is not None}
+        self._of_joints = {name: config.robot.sources[name].topic for name in measured}
+        """Topics of the joints' measurements, by the names of their sources."""
         self._advertise(config.robot)
         self._subscribe(config.robot, qos.LOCKSTEP if lockstep else qos.FOLLOWED)
+        self._watch = PublisherWatch(
+            node,
+            exclusive=(topics.OBSERVATION, topics.ACTION),
+            commands=list(self._drivers.values()),
+            sources=self._of_joints.values(),
+        )
+        self._conflicts: tuple[Conflict, ...] = ()
 
     def next_deadline_s(self) -> float:
         """When the guard must be asked again."""
@@ -108,6 +122,7 @@ class ActuatorNode:
         self._movings = node.create_publisher(Bool, topics.MOVING, qos.LATCHED)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         node.create_timer(diagnostics.PERIOD_S, self._publish_report, clock=steady)
+        node.create_timer(LOOK_AROUND_S, self._on_time, clock=steady)
         diagnostics.publish_regularly(node, self._report)
         node.create_service(Trigger, topics.RESET_STOP, self._on_reset_stop)
         node.create_service(Trigger, topics.HOME, self._on_home)
@@ -119,15 +134,24 @@ class ActuatorNode:
         node.create_subscription(JointState, topics.ACTION, self._on_action, qos.ACTION)
         node.create_subscription(Bool, topics.ENABLE, self._on_enable, qos.EVENTS)
         node.create_subscription(Bool, topics.EMERGENCY_STOP, self._on_emergency_stop, qos.EVENTS)
-        of_joints = {command.source for command in robot.commands if command.source is not None}
-        for name in of_joints | {condition.source for condition in robot.guard.conditions}:
+        for name in self._of_joints.keys() | {condition.source for condition in robot.guard.conditions}:
             source = robot.sources[name]
             node.create_subscription(
                 message_type(source.type),
                 source.topic,
-                lambda message, name=name: self._on_driver(name, message),
+                with_info(lambda message, info, name=name: self._on_driver(name, message, info)),
                 qos.sensor(source),
             )
+
+    def _look_around(self) -> None:
+        """Let nobody's message count who is not alone, and no command go where nobody hears it."""
+        conflicts = self._watch.update(time.monotonic())
+        if conflicts == self._conflicts:
+            return
+        self._conflicts = conflicts
+        for kind, reason in CONFLICTS.items():
+            detail = "; ".join(conflict.text for conflict in conflicts if conflict.kind is kind)
+            self._guard.note(reason, detail, self._now_s())
 
     def _on_observation(self, message: Any, info: dict[str, int]) -> None:
         try:
@@ -135,6 +159,7 @@ class ActuatorNode:
         except (MessageError, KeyError) as error:
             self.node.get_logger().error(f"observation refused: {error!r}", throttle_duration_sec=WARN_EVERY_S)
             return
+        self._look_around()
         key = messages.read_key(message)
         age_s = self._age_s(info["source_timestamp"])
         if self._guard.observe(key, is_last, self._now_s(), age_s * self._speed) and not is_last:
@@ -153,11 +178,19 @@ class ActuatorNode:
             return 0.0
         return max(0.0, age_s)
 
+    def _on_time(self) -> None:
+        """Look around also while no message comes."""
+        self._look_around()
+        self._update()
+
     def _on_action(self, message: Any) -> None:
+        self._look_around()
         self._guard.receive_message(message, self._now_s())
         self._update()
 
-    def _on_driver(self, source: str, message: Any) -> None:
+    def _on_driver(self, source: str, message: Any, info: dict[str, int]) -> None:
+        if source in self._of_joints:
+            self._watch.note(self._of_joints[source], message.name, info, time.monotonic())
         self._guard.sense(source, message, self._now_s())
         self._update()
 
@@ -274,27 +307,6 @@ class ActuatorNode:
         message = f"{guard.state}: {guard.detail}" if guard.detail else guard.state
         level = diagnostics.ERROR if guard.machine.latched else diagnostics.WARN
         return diagnostics.report(self.node, level if guard.stopped else diagnostics.OK, message, values)
-
-
-def _claim_robot(node: Node) -> socket.socket:
-    """Let no other process on this computer guard the same robot, as long as what is returned is kept.
-
-    Of two guards, each keeps its own commands within the limits of rate and acceleration; the robot gets both. The
-    claim is a name of the kernel's, which goes with the process however that ends.
-
-    Raises:
-        ConfigError: if another process has it.
-    """
-    domain, namespace = node.context.get_domain_id(), node.get_namespace()
-    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    try:
-        claim.bind(f"\0robot-mbrl/{domain}{namespace}")
-    except OSError:
-        raise ConfigError(
-            f"{namespace} in ROS domain {domain} is already guarded by another actuator node on this computer: end "
-            "that one first, two would drive one robot"
-        ) from None
-    return claim
 
 
 def _refuse_of_a_real_robot(speed: float, *, lockstep: bool, enabled: bool) -> None:

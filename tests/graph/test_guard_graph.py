@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, Float64MultiArray
+from std_msgs.msg import Bool, Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run, save_run
+from robot_mbrl.control.enabling import LET_GO_S
+from robot_mbrl.control.pipeline import QUIET_S
 from robot_mbrl.errors import USER_ERROR
 from robot_mbrl.messages import NANOSECONDS
 from robot_mbrl.specs import Source
@@ -43,6 +46,9 @@ class Driver:
         self.spec = self.config.action_spec()
         self.position: float | None = 0.0
         """Of the cart; None for a driver that is silent."""
+        self.hangs = False
+        """Whether it repeats its last message."""
+        self._last: JointState | None = None
         self._joints = graph.publisher(JointState, "joint_states", qos.STEPS)
         self.enables = graph.publisher(Bool, topics.ENABLE, qos.EVENTS)
         self.emergencies = graph.publisher(Bool, topics.EMERGENCY_STOP, qos.EVENTS)
@@ -60,8 +66,10 @@ class Driver:
         self.graph.start(SENSOR, config=config)
         if policy:
             self.start_policy(**parameters)
-        # The shaped commands are published once the guard has noticed that somebody listens.
-        self.graph.until(lambda: self.observations and self.commands and self.applied and self.shaped)
+        self.graph.until(lambda: self.observations and self.applied)
+        if enabled:
+            # The shaped commands are published once the guard has noticed that somebody listens.
+            self.graph.until(lambda: self.commands and self.shaped)
 
     def start_policy(self, **parameters: Any) -> None:
         self.graph.start(POLICY, config=str(self.config_file), **{"value": WISH, **parameters})
@@ -94,11 +102,14 @@ class Driver:
         return messages.read_stamp(self.shaped[moving + 1].header.stamp) / NANOSECONDS
 
     def _measure(self) -> None:
-        if self.position is not None:
+        if self.hangs and self._last is not None:
+            self._joints.publish(self._last)
+        elif self.position is not None:
             message = JointState(name=["hinge", "slider"])
             message.header.stamp = self.graph.node.get_clock().now().to_msg()
             message.position = array("d", [3.1, self.position])
             message.velocity = array("d", [0.0, 0.0])
+            self._last = message
             self._joints.publish(message)
 
 
@@ -192,16 +203,57 @@ def test_emergency_stop_latches_until_a_person_releases_it(driver: Driver) -> No
     assert_one_action_each(driver)
 
 
-def test_robot_that_is_not_enabled_does_not_move(driver: Driver) -> None:
+def test_robot_that_is_not_enabled_hears_nothing_and_its_state_is_told(driver: Driver) -> None:
+    states = driver.graph.collect(String, topics.STATE, qos.LATCHED)
+    moving = driver.graph.collect(Bool, topics.MOVING, qos.LATCHED)
     driver.start(enabled=False)
     driver.graph.until(lambda: len(driver.applied) > 15)
-    assert {command.data[0] for command in driver.commands} == {0.0}
+    assert not driver.commands
     assert set(driver.sources()) == {Source.STOP}
     assert driver.report()["enabled"] == "False"
+    driver.graph.until(lambda: states and states[-1].data == "disabled")
     driver.enables.publish(Bool(data=True))
     driver.move()
+    driver.graph.until(lambda: states[-1].data == "moving" and moving[-1].data)
     driver.enables.publish(Bool(data=False))
     driver.graph.until(lambda: driver.newest_command == 0.0)
+    driver.graph.until(lambda: states[-1].data == "disabled" and not moving[-1].data)
+    # Its own tools may drive it now.
+    driver.graph.serve(QUIET_S + 0.3)
+    count = len(driver.commands)
+    driver.graph.serve(0.5)
+    assert len(driver.commands) == count
+
+
+def test_a_driver_that_hangs_with_its_last_message_stops_the_robot_for_a_person(driver: Driver) -> None:
+    driver.start(enabled=False)
+    driver.enables.publish(Bool(data=True))
+    driver.move()
+    driver.hangs = True
+    driver.graph.until(lambda: driver.newest_command == 0.0)
+    driver.graph.until(lambda: driver.report()["state"] == "disabled")
+    assert "its stamp stands still" in driver.report()["detail"]
+    driver.hangs = False
+    driver.graph.serve(1.0)
+    assert driver.newest_command == 0.0
+    driver.graph.serve(LET_GO_S)
+    driver.enables.publish(Bool(data=True))
+    driver.move()
+
+
+@pytest.mark.parametrize("topic", [topics.ACTION, topics.OBSERVATION, "effort_controller/commands"])
+def test_a_second_publisher_stops_the_robot_and_is_named(driver: Driver, topic: str) -> None:
+    driver.start()
+    driver.move()
+    node = driver.graph.node
+    intruder = rclpy.create_node("intruder", context=node.context, namespace=node.get_namespace())
+    kind = Float64MultiArray if topic.endswith("commands") else JointState
+    intruder.create_publisher(kind, topic, qos.ACTION)
+    driver.graph.until(lambda: driver.newest_command == 0.0)
+    driver.graph.until(lambda: driver.report()["state"] == "stopped: second_publisher")
+    assert "intruder" in driver.report()["detail"]
+    intruder.destroy_node()
+    driver.move()
 
 
 def test_action_that_is_not_finite_latches(driver: Driver) -> None:

@@ -18,6 +18,7 @@ from robot_mbrl.robot_config import (
     ValueConfig,
 )
 from robot_mbrl.specs import ActionSpec, Count, Frozen, ImageSpec, Name, ObservationSpec, Positive
+from robot_mbrl.strict_yaml import read_mapping
 from robot_mbrl.tasks import TASKS
 from robot_mbrl.topics import JOINT_STATE
 
@@ -127,7 +128,7 @@ def load_run(target: str | Path, overrides: Mapping[str, Any] | None = None, see
     if (
         path.suffix == ".yaml"
         and path.is_file()
-        and "robot" in (raw := _read_yaml(path))
+        and "robot" in (raw := read_mapping(path))
         and isinstance(raw["robot"], dict)
     ):
         return _validate(RunConfig, _override(raw, overrides), str(path))
@@ -150,30 +151,21 @@ def packaged(kind: Literal["tasks", "robots", "presets"]) -> tuple[str, ...]:
 
 def save_run(config: RunConfig, path: Path) -> None:
     """Write a resolved run as YAML that `load_run` reads back."""
-    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _find(name: str, kind: Literal["tasks", "robots", "presets"], beside: str = "") -> tuple[dict[str, Any], str]:
     """Raw content and file name of a packaged YAML or of one on disk, relative paths also beside the naming file."""
     if name in packaged(kind):
         file = resources.files("robot_mbrl") / kind / f"{name}.yaml"
-        return _read_yaml(Path(str(file))), str(file)
+        return read_mapping(Path(str(file))), str(file)
     for path in (Path(name), Path(beside).parent / name):
         if path.suffix == ".yaml" and path.is_file():
-            return _read_yaml(path), str(path)
+            return read_mapping(path), str(path)
     raise ConfigError(
         f"{name!r} is neither a packaged name nor a YAML file; packaged {kind} are {', '.join(packaged(kind))}"
     )
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: must be a mapping of fields, not {type(raw).__name__}")
-    return raw
 
 
 def _override(raw: dict[str, Any], overrides: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -36,6 +36,11 @@ SHAPED_COMMAND = "~/command"
 """JointState, of the actuator node: the command as it was sent to the driver, by joint name, for whoever subscribes."""
 
 
+def namespace(robot: str) -> str:
+    """The namespace that a robot's nodes are in."""
+    return "/" + robot.replace("-", "_")
+
+
 def image(camera: str) -> str:
     """Topic of the pictures that the policy sees from one camera."""
     return f"{OBSERVATION}/{camera}"

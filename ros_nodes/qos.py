@@ -4,9 +4,12 @@ The depths are the writers' histories: a learner or recorder that restarts is se
 messages. They stay small because a late joiner of a deep history blocks the writer's process (docs/design.md).
 """
 
+from typing import TYPE_CHECKING
+
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from robot_mbrl.robot_config import IMAGE_TYPES, SourceConfig
+if TYPE_CHECKING:
+    from robot_mbrl.robot_config import SourceConfig
 
 OBSERVATION_DEPTH = 1000
 IMAGE_DEPTH = 200
@@ -56,12 +59,15 @@ CLOCK = _profile(1, durable=False, reliable=False)
 READINGS_DEPTH = 10
 
 
-def sensor(source: SourceConfig) -> QoSProfile:
+def sensor(source: "SourceConfig") -> QoSProfile:
     """A driver's sensor topic, as its readers here ask for it and a simulated driver offers it.
 
     Of pictures only the newest is wanted. Other readings are small, and several devices may share one topic: with a
     depth of 1 the gripper's joints would replace the arm's before these were read. Best effort, unless the YAML asks
     for more, matches every driver; what a latched one said before is sent to reliable readers only.
     """
+    # Not at the top: whoever stops a robot waits for no model to be built.
+    from robot_mbrl.robot_config import IMAGE_TYPES
+
     depth = 1 if source.type in IMAGE_TYPES else READINGS_DEPTH
     return _profile(depth, durable=source.latched, reliable=source.reliable or source.latched)

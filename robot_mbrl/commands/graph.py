@@ -10,7 +10,7 @@ from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.metrics import MetricsTail
 from robot_mbrl.runs.progress import Progress
 from robot_mbrl.runs.record import RunRecord
-from robot_mbrl.runs.scenario import NodeProcess
+from robot_mbrl.runs.scenario import NodeProcess, console_process
 from robot_mbrl.runs.supervisor import StopRequest, Supervisor
 
 UPDATE_S = 0.25
@@ -28,7 +28,8 @@ class Screen:
     def say(self, text: str) -> None:
         """Print a line that is not a result."""
         if not self.quiet:
-            self.console.print(text, highlight=False, soft_wrap=True)
+            # A node's words are no markup.
+            self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def follow(
@@ -65,12 +66,14 @@ def follow(
     """
     record, tail = RunRecord(), MetricsTail(metrics)
     with (
-        Supervisor(nodes, folder, environment) as supervisor,
+        Supervisor([*nodes, console_process(nodes[0].namespace)], folder, environment) as supervisor,
         Progress(title, duration_s, supervisor, screen.console, quiet=screen.quiet) as progress,
     ):
         done = False
         while not done and not stop.requested:
             supervisor.watch(UPDATE_S)
+            for line in supervisor.news():
+                screen.say(line)
             record.take(tail.new())
             progress.update(record)
             done = on_update(record, progress.elapsed_s)

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from robot_mbrl.commands.graph import UPDATE_S
+from robot_mbrl.commands.graph import UPDATE_S, Screen
 from robot_mbrl.commands.options import Subparsers, program
 from robot_mbrl.config import RunConfig, packaged
+from robot_mbrl.runs.console import STOP, Keyboard
 from robot_mbrl.runs.environment import joining_words, node_environment, ros_environment
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.launching import RUNS, open_or_create
 from robot_mbrl.runs.locking import locked
-from robot_mbrl.runs.scenario import Options, scenario
+from robot_mbrl.runs.scenario import Options, console_process, scenario
 from robot_mbrl.runs.supervisor import StopRequest, Supervisor
 
 
@@ -67,20 +68,32 @@ def run_workstation(args: argparse.Namespace) -> int:
 def _run(side: str, args: argparse.Namespace, options: Options) -> int:
     config, folder = open_or_create(args.task, args.folder)
     nodes = scenario(side, config, folder.path, options, simulated=False)
+    if side == "robot":
+        nodes = (*nodes, console_process(nodes[0].namespace))
     environment = node_environment(ros_environment(os.environ))
+    screen, keyboard = Screen(Console()), Keyboard()
     with locked(folder), StopRequest() as stop, Supervisor(nodes, folder, environment) as supervisor:
-        _tell(side, config, folder, environment)
+        screen.say("\n".join(_introduction(side, config, folder, environment)))
         while not stop.requested:
-            supervisor.watch(UPDATE_S)
+            # A line that is typed ends the wait.
+            if supervisor.watch(UPDATE_S, keyboard.readable()) and keyboard.take() and supervisor.tell(STOP):
+                screen.say("the emergency stop is pressed")
+            for line in supervisor.news():
+                screen.say(line)
     return 0
 
 
-def _tell(side: str, config: RunConfig, folder: RunFolder, environment: dict[str, str]) -> None:
+def _introduction(side: str, config: RunConfig, folder: RunFolder, environment: dict[str, str]) -> list[str]:
     lines = [f"run folder: {folder.path}", f"what the nodes print: {folder.logs}", f"ROS: {joining_words(environment)}"]
     if side == "robot":
         switch = f"{program()} enable --run {folder.path}"
-        lines += [f"the robot moves only once you let it: {switch}", f"stop it: {switch} --off"]
+        lines += [
+            f"look at it: {program()} status --run {folder.path}",
+            f"the robot moves only once you let it: {switch}",
+            f"stop it: {switch} --off",
+            f"press its emergency stop: Enter in this terminal, or {program()} stop --run {folder.path}",
+        ]
         if config.task.reset == "human":
             lines.append(f"you start its episodes: {program()} start-episode --run {folder.path}")
     lines.append("Ctrl-C ends everything here" + (", and stops the robot first" if side == "robot" else ""))
-    Console().print("\n".join(lines), highlight=False, soft_wrap=True)
+    return lines

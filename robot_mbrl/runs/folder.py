@@ -7,10 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from robot_mbrl.config import RunConfig, load_run, save_run
 from robot_mbrl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from robot_mbrl.config import RunConfig
 
 RUNS = Path("runs")
 """Where runs go that were given no folder, relative to the working directory."""
@@ -23,7 +25,7 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, config: RunConfig, path: Path | None = None) -> Self:
+    def create(cls, config: "RunConfig", path: Path | None = None) -> Self:
         """Make the folder of a new run and write its resolved configuration there.
 
         Args:
@@ -33,6 +35,9 @@ class RunFolder:
         Raises:
             ConfigError: if the folder already holds a run or cannot be made.
         """
+        # Here as in `newest`, and not at the top: whoever stops a robot waits for no model to be built.
+        from robot_mbrl.config import save_run
+
         if path is None:
             path = RUNS / f"{config.task.name}-{datetime.now():%Y%m%d-%H%M%S}-seed{config.seed}"
         # Nodes run with this path as a parameter, and a relative one would depend on where they were started.
@@ -74,6 +79,8 @@ class RunFolder:
         Raises:
             ConfigError: if there is none.
         """
+        from robot_mbrl.config import load_run
+
         configs = root.glob("*/config.yaml")
         for config in sorted(configs, key=lambda path: path.stat().st_mtime, reverse=True):
             with suppress(ConfigError):
@@ -152,6 +159,11 @@ class RunFolder:
         """What each node printed."""
         return self.path / "logs"
 
+    @property
+    def ros_logs(self) -> Path:
+        """What ROS itself writes of each process."""
+        return self.logs / "ros"
+
     def read_summary(self) -> dict[str, Any]:
         """The summary's figures; empty before there are any."""
         return read_json(self.summary)
@@ -160,7 +172,7 @@ class RunFolder:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; empty where the file is missing or not (yet) complete."""
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -173,5 +185,5 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     written while a robot's nodes share the disk.
     """
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(value, indent=2) + "\n")
+    partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
     partial.replace(path)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from robot_mbrl import topics
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import USER_ERROR, ConfigError
 from robot_mbrl.runs.folder import RunFolder
@@ -120,6 +121,8 @@ class NodeProcess:
     """Whether it must have ended before others are asked to."""
     essential: bool = False
     """Whether the robot cannot go on without it."""
+    is_console: bool = False
+    """Whether it speaks to the person at the terminal: what it prints is shown, and it may be told words."""
 
     def ends_all(self, code: int, restarts: int) -> bool:
         """Whether the node's death ends the scenario, since starting it again would not help.
@@ -226,7 +229,7 @@ SCENARIOS: dict[str, tuple[str, ...]] = {
 
 def namespace(config: RunConfig) -> str:
     """The namespace of a run's robot."""
-    return "/" + config.robot.name.replace("-", "_")
+    return topics.namespace(config.robot.name)
 
 
 def scenario(
@@ -256,6 +259,16 @@ def scenario(
     rows = {row.name: row for row in NODES}
     nodes = (*SCENARIOS[name], *(("viewer",) if situation.options.view else ()))
     return tuple(_process(rows[node], situation) for node in nodes)
+
+
+def console_process(robot: str) -> NodeProcess:
+    """The operator's console, which belongs to whoever starts the robot's nodes in a terminal.
+
+    Args:
+        robot: the robot's namespace.
+    """
+    module = "ros_nodes.console_node"
+    return NodeProcess("console", module, module.rpartition(".")[2], Side.ROBOT, robot, is_console=True)
 
 
 def _check(options: Options, *, simulated: bool) -> None:

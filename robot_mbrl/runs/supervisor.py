@@ -15,7 +15,9 @@ from typing import Self
 from robot_mbrl.errors import RobotMbrlError
 from robot_mbrl.runs.environment import joining
 from robot_mbrl.runs.folder import RunFolder, write_json
+from robot_mbrl.runs.logs import Log
 from robot_mbrl.runs.scenario import NodeProcess
+from robot_mbrl.runs.throttle import Throttle
 
 BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 5.0)
 """Waits before each restart in a row; a first death is answered at once. After the last an essential node is given up;
@@ -26,6 +28,10 @@ TERM_S = 2.0
 """Between SIGTERM and SIGKILL for a node that did not close itself in its time."""
 LOG_TAIL = 3
 """Lines of a node's log that are quoted when it fails for good."""
+DEATHS = 2
+"""Deaths of one node that are told at once."""
+DEATH_PERIOD_S = 10.0
+"""How often one more is told while it dies again and again."""
 
 PR_SET_PDEATHSIG = 1
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -61,6 +67,8 @@ class _Child:
     """A node and what became of its processes."""
 
     spec: NodeProcess
+    log: Log
+    deaths: Throttle
     process: subprocess.Popen[bytes] | None = None
     pidfd: int = -1
     started_s: float = 0.0
@@ -83,9 +91,22 @@ class Supervisor:
             folder: where the logs, `processes.json` and `environment.json` are written.
             environment: the nodes' variables.
         """
-        self._children = {node.name: _Child(node) for node in nodes}
+        self._children = {
+            node.name: _Child(
+                node,
+                Log(folder.logs / f"{node.name}.log", whole=node.is_console),
+                Throttle(DEATHS, DEATH_PERIOD_S),
+            )
+            for node in nodes
+        }
         self._folder = folder
-        self._environment = dict(environment)
+        # A service has no home, where ROS would otherwise write, and its locale need not be UTF-8.
+        self._environment = {
+            **environment,
+            "ROS_HOME": str(folder.path),
+            "ROS_LOG_DIR": str(folder.ros_logs),
+            "PYTHONUTF8": "1",
+        }
         self._cores = share_cores(nodes, os.sched_getaffinity(0))
 
     def __enter__(self) -> Self:
@@ -127,8 +148,15 @@ class Supervisor:
             undo.pop_all()
         self._write_processes()
 
-    def watch(self, timeout_s: float) -> None:
+    def watch(self, timeout_s: float, also: Sequence[int] = ()) -> list[int]:
         """Wait, and restart nodes that die meanwhile; returns at the latest after `timeout_s`, or when one died.
+
+        Args:
+            timeout_s: longest wait.
+            also: descriptors to wait for besides.
+
+        Returns:
+            Those of `also` that can be read.
 
         Raises:
             NodeFailedError: if a node was told something wrong, or one that the robot needs keeps dying.
@@ -136,7 +164,7 @@ class Supervisor:
         due_s = [child.restart_s for child in self._children.values() if child.process is None]
         wait_s = max(0.0, min([timeout_s, *(due - time.monotonic() for due in due_s)]))
         pidfds = [child.pidfd for child in self._children.values() if child.process is not None]
-        select.select(pidfds, [], [], wait_s)
+        ready, _, _ = select.select([*pidfds, *also], [], [], wait_s)
         changed = False
         for child in self._children.values():
             if child.process is not None and child.process.poll() is not None:
@@ -148,6 +176,29 @@ class Supervisor:
                 changed = True
         if changed:
             self._write_processes()
+        return [descriptor for descriptor in also if descriptor in ready]
+
+    def news(self) -> list[str]:
+        """What people should see of the nodes since they were last asked for: deaths, warnings, the console's lines."""
+        now_s = time.monotonic()
+        said = []
+        for name, child in self._children.items():
+            # A console speaks for the robot, not for itself.
+            said += [line if child.spec.is_console else f"{name} node: {line}" for line in child.log.news(now_s)]
+            if (death := child.deaths.due(now_s)) is not None:
+                said.append(death)
+        return said
+
+    def tell(self, word: str) -> bool:
+        """Tell the console a word; returns whether there is one to hear it."""
+        heard = False
+        for child in self._children.values():
+            if child.process is not None and child.process.stdin is not None:
+                # One that is dying is started again, and not told again: the act would come late.
+                with contextlib.suppress(OSError):
+                    child.process.stdin.write(f"{word}\n".encode())
+                    heard = True
+        return heard
 
     def stop(self) -> None:
         """Stop what drives the robot, then the others: the guard's last commands still find driver and recorder."""
@@ -170,10 +221,12 @@ class Supervisor:
 
     def _launch(self, child: _Child) -> None:
         spec = child.spec
-        with (self._folder.logs / f"{spec.name}.log").open("ab") as log:
+        child.log.begin()
+        with child.log.path.open("ab") as log:
             child.process = subprocess.Popen(
                 spec.command(),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if spec.is_console else subprocess.DEVNULL,
+                bufsize=0,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
@@ -199,14 +252,15 @@ class Supervisor:
             raise NodeFailedError(self._obituary(child, code))
         child.restart_s = now_s + BACKOFF_S[min(child.deaths_in_a_row, len(BACKOFF_S) - 1)]
         child.deaths_in_a_row += 1
+        child.deaths.offer(f"{child.spec.name} node {_ended(code)} and is started again: {child.log.last_words()}")
 
     def _obituary(self, child: _Child, code: int) -> str:
-        log = self._folder.logs / f"{child.spec.name}.log"
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        return f"{child.spec.name} node ended with code {code}: {' | '.join(lines[-LOG_TAIL:])} (its log: {log})"
+        return f"{child.spec.name} node {_ended(code)}: {child.log.last_words(LOG_TAIL)} (its log: {child.log.path})"
 
     def _forget(self, child: _Child) -> None:
         os.close(child.pidfd)
+        if child.process is not None and child.process.stdin is not None:
+            child.process.stdin.close()
         child.process, child.pidfd = None, -1
 
     def _signal(self, number: signal.Signals, names: Sequence[str]) -> None:
@@ -255,6 +309,11 @@ def share_cores(nodes: Sequence[NodeProcess], cores: Collection[int]) -> dict[st
         if node.own_cores:
             shares[node.name] = {left.pop() for _ in range(node.own_cores)}
     return {node.name: shares.get(node.name, set(left)) for node in nodes}
+
+
+def _ended(code: int) -> str:
+    """How a process ended, by what `Popen` calls its return code."""
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
 def _child_setup(niceness: int, cores: set[int]) -> Callable[[], None]:

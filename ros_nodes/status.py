@@ -3,7 +3,6 @@
 import argparse
 import importlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,16 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.table import Table
-from std_msgs.msg import String
 
 from robot_mbrl import topics
 from robot_mbrl.bundles import read_announcement
 from robot_mbrl.errors import BundleError
+from robot_mbrl.terminal import with_output
+from ros_nodes.operate import INTERRUPTED, NO_LOG_FILE
+from ros_nodes.robot_state import explained
 from ros_nodes.runtime import make_executor
 
 DISCOVERY_S = 0.25
@@ -29,7 +31,9 @@ DISCOVERY_LIMIT_S = 10.0
 """Who has not been discovered and heard for so long is not there."""
 SPIN_S = 0.05
 HIDDEN = ("/rosout", "/parameter_events")
-GUARD_KEYS = ("enabled", "stopped", "steps", "late", "stops", "latency_p50_ms", "latency_p99_ms", "latency_max_ms")
+GUARD_KEYS = ("enabled", "steps", "late", "stops", "latency_p50_ms", "latency_p99_ms", "latency_max_ms")
+"""What is shown of the guard's figures."""
+LEVELS = {DiagnosticStatus.OK: "", DiagnosticStatus.WARN: "warns", DiagnosticStatus.ERROR: "has a fault"}
 
 ANY = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
 """Matches every writer, and makes none wait or send its history."""
@@ -73,6 +77,8 @@ class Listener:
         self.traffic: dict[str, Traffic] = {}
         self.bundles: dict[str, dict[str, Any]] = {}
         self.guards: dict[str, dict[str, str]] = {}
+        self.states: dict[str, str] = {}
+        self.diagnostics: dict[str, dict[str, Any]] = {}
         self._executor = make_executor()
         self._executor.add_node(self.node)
 
@@ -84,11 +90,13 @@ class Listener:
     def report(self) -> dict[str, Any]:
         """Everything heard, as it is printed for `--json`."""
         return {
-            "domain": int(os.environ.get("ROS_DOMAIN_ID") or 0),
+            "domain": self.node.context.get_domain_id(),
             "nodes": sorted(self._others()),
             "topics": [self._describe(name, traffic) for name, traffic in sorted(self.traffic.items())],
             "bundles": self.bundles,
             "guards": self.guards,
+            "states": self.states,
+            "diagnostics": self.diagnostics,
         }
 
     def _spin(self, seconds: float, until: Callable[[], object]) -> None:
@@ -127,10 +135,16 @@ class Listener:
         # A bundle is megabytes, and whoever takes it stalls.
         if topic == topics.POLICY:
             return
-        if topic == topics.BUNDLE:
-            self.node.create_subscription(String, name, lambda m: self._on_bundle(name, namespace, m), LATCHED)
-        elif topic == topics.GUARD:
-            self.node.create_subscription(DiagnosticArray, name, lambda m: self._on_guard(name, namespace, m), ANY)
+        known: dict[tuple[str, str], tuple[Callable[[str, str, Any], None], QoSProfile]] = {
+            (topics.BUNDLE, topics.TYPES[topics.BUNDLE]): (self._on_bundle, LATCHED),
+            (topics.STATE, topics.TYPES[topics.STATE]): (self._on_state, LATCHED),
+            (topics.GUARD, topics.TYPES[topics.GUARD]): (self._on_guard, ANY),
+            (topics.DIAGNOSTICS.strip("/"), topics.TYPES[topics.DIAGNOSTICS]): (self._on_diagnostics, ANY),
+        }
+        if (topic, type_name) in known:
+            take, profile = known[topic, type_name]
+            message = message_class(type_name)
+            self.node.create_subscription(message, name, lambda m: take(name, namespace or "/", m), profile)
         elif (message := message_class(type_name)) is not None:
             self.node.create_subscription(message, name, lambda _: self.traffic[name].note(), ANY, raw=True)
 
@@ -142,12 +156,25 @@ class Listener:
             self.node.get_logger().warning(f"{name}: {error}")
             return
         if announced is not None:
-            self.bundles[namespace or "/"] = announced.model_dump()
+            self.bundles[namespace] = announced.model_dump()
+
+    def _on_state(self, name: str, namespace: str, message: Any) -> None:
+        self.traffic[name].note()
+        self.states[namespace] = message.data
 
     def _on_guard(self, name: str, namespace: str, message: Any) -> None:
         self.traffic[name].note()
         if message.status:
-            self.guards[namespace or "/"] = {pair.key: pair.value for pair in message.status[0].values}
+            self.guards[namespace] = {pair.key: pair.value for pair in message.status[0].values}
+
+    def _on_diagnostics(self, name: str, namespace: str, message: Any) -> None:
+        self.traffic[name].note()
+        for status in message.status:
+            self.diagnostics[status.name] = {
+                "level": LEVELS.get(status.level, "is stale"),
+                "message": status.message,
+                "values": {pair.key: pair.value for pair in status.values},
+            }
 
 
 def message_class(name: str) -> Any | None:
@@ -161,25 +188,63 @@ def message_class(name: str) -> Any | None:
 
 def show(report: dict[str, Any], console: Console) -> None:
     """Print a report for people."""
-    console.print(f"domain {report['domain']}: {', '.join(report['nodes']) or 'no nodes'}", highlight=False)
-    table = Table(box=None, header_style="bold")
-    for heading in ("topic", "type", "from", "Hz", "last heard"):
-        table.add_column(heading, no_wrap=heading != "from")
-    for topic in report["topics"]:
+    nodes = ", ".join(report["nodes"]) or "no nodes: is robot-mbrl robot or demo running, in this domain?"
+    _say(console, f"domain {report['domain']}: {nodes}")
+    robots = sorted({*report["states"], *report["guards"], *report["bundles"]})
+    for namespace in robots:
+        _show_robot(namespace, report, console)
+    # Without the names of robots, a line of a terminal holds all there is to say.
+    for namespace in [*robots, ""]:
+        below = [topic for topic in report["topics"] if _owner(topic["name"], robots) == namespace]
+        if below:
+            console.print(_table(namespace, below))
+
+
+def _show_robot(namespace: str, report: dict[str, Any], console: Console) -> None:
+    """What one robot does, or why it does nothing."""
+    guard = report["guards"].get(namespace, {})
+    word = guard.get("state") or report["states"].get(namespace) or "its guard is silent"
+    _say(console, f"{namespace}: {explained(word, guard.get('detail', ''))}")
+    figures = ", ".join(f"{key} {guard[key] or 'no'}" for key in GUARD_KEYS if key in guard)
+    if figures:
+        _say(console, f"  guard: {figures}")
+    for name, node in sorted(report["diagnostics"].items()):
+        space, _, short = name.rpartition("/")
+        if space == namespace.rstrip("/") and short != "actuator":
+            level = f" {node['level']}" if node["level"] else ""
+            _say(console, f"  {short}{level}: {node['message']}{_refusals(node['values'])}")
+    if (bundle := report["bundles"].get(namespace)) is not None:
+        _say(console, f"  runs version {bundle['version']} of run {bundle['run_id']}, {bundle['path']}")
+
+
+def _refusals(values: dict[str, str]) -> str:
+    """What a node has refused until now, such as every message of a source."""
+    counts = {key.removeprefix("refused."): value for key, value in values.items() if key.startswith("refused")}
+    refused = [f"{key} {value}" for key, value in counts.items() if value not in ("", "0")]
+    return f" (refused: {', '.join(refused)})" if refused else ""
+
+
+def _owner(topic: str, robots: Sequence[str]) -> str:
+    """The robot in whose namespace a topic is; empty for none."""
+    return next((robot for robot in robots if topic.startswith(f"{robot.rstrip('/')}/") and robot != "/"), "")
+
+
+def _table(namespace: str, below: Sequence[dict[str, Any]]) -> Table:
+    table = Table(box=None, header_style="bold", title=f"{namespace or 'other topics'}", title_justify="left")
+    for heading in ("topic", "type", "Hz", "heard", "from"):
+        # Whatever is long is broken, not left out.
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("Hz", "heard"))
+    for topic in below:
         rate = "–" if topic["rate_hz"] is None else f"{topic['rate_hz']:.1f}"
-        age = "–" if topic["age_s"] is None else f"{topic['age_s']:.2f} s ago"
-        writers = " ".join(topic["publishers"]) or "nobody"
-        table.add_row(topic["name"], topic["type"].rpartition("/")[2], writers, rate, age)
-    console.print(table)
-    for namespace, bundle in report["bundles"].items():
-        console.print(
-            f"{namespace} runs version {bundle['version']} of run {bundle['run_id']}, {bundle['path']}",
-            highlight=False,
-            soft_wrap=True,
-        )
-    for namespace, guard in report["guards"].items():
-        figures = ", ".join(f"{key} {guard[key] or 'no'}" for key in GUARD_KEYS if key in guard)
-        console.print(f"{namespace} guard: {figures}", highlight=False, soft_wrap=True)
+        age = "–" if topic["age_s"] is None else f"{topic['age_s']:.1f} s ago"
+        writers = " ".join(writer.removeprefix(f"{namespace}/") for writer in topic["publishers"]) or "nobody"
+        name = topic["name"].removeprefix(f"{namespace}/")
+        table.add_row(name, topic["type"].rpartition("/")[2], rate, age, writers)
+    return table
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -188,11 +253,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="how long to listen, once somebody is heard")
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(arguments)
-    rclpy.init(args=[])
+    return with_output(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        rclpy.init(args=list(NO_LOG_FILE), signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:
+        print(f"robot-mbrl: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
     try:
         listener = Listener()
         listener.listen(args.seconds)
         report = listener.report()
+    except KeyboardInterrupt:
+        return INTERRUPTED
     finally:
         rclpy.try_shutdown()
     if args.json:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from robot_mbrl.commands.options import Subparsers, positive
 from robot_mbrl.runs.environment import joining, node_environment, ros_environment
-from robot_mbrl.runs.folder import RUNS, RunFolder, read_json
+from robot_mbrl.runs.folder import RunFolder, read_json
+from robot_mbrl.runs.running import running_runs
 
 LISTEN_S = 3.0
 
@@ -26,19 +27,10 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Become the status node, in the ROS domain of the run."""
     environment = dict(os.environ)
-    folder = RunFolder.open(args.folder) if args.folder is not None else running_run(RUNS)
+    folder = RunFolder.open(args.folder) if args.folder is not None else next(iter(running_runs()), None)
     if folder is not None and (args.folder is not None or "ROS_DOMAIN_ID" not in environment):
         environment |= joining(read_json(folder.environment))
     command = [sys.executable, "-m", "ros_nodes.status", "--seconds", str(args.seconds)]
     if args.json:
         command.append("--json")
     os.execve(sys.executable, command, node_environment(ros_environment(environment)))
-
-
-def running_run(root: Path) -> RunFolder | None:
-    """The newest run under `root` that has a living node; None if there is none."""
-    candidates = sorted(root.glob("*/processes.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for processes in candidates:
-        if any(Path(f"/proc/{pid}").exists() for pid in read_json(processes).values()):
-            return RunFolder.open(processes.parent)
-    return None

@@ -1,12 +1,22 @@
 """Fixtures of tests that run real nodes over real DDS."""
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from robot_mbrl.runs.environment import node_environment
-from tests.graph.graph import Graph
+from tests.graph.graph import PATIENCE_S, Graph
+
+IN_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Makes standard input the terminal of the command that follows."""
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +33,39 @@ def graph(graph_environment: dict[str, str], request: pytest.FixtureRequest) -> 
     graph = Graph(graph_environment, namespace=f"/{request.node.name.split('[')[0]}")
     yield graph
     graph.close()
+
+
+@pytest.fixture
+def cartpole(graph_environment: dict[str, str]) -> Iterator[Graph]:
+    """The namespace of the robot."""
+    graph = Graph(graph_environment, "/cartpole")
+    yield graph
+    graph.close()
+
+
+@pytest.fixture
+def robot_mbrl(cartpole: Graph) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a command in the graph's domain, and ends it with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*words: str, terminal: int | None = None) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "robot_mbrl.cli", *words]
+        if terminal is not None:
+            # In a session of its own, which the terminal controls.
+            command = [sys.executable, "-c", IN_TERMINAL, *command]
+        started.append(
+            subprocess.Popen(
+                command,
+                env=cartpole.environment,
+                stdin=subprocess.DEVNULL if terminal is None else terminal,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=PATIENCE_S)

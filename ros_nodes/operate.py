@@ -29,6 +29,8 @@ PATIENCE_S = 10.0
 SETTLE_S = 2.0
 """How long a robot that was enabled may take until its policy acts steadily, and it moves."""
 REPEAT_S = 0.2
+NOTICE_S = 2.5
+"""How long is waited without a word: a robot that was stopped a moment ago takes two seconds to be let go."""
 PRESS_S = 0.02
 """How often a stop is repeated until it is heard: what is sent before both sides have met is lost."""
 BRING_BACK_S = 0.3
@@ -90,9 +92,7 @@ class Operator:
         self._until(lambda: bool(state.report), self._wait, topics.GUARD)
         if hold_s is not None:
             self._repeat_s = min(REPEAT_S, hold_s / REPEATS_PER_TIMEOUT)
-        if state.latched:
-            raise RefusedError(f"not enabled: {state.sentence}; see to it, then: robot-mbrl release")
-        self._await_release()
+        self._await_permission(lambda: self._say(on=False) if hold_s is not None else None)
         # Once it is heard, only a dead-man switch repeats itself: whoever stops the robot meanwhile means it.
         repeat = self._wait if hold_s is None else self._say_on
         self._until(lambda: state.says("enabled") or state.says("lapsed"), self._say_on, topics.ENABLE)
@@ -104,17 +104,31 @@ class Operator:
             return self._disable()
         return self._outcome()
 
-    def _await_release(self) -> None:
-        """Wait until nobody holds the switch of a robot that was stopped; only then it can be pressed anew."""
-        if not self._state.says("lapsed"):
-            return
-        print("somebody holds enable: waiting until it is let go", flush=True)
-        # In silence: one more who says it would be one more to wait for.
-        if not self._serve(PATIENCE_S, self._wait, until=lambda: not self._state.says("lapsed")):
+    def _await_permission(self, wait: Callable[[], None]) -> None:
+        """Wait until `true` would count: with nobody who holds the switch of a robot that was stopped, or it is amiss.
+
+        Args:
+            wait: what to do meanwhile. A dead-man switch says that it is let go. Any other is silent: one more who
+                says something would be one more to wait for.
+        """
+        state = self._state
+
+        def permitted() -> bool:
+            return state.latched or (state.report.get("may_enable") != "False" and not state.says("lapsed"))
+
+        if not self._serve(NOTICE_S, wait, until=permitted):
+            held = "somebody holds enable: waiting until it is let go"
+            print(held if state.says("lapsed") else f"waiting: {state.sentence}{_because(state.reasons)}", flush=True)
+            self._serve(PATIENCE_S, wait, until=permitted)
+        if state.latched:
+            raise RefusedError(f"not enabled: {_with_remedy(state.sentence, 'robot-mbrl release')}")
+        if state.says("lapsed"):
             raise RefusedError(
                 "not enabled: the robot was stopped, and somebody still holds enable: a switch that is stuck, or "
                 "another robot-mbrl enable; end it, then try again"
             )
+        if not permitted():
+            raise RefusedError(f"not enabled: {state.sentence}{_because(state.reasons)}")
 
     def disable(self) -> str:
         """Stop the robot until it is enabled again."""
@@ -239,6 +253,11 @@ class Operator:
 
     def _on_signal(self, number: int, frame: object) -> None:
         self._interrupted = True
+
+
+def _with_remedy(sentence: str, remedy: str) -> str:
+    """A reason with what helps, unless the guard has named that itself."""
+    return sentence if remedy in sentence else f"{sentence}; see to it, then: {remedy}"
 
 
 def _because(reasons: str) -> str:

@@ -55,7 +55,8 @@ def outcome(act: str, state: str) -> str:
         state: the guard's, with its reason.
     """
     if act == STOP:
-        return f"{state}; to go on: robot-mbrl release, then robot-mbrl enable"
+        remedy = "robot-mbrl release, then robot-mbrl enable"
+        return state if remedy in state else f"{state}; to go on: {remedy}"
     return "disabled: the robot is stopped until it is enabled"
 
 

@@ -17,8 +17,8 @@ PERIOD_S = 10.0
 AGAIN_S = 60.0
 """After how long the same warning is shown again."""
 
-WARNING = re.compile(r"\[(?:WARN|ERROR|FATAL)\s*\] \[[^\]]*\] \[[^\]]*\]: (?!stopped)(.+)")
-"""A line of ROS's loggers that people should see; what the guard stops for, the console tells with more detail."""
+WARNING = re.compile(r"\[(?:WARN|ERROR|FATAL)\s*\] \[[^\]]*\] \[[^\]]*\]: (?!(?:disabled|stopped|latched)\b)(.+)")
+"""A line of ROS's loggers that people should see; the guard's states, the console tells."""
 LAST_WORDS = re.compile(r"\[(?:ERROR|FATAL)\s*\]|[\w.]*(?:Error|Exception|Interrupt)\b.*")
 """How the line begins that says what a node died of; after it, libraries may have more to say."""
 

@@ -42,6 +42,7 @@ class Guard:
         """Take on a state; flags that are not named are False."""
         names = ("enabled", "lapsed", "latched", "emergency_pressed", "may_reset")
         self._values = {"state": state, "detail": detail} | {name: str(flags.get(name, False)) for name in names}
+        self._values["may_enable"] = str(not (flags.get("lapsed") or flags.get("latched")))
         self._states.publish(String(data=state))
         self._report()
 

@@ -1,5 +1,6 @@
 """YAML as people write it: UTF-8 whatever the locale, and no field given twice, of which YAML would keep the last."""
 
+from collections import deque
 from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,9 +66,9 @@ def parse(text: str, origin: str) -> Any:
 def _repetitions(root: yaml.Node) -> Iterator[str]:
     """A complaint for each field that is given again, with its line and its dotted path."""
     met: set[int] = set()
-    waiting: list[tuple[yaml.Node, str]] = [(root, "")]
+    waiting: deque[tuple[yaml.Node, str]] = deque([(root, "")])
     while waiting:
-        node, path = waiting.pop()
+        node, path = waiting.popleft()
         # An anchor may be referred to from many places, even from within itself.
         if id(node) in met:
             continue

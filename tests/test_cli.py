@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+import robot_mbrl as robot_mbrl_package
 from robot_mbrl.cli import build_parser
 from robot_mbrl.commands.options import open_run
 from robot_mbrl.config import packaged
 
+ROBOTS = Path(robot_mbrl_package.__file__).parent / "robots"
 EXTRAS = [
     *("cv2", "gymnasium", "matplotlib", "mcap", "mcap_ros2", "onnx", "onnxruntime", "onnxscript", "pybullet"),
     *("rclpy", "safetensors", "scipy", "sensor_msgs", "tensorboard", "torch"),
@@ -45,6 +48,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "enable",
         "stop",
         "release",
+        "bring-back",
         "start-episode",
         "status",
         "bundle",
@@ -99,6 +103,42 @@ def test_run_of_a_task_of_ones_own_is_resumed_by_its_folder(tmp_path: Path) -> N
 
 def test_seeds_are_not_negative(tmp_path: Path) -> None:
     assert "--seed" in complaint("train", "cartpole", "--seed=-1", cwd=tmp_path)
+
+
+def test_setting_given_twice_is_named(tmp_path: Path) -> None:
+    said = complaint("train", "cartpole", "--set=agent.train_ratio=1", "--set=agent.train_ratio=2", cwd=tmp_path)
+    assert "--set agent.train_ratio is given twice" in said
+    assert "task.overrides, line 1: a is given twice" in complaint(
+        "train", "cartpole", "--set=task.overrides={a: 1, a: 2}", cwd=tmp_path
+    )
+
+
+@pytest.mark.parametrize("words", [["status"], ["demo"], ["robot", "cartpole"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("domain", ["abc", "233", "-1"])
+def test_domain_that_is_none_is_named_before_a_run_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], domain: str
+) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", domain)
+    if words[0] != "status":
+        words = [*words, "--run", "mine"]
+    assert f"ROS_DOMAIN_ID: '{domain}' is no domain" in complaint(*words, cwd=tmp_path)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_robot_that_is_not_running_cannot_be_stopped_without_its_name(tmp_path: Path) -> None:
+    assert "name its run's folder with --run" in complaint("stop", cwd=tmp_path)
+
+
+def test_yaml_is_utf_8_whatever_the_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = ("name: mine", "robot: cartpole", "task: cartpole_swingup", "observe: [positions]", "description: für")
+    (tmp_path / "mine.yaml").write_text("\n".join(fields), encoding="utf-8")
+    for name, value in {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}.items():
+        monkeypatch.setenv(name, value)
+    shown = robot_mbrl("describe", "mine.yaml", cwd=tmp_path)
+    assert shown.returncode == 0
+    # What this locale's terminal cannot show is replaced.
+    assert shown.stdout.startswith("mine: f?r\n")
+    assert json.loads(robot_mbrl("describe", "mine.yaml", "--json", cwd=tmp_path).stdout)["description"] == "für"
 
 
 def test_an_unknown_task_is_told_which_there_are(tmp_path: Path) -> None:
@@ -181,5 +221,34 @@ def test_the_description_of_the_cartpole(tmp_path: Path) -> None:
         }
     ]
     assert {"observation", "action", "applied_action", "policy", "emergency_stop"} <= described["topics"].keys()
+    assert described["sensors"]["joints"] == {
+        "topic": "/cartpole/joint_states",
+        "type": "sensor_msgs/msg/JointState",
+        "reliability": "reliable",
+        "durability": "volatile",
+        "max_age_s": 0.2,
+    }
+    assert described["conditions"] == []
     shown = robot_mbrl("describe", "cartpole", cwd=tmp_path).stdout
     assert "/cartpole/applied_action" in shown
+    assert "best effort, volatile; stale after 0.3 s" in shown
+
+
+def test_description_fits_into_a_terminal_and_names_the_conditions(tmp_path: Path) -> None:
+    packaged_robot = yaml.safe_load((ROBOTS / "cartpole.yaml").read_text(encoding="utf-8"))
+    packaged_robot["sources"]["battery"] = {
+        "topic": "power/front_left_compartment/battery_state",
+        "type": "sensor_msgs/msg/BatteryState",
+        "max_age_s": 2.0,
+    }
+    condition = {"source": "battery", "field": "percentage", "above": 0.2, "latch": True}
+    packaged_robot["guard"]["conditions"] = [condition]
+    (tmp_path / "robot.yaml").write_text(yaml.safe_dump(packaged_robot), encoding="utf-8")
+    fields = ("name: mine", "robot: robot.yaml", "task: cartpole_swingup", "observe: [positions]")
+    (tmp_path / "mine.yaml").write_text("\n".join(fields), encoding="utf-8")
+    shown = robot_mbrl("describe", "mine.yaml", cwd=tmp_path).stdout
+    assert "battery.percentage" in shown
+    assert "above 0.2, or a person must release it" in shown
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    described = json.loads(robot_mbrl("describe", "mine.yaml", "--json", cwd=tmp_path).stdout)
+    assert described["conditions"] == [condition | {"name": "battery.percentage"}]

@@ -34,6 +34,7 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Learn for a while, judge the exported policy, and write the results down."""
     chosen = Options(speed=args.speed, lockstep=args.lockstep, view=args.view, video=args.video)
+    environment = node_environment(os.environ)
     config, folder = open_run(args)
     if config.task.world is None:
         raise ConfigError(
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         results = Results(config, folder, "demo", speed=args.speed)
         # A resumed life goes on from other starts than those it has seen.
         options = replace(chosen, seed=config.seed + results.robot_steps)
-        demo = Demo(config, folder, options, Screen(Console(), args.quiet), results)
+        demo = Demo(config, folder, options, environment, Screen(Console(), args.quiet), results)
         judged: list[dict[str, Any]] = []
         try:
             demo.learn(60.0 * args.minutes, stop)
@@ -62,7 +63,13 @@ class Demo:
     """
 
     def __init__(
-        self, config: RunConfig, folder: RunFolder, options: Options, screen: Screen, results: Results
+        self,
+        config: RunConfig,
+        folder: RunFolder,
+        options: Options,
+        environment: dict[str, str],
+        screen: Screen,
+        results: Results,
     ) -> None:
         """Prepare, and say how to join.
 
@@ -70,6 +77,7 @@ class Demo:
             config: the run.
             folder: its folder, new or to be continued.
             options: what was chosen at this start.
+            environment: the nodes' variables.
             screen: where to show it.
             results: what comes of it.
         """
@@ -78,7 +86,7 @@ class Demo:
         self._folder = folder
         self._options = options
         self._results = results
-        self._environment = node_environment(os.environ)
+        self._environment = environment
         words = joining_words(self._environment)
         status = f"{program()} status --run {folder.path}"
         screen.say(f"run folder: {folder.path}\njoin from another terminal: {status}, or export {words}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from robot_mbrl import topics
 from robot_mbrl.commands.options import TASK_HELP, Subparsers
-from robot_mbrl.config import RunConfig, load_run
+from robot_mbrl.config import RobotConfig, RunConfig, load_run
 from robot_mbrl.runs.scenario import namespace
 from robot_mbrl.specs import Source
 
@@ -21,12 +21,16 @@ DESCRIBED = (
     topics.FEEDBACK,
     topics.METRICS,
     topics.GUARD,
+    topics.STATE,
+    topics.MOVING,
 )
+NAME_COLUMNS = 40
+"""Where the types begin; names that are longer get a line of their own."""
 
 
 def register(subparsers: Subparsers) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("describe", help="show a task's topics, action, commands and limits")
+    parser = subparsers.add_parser("describe", help="show a task's topics, sensors, action, commands and limits")
     parser.add_argument("task", metavar="TASK", help=TASK_HELP)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
@@ -43,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe(config: RunConfig) -> dict[str, Any]:
-    """Topics by full name and type, actions, commands with their limits, and the numbers of the sources."""
+    """Topics by full name and type, sensors, actions, commands with limits, conditions, and the numbers of sources."""
     space = namespace(config)
     spec = config.action_spec()
     named = {name: {"name": f"{space}/{name}", "type": topics.TYPES[name]} for name in DESCRIBED}
@@ -57,6 +61,7 @@ def describe(config: RunConfig) -> dict[str, Any]:
         "namespace": space,
         "control_rate_hz": config.robot.control_rate_hz,
         "topics": named,
+        "sensors": _sensors(config.robot, space),
         "action": [{"name": name, "low": low, "high": 1.0} for name in spec.names],
         "commands": [
             {
@@ -68,7 +73,25 @@ def describe(config: RunConfig) -> dict[str, Any]:
             }
             for command in config.robot.commands
         ],
+        "conditions": [
+            condition.model_dump(exclude_none=True) | {"name": condition.name}
+            for condition in config.robot.guard.conditions
+        ],
         "sources": {source.name.lower(): int(source) for source in Source},
+    }
+
+
+def _sensors(robot: RobotConfig, space: str) -> dict[str, dict[str, Any]]:
+    """What the driver must publish, by the name of the source, and how it is subscribed to."""
+    return {
+        name: {
+            "topic": _absolute(source.topic, space),
+            "type": source.type,
+            "reliability": "reliable" if source.reliable else "best effort",
+            "durability": "transient local" if source.latched else "volatile",
+            "max_age_s": source.max_age_s,
+        }
+        for name, source in robot.sources.items()
     }
 
 
@@ -81,11 +104,35 @@ def _print_plainly(description: dict[str, Any]) -> None:
     print(f"robot {description['robot']}, namespace {description['namespace']}, {description['control_rate_hz']:g} Hz")
     print("\ntopics")
     for topic in description["topics"].values():
-        print(f"  {topic['name']:34} {topic['type']}")
+        _print_row(topic["name"], topic["type"])
+    print("\nsensors, which the driver publishes")
+    for sensor in description["sensors"].values():
+        _print_row(sensor["topic"], sensor["type"])
+        age_s = sensor["max_age_s"]
+        age = "counts until the next" if age_s is None else f"stale after {age_s:g} s"
+        _print_row("", f"{sensor['reliability']}, {sensor['durability']}; {age}")
     print("\naction")
     for action in description["action"]:
-        print(f"  {action['name']:34} {action['low']:g} to {action['high']:g}")
-    print("\ncommands")
+        _print_row(action["name"], f"{action['low']:g} to {action['high']:g}")
+    print("\ncommands, which the driver subscribes to")
     for command in description["commands"]:
+        _print_row(command["topic"], command["type"])
         for joint, low, high in zip(command["joints"], command["low"], command["high"], strict=True):
-            print(f"  {command['topic']:34} {command['type']}  {joint} {low:g} to {high:g}")
+            _print_row("", f"{joint} {low:g} to {high:g}")
+    if description["conditions"]:
+        print("\nconditions, or the robot stops")
+    for condition in description["conditions"]:
+        _print_row(condition["name"], _comparison(condition))
+
+
+def _comparison(condition: dict[str, Any]) -> str:
+    wanted = [f"{word} {condition[word]}" for word in ("equals", "above", "below") if word in condition]
+    return " and ".join(wanted) + (", or a person must release it" if condition["latch"] else "")
+
+
+def _print_row(name: str, text: str) -> None:
+    """A line of two columns, which an ordinary terminal holds; a name that is long comes in a line before."""
+    if len(name) >= NAME_COLUMNS - 3:
+        print(f"  {name}")
+        name = ""
+    print(f"  {name:{NAME_COLUMNS - 2}}{text}")

@@ -12,8 +12,9 @@ from robot_mbrl.config import RunConfig, packaged
 from robot_mbrl.runs.console import STOP, Keyboard
 from robot_mbrl.runs.environment import joining_words, node_environment, ros_environment
 from robot_mbrl.runs.folder import RunFolder
-from robot_mbrl.runs.launching import RUNS, open_or_create
+from robot_mbrl.runs.launching import open_or_create
 from robot_mbrl.runs.locking import locked
+from robot_mbrl.runs.running import ROBOT_RUNS
 from robot_mbrl.runs.scenario import Options, console_process, scenario
 from robot_mbrl.runs.supervisor import StopRequest, Supervisor
 
@@ -47,7 +48,7 @@ def register(subparsers: Subparsers) -> None:
             help=f"one of {', '.join(packaged('tasks'))}, or the path of a YAML; may be left out where --run has a run",
         )
         parser.add_argument(
-            "--run", dest="folder", default="", metavar="DIR", help=f"the run's folder here (default {RUNS}/TASK)"
+            "--run", dest="folder", default="", metavar="DIR", help=f"the run's folder here (default {ROBOT_RUNS}/TASK)"
         )
     robot.set_defaults(run=run_robot)
     workstation.set_defaults(run=run_workstation)
@@ -66,11 +67,11 @@ def run_workstation(args: argparse.Namespace) -> int:
 
 
 def _run(side: str, args: argparse.Namespace, options: Options) -> int:
+    environment = node_environment(ros_environment(os.environ))
     config, folder = open_or_create(args.task, args.folder)
     nodes = scenario(side, config, folder.path, options, simulated=False)
     if side == "robot":
         nodes = (*nodes, console_process(nodes[0].namespace))
-    environment = node_environment(ros_environment(os.environ))
     screen, keyboard = Screen(Console()), Keyboard()
     with locked(folder), StopRequest() as stop, Supervisor(nodes, folder, environment) as supervisor:
         screen.say("\n".join(_introduction(side, config, folder, environment)))

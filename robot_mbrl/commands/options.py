@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from robot_mbrl.config import RunConfig, load_run, packaged
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.strict_yaml import parse
 
 Subparsers = Any
 """What `ArgumentParser.add_subparsers` returns, whose class argparse keeps to itself."""
@@ -92,9 +91,9 @@ def override(text: str) -> tuple[str, Any]:
     if not separator or not path:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE")
     try:
-        return path, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise argparse.ArgumentTypeError(f"{path}: {value!r} is not a YAML value") from error
+        return path, parse(value, path)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(" ".join(str(error).split())) from error
 
 
 def open_run(args: argparse.Namespace) -> tuple[RunConfig, RunFolder]:
@@ -104,7 +103,7 @@ def open_run(args: argparse.Namespace) -> tuple[RunConfig, RunFolder]:
         ConfigError: if the folder already holds a run, or there is none to resume, or options contradict it.
     """
     if not args.resume:
-        config = load_run(_task(args), dict(args.overrides), seed=args.seed or 0)
+        config = load_run(_task(args), _overrides(args), seed=args.seed or 0)
         return config, RunFolder.create(config, args.folder)
     if args.overrides or args.seed is not None:
         raise ConfigError("--seed and --set define a new run; one that is resumed keeps what its config.yaml says")
@@ -116,6 +115,15 @@ def open_run(args: argparse.Namespace) -> tuple[RunConfig, RunFolder]:
     if args.task is not None and config.task.name != (asked_for := load_run(args.task).task.name):
         raise ConfigError(f"{folder.path} is a run of {config.task.name!r}, not of {asked_for!r}")
     return config, folder
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, Any]:
+    overrides: dict[str, Any] = {}
+    for path, value in args.overrides:
+        if path in overrides:
+            raise ConfigError(f"--set {path} is given twice: leave one of them out")
+        overrides[path] = value
+    return overrides
 
 
 def _task(args: argparse.Namespace) -> str:

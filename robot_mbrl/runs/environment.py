@@ -6,8 +6,12 @@ import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 
+from robot_mbrl.errors import ConfigError
+
 DOMAINS = range(1, 102)
 """Domain ids whose ports lie below Linux's ephemeral ones; 0 is where everybody else is."""
+LAST_DOMAIN = 232
+"""The ports of higher ones do not exist."""
 PORT_BASE, DOMAIN_GAIN, UNICAST_OFFSET = 7400, 250, 10
 """DDS's default port mapping: a domain's first participant listens on base + gain * domain + offset."""
 
@@ -23,11 +27,17 @@ def node_environment(inherited: Mapping[str, str]) -> dict[str, str]:
 
     Args:
         inherited: the variables of this process.
+
+    Raises:
+        ConfigError: if the domain is none.
     """
     environment = dict(inherited)
+    _refuse_wrong_domain(environment)
     environment.setdefault("ROS_DOMAIN_ID", str(free_domain()))
     environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     environment["PYTHONUNBUFFERED"] = "1"
+    # Files are UTF-8, whatever the locale of a service is.
+    environment["PYTHONUTF8"] = "1"
     # Every node computes on the threads it is given; OpenMP's own default would take all cores away from the robot's.
     environment.setdefault("OMP_NUM_THREADS", "1")
     if find_spec("ros_wheels_bootstrapper") is not None:
@@ -36,7 +46,12 @@ def node_environment(inherited: Mapping[str, str]) -> dict[str, str]:
 
 
 def ros_environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """Variables with which computers meet: where the user chose nothing, everybody is where ROS itself would be."""
+    """Variables with which computers meet: where the user chose nothing, everybody is where ROS itself would be.
+
+    Raises:
+        ConfigError: if the domain is none.
+    """
+    _refuse_wrong_domain(inherited)
     return {"ROS_DOMAIN_ID": "0", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"} | dict(inherited)
 
 
@@ -65,6 +80,12 @@ def free_domain() -> int:
                 continue
             return domain
     return DOMAINS[start]
+
+
+def _refuse_wrong_domain(environment: Mapping[str, str]) -> None:
+    domain = environment.get("ROS_DOMAIN_ID")
+    if domain is not None and not (domain.isascii() and domain.isdigit() and int(domain) <= LAST_DOMAIN):
+        raise ConfigError(f"ROS_DOMAIN_ID: {domain!r} is no domain: set it to a number from 0 to {LAST_DOMAIN}")
 
 
 def _use_wheels(environment: dict[str, str]) -> None:

@@ -9,16 +9,15 @@ from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.environment import joining, ros_environment
 from robot_mbrl.runs.folder import RunFolder, write_json
+from robot_mbrl.runs.running import ROBOT_RUNS
 from robot_mbrl.runs.scenario import NodeProcess, Options, scenario
 
-RUNS = Path("~/robot_mbrl")
-"""Where launched runs lie that were given no folder: each in one that is named after its task."""
 MOST_NAMED = 5
 """How many fields a refusal names."""
 
 ARGUMENTS = {
     "config": ("", "task name or path of a task's YAML; may be left out where run_dir holds a run"),
-    "run_dir": ("", f"folder of the run on this computer; empty for {RUNS}/ and the task's name"),
+    "run_dir": ("", f"folder of the run on this computer; empty for {ROBOT_RUNS}/ and the task's name"),
     "simulated": ("false", "whether the robot is a simulated one, which owns the clock and enables itself"),
     "speed": ("1.0", "simulated seconds per second"),
     "lockstep": ("false", "whether the simulator waits for every step; the same for all launch files of a robot"),
@@ -46,7 +45,7 @@ def launched(side: str, **chosen: str) -> list[NodeProcess]:
         seed=run.seed,
         lockstep=_yes(text, "lockstep"),
         start_policy=text["start_policy"] or None,
-        policy_file=Path(text["policy_file"]).expanduser().absolute() if text["policy_file"] else None,
+        policy_file=_expanded(text["policy_file"]).absolute() if text["policy_file"] else None,
         accept_new_run=_yes(text, "accept_new_run"),
     )
     # What `robot-mbrl enable` and `stop` find the nodes by.
@@ -59,7 +58,7 @@ def open_or_create(config: str, run_dir: str) -> tuple[RunConfig, RunFolder]:
 
     Args:
         config: task name or path of a task's YAML; may be empty where the folder holds a run.
-        run_dir: the folder; empty for the task's own below `RUNS`.
+        run_dir: the folder; empty for the task's own below `ROBOT_RUNS`.
 
     Raises:
         ConfigError: if neither is given, or robot or task are not those of the run in the folder.
@@ -67,10 +66,10 @@ def open_or_create(config: str, run_dir: str) -> tuple[RunConfig, RunFolder]:
     if not config and not run_dir:
         raise ConfigError("config: name a task or the path of its YAML, or give in run_dir the folder of a run")
     if not config:
-        folder = RunFolder.open(Path(run_dir).expanduser())
+        folder = RunFolder.open(_expanded(run_dir))
         return load_run(folder.path), folder
-    wanted = load_run(Path(config).expanduser())
-    path = Path(run_dir or RUNS / wanted.task.name).expanduser()
+    wanted = load_run(_expanded(config))
+    path = _expanded(run_dir or ROBOT_RUNS / wanted.task.name)
     if not (path / "config.yaml").is_file():
         return wanted, RunFolder.create(wanted, path)
     saved, fields = load_run(path), {"robot", "task"}
@@ -84,6 +83,14 @@ def open_or_create(config: str, run_dir: str) -> tuple[RunConfig, RunFolder]:
             "another folder to begin a new run, or no task to go on with the one there as it was saved"
         )
     return saved, RunFolder.open(path)
+
+
+def _expanded(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        # As of a service.
+        raise ConfigError(f"{path}: this user has no home: name another folder with --run, or run_dir") from None
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from robot_mbrl.runs.folder import RUNS, RunFolder, read_json
 
 ROBOT_RUNS = Path("~/robot_mbrl")
-"""Where robots and workstations keep runs that were given no folder."""
+"""Where robots and workstations keep runs that were given no folder: each in one that is named after its task."""
 
 
 def running_runs(*roots: Path) -> list[RunFolder]:

@@ -100,13 +100,9 @@ class Supervisor:
             for node in nodes
         }
         self._folder = folder
-        # A service has no home, where ROS would otherwise write, and its locale need not be UTF-8.
-        self._environment = {
-            **environment,
-            "ROS_HOME": str(folder.path),
-            "ROS_LOG_DIR": str(folder.ros_logs),
-            "PYTHONUTF8": "1",
-        }
+        # A service has no home, where ROS would otherwise write.
+        places = {"ROS_HOME": str(folder.path), "ROS_LOG_DIR": str(folder.ros_logs)}
+        self._environment = {**environment, **places}
         self._cores = share_cores(nodes, os.sched_getaffinity(0))
 
     def __enter__(self) -> Self:

@@ -146,6 +146,55 @@ def test_other_nodes_go_on_while_one_that_nobody_needs_keeps_crashing(
         assert supervisor.restarts["policy"] == 0
 
 
+def test_what_nodes_die_of_is_told_at_once_and_then_in_a_while(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "BACKOFF_S", (0.0, 0.05))
+    learner = node(tmp_path, "learner", behaviour="crash")
+    told: list[str] = []
+    with Supervisor([learner], RunFolder(tmp_path), environment) as supervisor:
+        while supervisor.restarts["learner"] < 5:
+            supervisor.watch(0.02)
+            told += supervisor.news()
+    last_words = "learner node ended with code 1 and is started again: RuntimeError: this node is broken"
+    assert told == [last_words] * supervision.DEATHS
+
+
+def test_killed_node_is_told_of_with_the_signal(tmp_path: Path, environment: dict[str, str]) -> None:
+    with Supervisor([node(tmp_path)], RunFolder(tmp_path), environment) as supervisor:
+        os.kill(alive_pid(tmp_path), signal.SIGKILL)
+        eventually(lambda: supervisor.restarts["policy"] == 1, supervisor)
+        assert supervisor.news() == ["policy node was ended by SIGKILL and is started again: it said nothing"]
+
+
+def test_nodes_write_their_logs_into_the_run_for_want_of_a_home(tmp_path: Path, environment: dict[str, str]) -> None:
+    with Supervisor([node(tmp_path)], RunFolder(tmp_path), environment):
+        variables = Path(f"/proc/{alive_pid(tmp_path)}/environ").read_text().split("\0")
+    assert f"ROS_LOG_DIR={tmp_path / 'logs' / 'ros'}" in variables
+    assert f"ROS_HOME={tmp_path}" in variables
+
+
+def test_console_is_told_words_and_what_it_prints_is_shown(tmp_path: Path, environment: dict[str, str]) -> None:
+    nodes = [node(tmp_path, "policy"), node(tmp_path, "console", behaviour="echo", is_console=True)]
+    told: list[str] = []
+    with Supervisor(nodes, RunFolder(tmp_path), environment) as supervisor:
+        alive_pid(tmp_path, "console")
+        assert supervisor.tell("stop")
+        eventually(lambda: told.extend(supervisor.news()) is None and told != [], supervisor)
+    assert told == ["heard stop"]
+    assert not supervisor.tell("stop")
+
+
+def test_watch_returns_early_when_something_can_be_read(tmp_path: Path, environment: dict[str, str]) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"x")
+    with Supervisor([node(tmp_path)], RunFolder(tmp_path), environment) as supervisor:
+        alive_pid(tmp_path)
+        assert supervisor.watch(PATIENCE_S, [reader]) == [reader]
+    os.close(reader)
+    os.close(writer)
+
+
 def test_what_a_crash_left_behind_is_no_error_of_the_user(
     tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,9 @@ def main() -> int:
     if behaviour == "deaf":
         while True:
             signal.pause()
+    if behaviour == "echo":
+        print(f"heard {sys.stdin.readline().strip()}", flush=True)
+        signal.pthread_sigmask(signal.SIG_BLOCK, mask)
     received = signal.sigwait(mask)
     print(f"asked at {time.monotonic_ns()}")
     if behaviour == "obey_slowly":

@@ -149,6 +149,15 @@ def packaged(kind: Literal["tasks", "robots", "presets"]) -> tuple[str, ...]:
     return tuple(sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml")))
 
 
+def read_model(model: type[Model], path: Path) -> Model:
+    """A model from a YAML file of its fields.
+
+    Raises:
+        ConfigError: if it cannot be read, or a field is missing or wrong; the message names file and field.
+    """
+    return _validate(model, _read_yaml(path), str(path))
+
+
 def save_run(config: RunConfig, path: Path) -> None:
     """Write a resolved run as YAML that `load_run` reads back."""
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -211,5 +220,6 @@ __all__ = [
     "ValueConfig",
     "load_run",
     "packaged",
+    "read_model",
     "save_run",
 ]

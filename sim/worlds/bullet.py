@@ -86,6 +86,7 @@ class BulletWorld:
         for source, file in scene.bodies.items():
             self._load(source, URDF_FOLDER / file)
         self._commands: dict[str, float] = {}
+        self._blocked: frozenset[str] = frozenset()
         self._braking = True
         self._elapsed_s = 0.0
         self._steps = 0
@@ -142,6 +143,18 @@ class BulletWorld:
     def kinds(self) -> Mapping[str, str]:
         """What each driven joint is commanded in, by its name: effort or velocity."""
         return {name: drive.kind for name, drive in self._scene.drives.items()}
+
+    def positions(self) -> Mapping[str, float]:
+        """Where each driven joint is, by its name, rad or m."""
+        joints = {name: self._joints[name] for name in self._scene.drives}
+        return {name: self._bullet.getJointState(joint.body, joint.index)[0] for name, joint in joints.items()}
+
+    def block(self, joints: frozenset[str]) -> None:
+        """Hold these driven joints with all the effort they have, whatever they are commanded, and no others."""
+        self._blocked = joints
+        self._motors(on=self._braking)
+        if not self._braking:
+            self._set_velocities()
 
     def read(self, source: str, height: int = 64, width: int = 64) -> Reading:
         """The present reading of one source, not stamped; a camera's picture is of the size asked for.
@@ -231,7 +244,7 @@ class BulletWorld:
         self._source_joints[source] = tuple(names)
 
     def _motors(self, *, on: bool) -> None:
-        """Have the engine's velocity motors brake the driven joints, or leave them to the commands."""
+        """Have the engine's velocity motors brake the driven joints, or leave those that can move to the commands."""
         for name, drive in self._scene.drives.items():
             joint = self._joints[name]
             self._bullet.setJointMotorControl2(
@@ -239,12 +252,12 @@ class BulletWorld:
                 joint.index,
                 self._bullet.VELOCITY_CONTROL,
                 targetVelocity=0.0,
-                force=drive.limit if on else 0.0,
+                force=drive.limit if on or name in self._blocked else 0.0,
             )
 
     def _set_velocities(self) -> None:
         for name, drive in self._scene.drives.items():
-            if drive.kind == "velocity":
+            if drive.kind == "velocity" and name not in self._blocked:
                 joint = self._joints[name]
                 self._bullet.setJointMotorControl2(
                     joint.body,
@@ -264,7 +277,7 @@ class BulletWorld:
 
     def _effort(self, name: str) -> float:
         drive = self._scene.drives.get(name)
-        if drive is None or drive.kind != "effort":
+        if drive is None or drive.kind != "effort" or name in self._blocked:
             return 0.0
         return min(max(self._commands.get(name, 0.0), -drive.limit), drive.limit)
 

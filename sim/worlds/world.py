@@ -70,7 +70,13 @@ class World(Protocol):
         """Let time pass; durations that are no whole number of physics steps average out."""
 
     def kinds(self) -> Mapping[str, str]:
-        """What each driven joint is commanded in, by its name: effort or velocity."""
+        """What each driven joint is commanded in, by its name: position, velocity or effort."""
+
+    def positions(self) -> Mapping[str, float]:
+        """Where each driven joint is, by its name, rad or m."""
+
+    def block(self, joints: frozenset[str]) -> None:
+        """Hold these driven joints where they are, whatever they are commanded, and no others."""
 
     def read(self, source: str, height: int = 64, width: int = 64) -> Reading:
         """The present reading of one source, not stamped; a camera's picture is of the size asked for."""

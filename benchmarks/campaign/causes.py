@@ -1,0 +1,54 @@
+"""Whether the reason that a guard gives for a stop is one that a person would find when looking at what happened."""
+
+import math
+
+from benchmarks.campaign.facts import MARGIN_S, SILENCE_S, Facts
+
+
+def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -> bool:
+    """Whether there is a cause for a stop of this reason.
+
+    Args:
+        reason: as the guard reports it.
+        facts: what has happened.
+        sent: the newest commands, by joint.
+        now_s: the present.
+    """
+    match reason:
+        case "starting":
+            return now_s < MARGIN_S
+        case "disabled" | "silence":
+            return not facts.permitted or _silent_s(facts, now_s) > SILENCE_S - MARGIN_S or facts.lapses(now_s)
+        case "no_action":
+            return now_s - facts.timely_s >= facts.timeout_s - MARGIN_S
+        case "no_observation":
+            return now_s - facts.observed_s >= facts.timeout_s - MARGIN_S
+        case "stale_joints":
+            return facts.silent_s(now_s) >= facts.max_age_s - MARGIN_S or facts.troubled(now_s) or not facts.newest
+        case "not_finite":
+            return facts.not_a_number
+        case "joint_limit":
+            return any(now_s - at_s < MARGIN_S for at_s in facts.beyond_s.values())
+        case "following_error":
+            return _apart(facts, sent) or facts.troubled(now_s)
+        case "emergency_stop" | "emergency":
+            return facts.pressed or facts.latched
+        case "assertion" | "shutdown":
+            return False
+    return facts.troubled(now_s)
+
+
+def _silent_s(facts: Facts, now_s: float) -> float:
+    return max(facts.silent_s(now_s), now_s - facts.observed_s)
+
+
+def _apart(facts: Facts, sent: dict[str, float]) -> bool:
+    """Whether a joint was read elsewhere than its position command."""
+    for command in facts.robot.commands:
+        for joint in command.joints:
+            if command.kind == "position" and joint.name in sent and joint.name in facts.newest:
+                away = facts.newest[joint.name][0] - sent[joint.name]
+                away = math.remainder(away, math.tau) if joint.continuous else away
+                if abs(away) > (joint.max_following_error or 0.0) - MARGIN_S * joint.max_rate:
+                    return True
+    return False

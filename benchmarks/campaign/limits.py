@@ -1,0 +1,262 @@
+"""Judges the commands of one joint: its limits, and what a stop may still do."""
+
+import math
+from collections import deque
+from typing import Protocol
+
+from benchmarks.campaign.facts import MARGIN_S, Facts
+from benchmarks.campaign.robots import TICK_S
+from robot_mbrl.command_config import CommandJoint
+
+ROUNDING = 1e-7
+REVERSAL = 0.01
+"""How far a stop may go back, rad or m."""
+SLACK = 0.02
+"""How far from where a joint really is a command may begin, beside its encoder's error, rad or m."""
+LONG_GAP_S = 3 * TICK_S
+"""After so long without commands a robot rests at the newest one."""
+NOTICE_S = 0.6
+"""How long a joint may go on against what is commanded before that must have been noticed."""
+COMPARED_S = 0.75
+"""Over how long commanded and measured motion are compared."""
+
+
+class JointJudge(Protocol):
+    """Judges one joint's commands in their order.
+
+    Attributes:
+        name: the joint's.
+        sent: the newest command.
+    """
+
+    name: str
+    sent: float | None
+
+    def judge(self, value: float, now_s: float, *, stopped: bool) -> str:
+        """What is wrong with a command; empty if nothing is."""
+
+    def judge_silence(self, now_s: float) -> str:
+        """What is wrong with sending nothing now, in a stop."""
+
+    def judge_place(self, place: float, now_s: float) -> str:
+        """What is wrong with where the joint is."""
+
+    def is_idle_against(self, wish: float) -> bool:
+        """Whether it stands still elsewhere than where a normalised action wants it."""
+
+
+class PositionJudge:
+    """Judges positions: a path of bounded rate and acceleration that begins where the joint is."""
+
+    def __init__(self, joint: CommandJoint, kind: str, facts: Facts) -> None:
+        self.name, self.sent = joint.name, None
+        self._joint, self._facts = joint, facts
+        self._bounds = joint.position_bounds or (joint.low, joint.high)
+        self._accel = joint.max_acceleration or math.inf
+        self._sent_s = -math.inf
+        self._slope = self._interval_s = 0.0
+        self._stopped = True
+        self._apart_s = -math.inf
+        self._anchor(0.0, 0.0, 0.0)
+
+    sent: float | None
+
+    def judge(self, value: float, now_s: float, *, stopped: bool) -> str:
+        """Bounds, rate, acceleration, what a stop may do, where a path may begin, and whether the joint follows."""
+        text = self._judge(value, now_s, stopped=stopped)
+        self._sent_s, self._stopped = now_s, stopped
+        self.sent = value
+        return text and f"{self.name}: {text}"
+
+    def judge_silence(self, now_s: float) -> str:
+        """Nothing: the drive holds the newest position."""
+        return ""
+
+    def judge_place(self, place: float, now_s: float) -> str:
+        """Nothing: positions are bounded by their commands."""
+        return ""
+
+    def is_idle_against(self, wish: float) -> bool:
+        """Whether the path rests elsewhere than at the target."""
+        joint = self._joint
+        target = joint.low + (min(max(wish, -1.0), 1.0) + 1.0) / 2.0 * (joint.high - joint.low)
+        return (
+            self.sent is not None and self._slope == 0.0 and abs(self.sent - target) > 0.05 * (joint.high - joint.low)
+        )
+
+    def _judge(self, value: float, now_s: float, *, stopped: bool) -> str:
+        if not math.isfinite(value):
+            return f"{value} is not finite"
+        if not self._bounds[0] - ROUNDING <= value <= self._bounds[1] + ROUNDING:
+            return f"{value:.4f} is not within {self._bounds}"
+        if self.sent is None:
+            self._anchor(value, 0.0, now_s)
+            return self._judge_beginning(value, now_s)
+        elapsed_s = now_s - self._sent_s
+        change = value - self.sent
+        at_rest = abs(self._slope) < ROUNDING or elapsed_s > LONG_GAP_S
+        if stopped and self._stopped and at_rest and change:
+            self._slope, self._interval_s = 0.0, 0.0
+            self._anchor(value, 0.0, now_s)
+            return self._judge_beginning(value, now_s)
+        if elapsed_s <= 0.0:
+            return "" if change == 0.0 else "two commands at one time"
+        text = self._judge_change(change, elapsed_s)
+        if stopped and not self._stopped:
+            self._anchor(self.sent, self._slope, self._sent_s)
+        if not text and stopped:
+            text = self._judge_stop(value, elapsed_s, now_s)
+        elif not text:
+            text = self._judge_following(value, now_s)
+        self._slope, self._interval_s = change / elapsed_s, elapsed_s
+        return text
+
+    def _judge_change(self, change: float, elapsed_s: float) -> str:
+        gap = elapsed_s > LONG_GAP_S
+        slope, interval_s = (0.0, 0.0) if gap else (self._slope, self._interval_s)
+        if abs(change) > self._joint.max_rate * elapsed_s + ROUNDING:
+            return f"changes by {change:.4f} within {elapsed_s:.3f} s, faster than {self._joint.max_rate}"
+        allowed = self._accel * (elapsed_s + interval_s) / 2.0
+        if abs(change / elapsed_s - slope) > allowed * (1.0 + 1e-6) + ROUNDING / elapsed_s:
+            return f"accelerates by {abs(change / elapsed_s - slope) / ((elapsed_s + interval_s) / 2):.1f}"
+        return ""
+
+    def _anchor(self, place: float, slope: float, now_s: float) -> None:
+        """Note where a stop begins, and how fast it was then."""
+        self._from, self._speed, self._sign, self._from_s = place, abs(slope), math.copysign(1.0, slope), now_s
+        self._furthest = 0.0
+
+    def _judge_stop(self, value: float, elapsed_s: float, now_s: float) -> str:
+        """It brakes, and goes neither on nor back."""
+        # Its speed at the end of an interval may be above that interval's mean.
+        speed = self._speed + self._accel * elapsed_s if self._speed else 0.0
+        way = speed * speed / (2.0 * self._accel) + speed * max(elapsed_s, TICK_S)
+        if self._joint.max_jerk is not None:
+            turned_s = self._accel / self._joint.max_jerk
+            way += (speed + self._accel * turned_s / 2.0) * turned_s
+        gone = self._sign * (value - self._from)
+        self._furthest = max(self._furthest, gone)
+        if gone > way + REVERSAL:
+            return f"goes on by {gone:.3f} in a stop that brakes within {way:.3f}"
+        if self._furthest - gone > REVERSAL:
+            return f"goes back by {self._furthest - gone:.3f} in a stop"
+        return ""
+
+    def _judge_beginning(self, value: float, now_s: float) -> str:
+        """A path begins where the joint is, whatever lies are told."""
+        facts = self._facts
+        if facts.deceived(now_s):
+            return ""
+        slack = SLACK + facts.error
+        if facts.is_place(self.name, value, self._bounds, slack, self._joint.continuous):
+            return ""
+        place = facts.places[-1][1][self.name]
+        return f"begins at {value:.3f} though the joint is at {place:.3f}"
+
+    def _judge_following(self, value: float, now_s: float) -> str:
+        """A joint that is elsewhere than its command must have been noticed after a while."""
+        away = value - self._facts.newest.get(self.name, (value, 0.0))[0]
+        if self._joint.continuous:
+            away = math.remainder(away, math.tau)
+        if abs(away) <= (self._joint.max_following_error or math.inf) + SLACK:
+            self._apart_s = now_s
+        elif now_s - max(self._apart_s, self._from_s) > NOTICE_S:
+            return f"is commanded {abs(away):.3f} away from where it is measured"
+        return ""
+
+
+class RateJudge:
+    """Judges velocities, efforts and twists: bounded, at a bounded rate, towards nothing in a stop."""
+
+    def __init__(self, joint: CommandJoint, kind: str, facts: Facts) -> None:
+        self.name, self.sent = joint.name, None
+        self._joint, self._kind, self._facts = joint, kind, facts
+        self._sent_s = -math.inf
+        self._stopped = True
+        self._from, self._from_s = 0.0, 0.0
+        self._led = 0.0
+        self._ways: deque[tuple[float, float, float]] = deque()
+        self._apart_s = math.inf
+        guard = facts.robot.guard
+        self._damping = guard.damping if kind == "effort" and guard.safe_stop == "damping" else 0.0
+        self._most = max(abs(joint.low), abs(joint.high))
+
+    sent: float | None
+
+    def judge(self, value: float, now_s: float, *, stopped: bool) -> str:
+        """Bounds, rate, what a stop may do, and whether the joint follows."""
+        text = self._judge(value, now_s, stopped=stopped)
+        self.sent, self._sent_s, self._stopped = value, now_s, stopped
+        return text and f"{self.name}: {text}"
+
+    def judge_silence(self, now_s: float) -> str:
+        """A drive that is told nothing goes on with what it was told last."""
+        if self.sent and now_s - self._sent_s > LONG_GAP_S + MARGIN_S:
+            return f"{self.name}: is left at {self.sent:.3f} in a stop"
+        return ""
+
+    def judge_place(self, place: float, now_s: float) -> str:
+        """A joint that is driven by velocities stays about within its bounds, unless somebody pushes it."""
+        bounds, faults = self._joint.position_bounds, self._facts.plan.faults.faults
+        if self._kind != "velocity" or bounds is None or any(f.kind in ("moved_by_hand", "deaf") for f in faults):
+            return ""
+        troubled = any(fault.kind not in ("noise", "quantisation", "split", "servo_lag") for fault in faults)
+        blind_s = self._facts.max_age_s + NOTICE_S if troubled else MARGIN_S
+        stalled = self._facts.plan.stalls[1] - self._facts.plan.stalls[0] if self._facts.plan.stalls[0] < now_s else 0.0
+        braking = min(self._joint.braking or math.inf, self._joint.max_rate)
+        beyond = self._most * (blind_s + stalled + self._facts.lag_s) + self._most**2 / (2 * braking)
+        beyond = beyond if troubled or stalled else self._joint.tolerance + self._most * (self._facts.lag_s + MARGIN_S)
+        if bounds[0] - beyond <= place <= bounds[1] + beyond:
+            return ""
+        return f"{self.name}: was driven to {place:.3f}, beyond {bounds}"
+
+    def is_idle_against(self, wish: float) -> bool:
+        """Whether it is commanded something else than what is wished, and stays there."""
+        joint = self._joint
+        target = joint.low + (min(max(wish, -1.0), 1.0) + 1.0) / 2.0 * (joint.high - joint.low)
+        return self.sent is not None and abs(self.sent - target) > 0.05 * (joint.high - joint.low)
+
+    def _judge(self, value: float, now_s: float, *, stopped: bool) -> str:
+        joint = self._joint
+        if not math.isfinite(value):
+            return f"{value} is not finite"
+        if not joint.low - ROUNDING <= value <= joint.high + ROUNDING:
+            return f"{value:.4f} is not within [{joint.low}, {joint.high}]"
+        before = self.sent or 0.0
+        elapsed_s = now_s - self._sent_s if self._sent_s > -math.inf else TICK_S
+        rate = max(joint.max_rate, joint.stop_rate or 0.0) if stopped else joint.max_rate
+        if abs(value - before) > rate * elapsed_s + ROUNDING:
+            return f"changes by {value - before:.4f} within {elapsed_s:.3f} s, faster than {rate}"
+        if stopped and not self._stopped:
+            self._from, self._from_s = abs(before), now_s
+        if stopped:
+            return self._judge_stop(value, before, now_s)
+        return self._judge_following(before, elapsed_s, now_s)
+
+    def _judge_stop(self, value: float, before: float, now_s: float) -> str:
+        speeds = (v for at_s, name, v in self._facts.speeds if name == self.name)
+        pushed = self._damping * max(speeds, default=0.0) + ROUNDING
+        if abs(value) > max(abs(before), pushed) + ROUNDING:
+            return f"rises from {before:.3f} to {value:.3f} in a stop"
+        ramp = self._from - self._joint.max_rate * max(0.0, now_s - self._from_s - 2 * TICK_S)
+        if abs(value) > max(0.0, ramp, pushed) + ROUNDING:
+            return f"is still commanded {value:.3f} after {now_s - self._from_s:.2f} s of a stop"
+        return ""
+
+    def _judge_following(self, before: float, elapsed_s: float, now_s: float) -> str:
+        """Commanded and measured motion may not differ for long; efforts lead anywhere."""
+        self._led += before * min(elapsed_s, LONG_GAP_S)
+        if self._kind != "velocity" or self.name not in self._facts.newest:
+            return ""
+        self._ways.append((now_s, self._led, self._facts.newest[self.name][0]))
+        while self._ways[0][0] < now_s - COMPARED_S:
+            self._ways.popleft()
+        begin_s, led, place = self._ways[0]
+        apart = abs((self._led - led) - (self._ways[-1][2] - place))
+        allowed = self._joint.max_following_error or 0.25 * self._most
+        allowed += SLACK + self._facts.error + self._facts.lag_s * (self._joint.high - self._joint.low)
+        if apart <= allowed:
+            self._apart_s = now_s
+        elif now_s - min(self._apart_s, now_s) > NOTICE_S:
+            return f"is commanded by {apart:.3f} otherwise than it is measured to move within {COMPARED_S} s"
+        return ""

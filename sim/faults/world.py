@@ -1,0 +1,100 @@
+"""A world whose drives misbehave: any world, with faults between the commands and its joints."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sim.faults.body import Drives
+from sim.faults.description import Faults
+from sim.worlds.world import Reading, World
+
+SLICE_S = 0.005
+"""A drive that lags is advanced by this much at a time."""
+
+
+class FaultyWorld:
+    """The `World` that another one becomes by its drives' faults; its sensors are those of the other one."""
+
+    def __init__(self, world: World, faults: Faults) -> None:
+        """Wrap a world; time counts from now, and not from its resets."""
+        self.world = world
+        self._drives = Drives(faults, world.kinds())
+        self._blocked: frozenset[str] = frozenset()
+        self._now_s = 0.0
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Put everything at a start drawn from `rng`, at rest and with the drives idle."""
+        self.world.reset(rng)
+        self._drives.brake()
+
+    def apply(self, commands: Mapping[str, float]) -> None:
+        """Command joints by name; what they make of it is seen as time passes."""
+        if not self._drives.faulty:
+            self.world.apply(commands)
+            return
+        positions = self.world.positions() if "position" in self.world.kinds().values() else {}
+        self._drives.command(commands, self._now_s, positions)
+
+    def brake(self) -> None:
+        """What the drives do by themselves when commands cease: come to rest and stay there."""
+        self._drives.brake()
+        self.world.brake()
+
+    def advance(self, duration_s: float) -> None:
+        """Let time pass."""
+        if not self._drives.faulty:
+            self.world.advance(duration_s)
+            self._now_s += duration_s
+            return
+        slices = max(1, round(duration_s / SLICE_S))
+        for _ in range(slices):
+            self._advance(duration_s / slices)
+
+    def kinds(self) -> Mapping[str, str]:
+        """What each driven joint is commanded in, by its name."""
+        return self.world.kinds()
+
+    def positions(self) -> Mapping[str, float]:
+        """Where every driven joint is, rad or m."""
+        return self.world.positions()
+
+    def block(self, joints: frozenset[str]) -> None:
+        """Hold these joints where they are, whatever they are commanded, and no others."""
+        self.world.block(joints)
+
+    def read(self, source: str, height: int = 64, width: int = 64) -> Reading:
+        """The present reading of one source."""
+        return self.world.read(source, height, width)
+
+    def render(self, camera: str, height: int = 64, width: int = 64) -> np.ndarray:
+        """A camera's picture, uint8, shape (height, width, 3)."""
+        return self.world.render(camera, height, width)
+
+    def photograph(self, height: int = 240) -> np.ndarray:
+        """A picture for people."""
+        return self.world.photograph(height)
+
+    def snapshot(self) -> Any:
+        """The state of everything but the faults, which go on."""
+        return self.world.snapshot()
+
+    def restore(self, snapshot: Any) -> None:
+        """Go back to a snapshot of this world; the drives wait for a command."""
+        self.world.restore(snapshot)
+        self._drives.brake()
+
+    def close(self) -> None:
+        """Release the engine."""
+        self.world.close()
+
+    def _advance(self, dt_s: float) -> None:
+        driven = self._drives.advance(self._now_s, dt_s)
+        blocked = self._drives.blocked(self._now_s)
+        if blocked != self._blocked:
+            self.world.block(blocked)
+            self._blocked = blocked
+        if driven:
+            self.world.apply(driven)
+        self.world.advance(dt_s)
+        self._now_s += dt_s

@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": ("evaluate",),
     "predict": ("predict",),
     "hardware": ("robot", "workstation"),
+    "stand_in": ("stand-in",),
     "operate": ("enable", "stop", "release", "bring-back", "start-episode"),
     "status": ("status",),
     "bundle": ("bundle",),

@@ -5,7 +5,6 @@ To the robot's other nodes it is what a real robot's driver is, and it owns `/cl
 
 import sys
 import time
-from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Int64
 from std_srvs.srv import Trigger
 
@@ -21,14 +20,15 @@ from robot_mbrl import messages, topics
 from robot_mbrl.config import CommandConfig, RunConfig, load_run
 from robot_mbrl.errors import ConfigError, MessageError
 from robot_mbrl.messages import NANOSECONDS
-from robot_mbrl.steps import StepKey
 from ros_nodes import commands, diagnostics, qos
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
 from sim.commands import read_command
+from sim.faults import FaultyWorld, load_faults
 from sim.film import Film
 from sim.fitting import make_robots_world
 from sim.lockstep import Lockstep
+from sim.outlet import Outlet, picture_reading
 from sim.paced import Paced
 from sim.simulation import Simulation
 
@@ -54,12 +54,23 @@ class SimNode:
             raise ConfigError(f"parameter mode: {mode!r} is none of {', '.join(MODES)}")
         seed = declare(node, "seed", 0, "seed of the episodes' starts", low=0, high=2**31)
         video = declare(node, "video", "", "path of an MP4 file to film the robot into; empty for none")
-        self._world = make_robots_world(config)
+        faults = load_faults(
+            declare(node, "faults", "", "path of a YAML of what goes wrong with drives and driver; empty for nothing"),
+            config.robot,
+        )
+        if faults.faults and mode == "lockstep":
+            raise ConfigError("parameter faults: in lockstep the world waits for what is late or lost; use paced")
+        self._world = FaultyWorld(make_robots_world(config), faults)
         self._film = Film(Path(video), config.robot.control_rate_hz, self._world.photograph()) if video else None
-        self._picture_ns = self._picture_due_ns = self._frame_due_ns = 0
-        self._was_braking = True
-        self._advertise()
-        self._simulation = Simulation(self._world, seed, time.time_ns(), self._publish)
+        self._picture_ns = self._frame_due_ns = 0
+        self._was_braking, self._was_dead = True, False
+        self._start_ns = time.time_ns()
+        images = config.observation_spec().images
+        cameras = {config.robot.cameras[name].source: spec for name, spec in images.items()}
+        self._outlet = Outlet(node, config.robot, cameras, faults)
+        self._clock = node.create_publisher(Clock, "/clock", qos.CLOCK)
+        node.create_service(Trigger, topics.RESET, self._on_reset)
+        self._simulation = Simulation(self._world, seed, self._start_ns, self._publish)
         self._time = self._paced() if mode == "paced" else self._lockstep()
         self._subscribe(config)
         diagnostics.publish_regularly(node, self._health)
@@ -71,12 +82,13 @@ class SimNode:
     def on_deadline(self, now_s: float) -> None:
         """Let it pass."""
         self._time.on_deadline(now_s)
-        self._tell_of_brake()
+        self._obey()
 
     def close(self) -> None:
         """Complete the film."""
         if self._film is not None:
             self._film.close()
+        self._outlet.close()
         self._world.close()
 
     def _paced(self) -> Paced:
@@ -117,21 +129,6 @@ class SimNode:
     def _period_ns(self) -> int:
         return round(self._config.robot.period_s * NANOSECONDS)
 
-    def _advertise(self) -> None:
-        node, robot = self.node, self._config.robot
-        self._joints = [
-            (name, JointState(), node.create_publisher(JointState, source.topic, qos.sensor(source)))
-            for name, source in robot.sources.items()
-            if source.type == topics.JOINT_STATE
-        ]
-        self._cameras = []
-        for name, spec in self._config.observation_spec().images.items():
-            source = robot.sources[robot.cameras[name].source]
-            publisher = node.create_publisher(Image, source.topic, qos.sensor(source))
-            self._cameras.append((robot.cameras[name].source, spec, publisher))
-        self._clock = node.create_publisher(Clock, "/clock", qos.CLOCK)
-        node.create_service(Trigger, topics.RESET, self._on_reset)
-
     def _subscribe(self, config: RunConfig) -> None:
         for command in config.robot.commands:
             kind = commands.TYPES[command.type]
@@ -144,10 +141,26 @@ class SimNode:
             except MessageError as error:
                 self._warn(f"{config.topic}: {error}")
                 return
-            self._time.command(values, time.monotonic())
-            self._tell_of_brake()
+            self._outlet.wire.command(values, self._lived_s)
+            self._obey()
 
         return obey
+
+    @property
+    def _lived_s(self) -> float:
+        """Simulated seconds since the start."""
+        return (self._simulation.now_ns - self._start_ns) / NANOSECONDS
+
+    def _obey(self) -> None:
+        """Do what the drives have been told by now."""
+        wire = self._outlet.wire
+        for values in wire.commands(self._lived_s):
+            self._time.command(values, time.monotonic())
+        dead = wire.dead(self._lived_s)
+        if dead and not self._was_dead:
+            self._simulation.brake()
+        self._was_dead = dead
+        self._tell_of_brake()
 
     def _on_reset(self, request: Any, response: Any) -> Any:
         if isinstance(self._time, Lockstep) and not self._is_guarded():
@@ -155,7 +168,8 @@ class SimNode:
             return response
         response.message = str(self._time.reset(time.monotonic()))
         # The new start begins a new rhythm of pictures, in step with the observations.
-        self._picture_due_ns = self._frame_due_ns = 0
+        self._outlet.postpone_pictures()
+        self._frame_due_ns = 0
         response.success = True
         return response
 
@@ -165,21 +179,16 @@ class SimNode:
 
     def _publish(self, stamp_ns: int) -> None:
         """Publish all readings, the clock last: who hears it has been sent the readings of that time."""
-        for source, message, publisher in self._joints:
-            reading: Any = self._world.read(source)
-            messages.write_stamp(message.header.stamp, stamp_ns)
-            message.name = reading.name
-            message.position = array("d", reading.position)
-            message.velocity = array("d", reading.velocity)
-            message.effort = array("d", reading.effort)
-            publisher.publish(message)
-        if stamp_ns >= self._picture_due_ns or stamp_ns == self._picture_ns:
-            self._picture_ns, self._picture_due_ns = stamp_ns, stamp_ns + self._period_ns
-            for source, spec, publisher in self._cameras:
-                message = Image()
-                picture = self._world.render(source, spec.height, spec.width)
-                messages.write_image(message, StepKey(source, stamp_ns), picture)
-                publisher.publish(message)
+        lived_s = (stamp_ns - self._start_ns) / NANOSECONDS
+        outlet = self._outlet
+        for source in outlet.joint_sources:
+            outlet.send(source, self._world.read(source), stamp_ns, lived_s)
+        if outlet.pictures_due(lived_s, self._config.robot.period_s) or stamp_ns == self._picture_ns:
+            self._picture_ns = stamp_ns
+            for source, spec in outlet.cameras.items():
+                picture = outlet.enlarge(self._world.render(source, spec.height, spec.width), lived_s)
+                outlet.send(source, picture_reading(picture), stamp_ns, lived_s)
+        outlet.flush(lived_s)
         clock = Clock()
         messages.write_stamp(clock.clock, stamp_ns)
         self._clock.publish(clock)

@@ -64,7 +64,7 @@ class Facts:
         self.max_age_s = plan.robot.sources[source].max_age_s or math.inf if source is not None else math.inf
         self.measured = source is not None
         self.permitted = self.latched = self.pressed = self.not_a_number = False
-        self._must_let_go = False
+        self._must_let_go = self._silent = False
         self._on_s = -math.inf
         self.observed_s, self.timely_s = 0.0, -math.inf
         self.key: StepKey | None = None
@@ -86,8 +86,11 @@ class Facts:
         timeout_s = self._enable_timeout_s
         if timeout_s is not None and self.permitted and now_s - self._on_s > timeout_s + MARGIN_S:
             self.revoke()
-        if max(self.silent_s(now_s), now_s - self.observed_s) > SILENCE_S + MARGIN_S:
+        silent = max(self.silent_s(now_s), now_s - self.observed_s) > SILENCE_S + MARGIN_S
+        # A person who enables the robot meanwhile knows what he does.
+        if silent and not self._silent:
             self.revoke()
+        self._silent = silent
 
     def lapses(self, now_s: float) -> bool:
         """Whether a dead-man switch was not heard for so long that it may count as let go."""

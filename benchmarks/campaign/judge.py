@@ -100,6 +100,9 @@ class Judge:
 
     def decided(self, decision: Decision, guard: Guard, now_s: float) -> None:
         """The guard has decided."""
+        self._applied += [action.key for action in decision.applied]
+        if now_s > self._plan.duration_s + 1.0:
+            return  # Nothing is asked of it any more but what it owes.
         self.facts.pass_time(now_s)
         reason, latched = state(guard)
         if latched and not self.facts.latched:
@@ -114,8 +117,6 @@ class Judge:
         self._reason = reason
         stopped = reason is not None or not self.facts.permitted
         self._judge_commands(decision, stopped, now_s)
-        for action in decision.applied:
-            self._applied.append(action.key)
         if not stopped:
             self._judge_idleness(guard, now_s)
         else:

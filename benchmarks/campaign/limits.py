@@ -9,6 +9,8 @@ from benchmarks.campaign.robots import TICK_S
 from robot_mbrl.command_config import CommandJoint
 
 ROUNDING = 1e-7
+RESTING = 1e-3
+"""A path that is slower than this rests, rad/s or m/s."""
 REVERSAL = 0.01
 """How far a stop may go back, rad or m."""
 SLACK = 0.02
@@ -56,8 +58,9 @@ class PositionJudge:
         self._sent_s = -math.inf
         self._slope = self._interval_s = 0.0
         self._stopped = True
-        self._apart_s = -math.inf
-        self._anchor(0.0, 0.0, 0.0)
+        self._apart_s = 0.0
+        self._trusted = _is_trusted(facts)
+        self._anchor(0.0, 0.0)
 
     sent: float | None
 
@@ -90,23 +93,24 @@ class PositionJudge:
         if not self._bounds[0] - ROUNDING <= value <= self._bounds[1] + ROUNDING:
             return f"{value:.4f} is not within {self._bounds}"
         if self.sent is None:
-            self._anchor(value, 0.0, now_s)
+            self._anchor(value, 0.0)
             return self._judge_beginning(value, now_s)
         elapsed_s = now_s - self._sent_s
         change = value - self.sent
-        at_rest = abs(self._slope) < ROUNDING or elapsed_s > LONG_GAP_S
+        at_rest = abs(self._slope) < RESTING or elapsed_s > LONG_GAP_S
         if stopped and self._stopped and at_rest and change:
             self._slope, self._interval_s = 0.0, 0.0
-            self._anchor(value, 0.0, now_s)
+            self._anchor(value, 0.0)
             return self._judge_beginning(value, now_s)
         if elapsed_s <= 0.0:
             return "" if change == 0.0 else "two commands at one time"
         text = self._judge_change(change, elapsed_s)
         if stopped and not self._stopped:
-            self._anchor(self.sent, self._slope, self._sent_s)
-        if not text and stopped:
-            text = self._judge_stop(value, elapsed_s, now_s)
-        elif not text:
+            self._anchor(self.sent, self._slope)
+        if stopped:
+            self._apart_s = now_s
+            text = text or self._judge_stop(value, elapsed_s)
+        elif not text and self._trusted:
             text = self._judge_following(value, now_s)
         self._slope, self._interval_s = change / elapsed_s, elapsed_s
         return text
@@ -121,12 +125,12 @@ class PositionJudge:
             return f"accelerates by {abs(change / elapsed_s - slope) / ((elapsed_s + interval_s) / 2):.1f}"
         return ""
 
-    def _anchor(self, place: float, slope: float, now_s: float) -> None:
+    def _anchor(self, place: float, slope: float) -> None:
         """Note where a stop begins, and how fast it was then."""
-        self._from, self._speed, self._sign, self._from_s = place, abs(slope), math.copysign(1.0, slope), now_s
+        self._from, self._speed, self._sign = place, abs(slope), math.copysign(1.0, slope)
         self._furthest = 0.0
 
-    def _judge_stop(self, value: float, elapsed_s: float, now_s: float) -> str:
+    def _judge_stop(self, value: float, elapsed_s: float) -> str:
         """It brakes, and goes neither on nor back."""
         # Its speed at the end of an interval may be above that interval's mean.
         speed = self._speed + self._accel * elapsed_s if self._speed else 0.0
@@ -160,7 +164,7 @@ class PositionJudge:
             away = math.remainder(away, math.tau)
         if abs(away) <= (self._joint.max_following_error or math.inf) + SLACK:
             self._apart_s = now_s
-        elif now_s - max(self._apart_s, self._from_s) > NOTICE_S:
+        elif now_s - self._apart_s > NOTICE_S:
             return f"is commanded {abs(away):.3f} away from where it is measured"
         return ""
 
@@ -173,10 +177,11 @@ class RateJudge:
         self._joint, self._kind, self._facts = joint, kind, facts
         self._sent_s = -math.inf
         self._stopped = True
-        self._from, self._from_s = 0.0, 0.0
+        self._ramp = self._braked_s = 0.0
         self._led = 0.0
         self._ways: deque[tuple[float, float, float]] = deque()
-        self._apart_s = math.inf
+        self._apart_s = 0.0
+        self._trusted = kind == "velocity" and _is_trusted(facts)
         guard = facts.robot.guard
         self._damping = guard.damping if kind == "effort" and guard.safe_stop == "damping" else 0.0
         self._most = max(abs(joint.low), abs(joint.high))
@@ -228,25 +233,29 @@ class RateJudge:
         if abs(value - before) > rate * elapsed_s + ROUNDING:
             return f"changes by {value - before:.4f} within {elapsed_s:.3f} s, faster than {rate}"
         if stopped and not self._stopped:
-            self._from, self._from_s = abs(before), now_s
+            self._ramp, self._braked_s = abs(before), 0.0
         if stopped:
-            return self._judge_stop(value, before, now_s)
+            self._apart_s = now_s
+            self._ways.clear()
+            # A guard that was not asked for long commands what one period allows.
+            self._braked_s += elapsed_s if elapsed_s <= LONG_GAP_S else TICK_S
+            return self._judge_stop(value, before)
         return self._judge_following(before, elapsed_s, now_s)
 
-    def _judge_stop(self, value: float, before: float, now_s: float) -> str:
+    def _judge_stop(self, value: float, before: float) -> str:
         speeds = (v for at_s, name, v in self._facts.speeds if name == self.name)
         pushed = self._damping * max(speeds, default=0.0) + ROUNDING
         if abs(value) > max(abs(before), pushed) + ROUNDING:
             return f"rises from {before:.3f} to {value:.3f} in a stop"
-        ramp = self._from - self._joint.max_rate * max(0.0, now_s - self._from_s - 2 * TICK_S)
+        ramp = self._ramp - self._joint.max_rate * max(0.0, self._braked_s - 2 * TICK_S)
         if abs(value) > max(0.0, ramp, pushed) + ROUNDING:
-            return f"is still commanded {value:.3f} after {now_s - self._from_s:.2f} s of a stop"
+            return f"is still commanded {value:.3f} after {self._braked_s:.2f} s of a stop"
         return ""
 
     def _judge_following(self, before: float, elapsed_s: float, now_s: float) -> str:
         """Commanded and measured motion may not differ for long; efforts lead anywhere."""
         self._led += before * min(elapsed_s, LONG_GAP_S)
-        if self._kind != "velocity" or self.name not in self._facts.newest:
+        if not self._trusted or self.name not in self._facts.newest:
             return ""
         self._ways.append((now_s, self._led, self._facts.newest[self.name][0]))
         while self._ways[0][0] < now_s - COMPARED_S:
@@ -257,6 +266,11 @@ class RateJudge:
         allowed += SLACK + self._facts.error + self._facts.lag_s * (self._joint.high - self._joint.low)
         if apart <= allowed:
             self._apart_s = now_s
-        elif now_s - min(self._apart_s, now_s) > NOTICE_S:
+        elif now_s - self._apart_s > NOTICE_S:
             return f"is commanded by {apart:.3f} otherwise than it is measured to move within {COMPARED_S} s"
         return ""
+
+
+def _is_trusted(facts: Facts) -> bool:
+    """Whether the newest reading is what a guard may go by; not where two publishers contradict one another."""
+    return not any(fault.kind == "contradiction" for fault in facts.plan.faults.faults)

@@ -72,10 +72,13 @@ def draw_plan(seed: int, number: int) -> Plan:
     duration_s = rng.uniform(SHORTEST_S, LONGEST_S)
     count = rng.choice((0, 1, 1, 2, 2, MOST_FAULTS))
     faults = [_draw_fault(rng, duration_s) for _ in range(count)]
-    wraps = any(fault["kind"] == "wrapping" for fault in faults)
-    robot = draw_robot(kind, rng, wraps=wraps and kind == "arm")
+    wraps = kind == "arm" and any(fault["kind"] == "wrapping" for fault in faults)
+    robot = draw_robot(kind, rng, wraps=wraps)
     if kind != "arm":
         faults = [fault for fault in faults if fault["kind"] != "wrapping"]
+    for fault in faults:
+        if fault.pop("first", False):
+            fault["joints"] = [robot.joint_names[0]]
     return Plan(
         name=f"{seed}/{number}",
         robot=robot,
@@ -132,7 +135,7 @@ def _draw_fault(rng: random.Random, duration_s: float) -> dict[str, Any]:
         {"kind": "command_delay", "delay_s": rng.choice((0.01, 0.05)), "jitter_s": 0.02, **some},
         {"kind": "noise", "position": rng.choice((1e-4, 5e-4, 2e-3)), "velocity": 0.01, **whole},
         {"kind": "quantisation", "step": rng.choice((0.0015, 0.01)), **whole},
-        {"kind": "blocked", **some, "joints": rng.choice(([], ["a"]))},
+        {"kind": "blocked", **some, "first": rng.random() < 0.5},
         {"kind": "slipping", "share": rng.choice((0.0, 0.5, 0.9)), **some},
         {"kind": "moved_by_hand", "push": rng.choice((-0.7, 0.5, 1.5)), **short},
         {"kind": "impossible_reading", "value": rng.choice((-1.0, 0.0, 0.6, 100.0)), **short},
@@ -152,7 +155,4 @@ def _draw_fault(rng: random.Random, duration_s: float) -> dict[str, Any]:
         {"kind": "driver_death", "duration_s": rng.uniform(0.02, 0.3), "zeros_s": 0.1},
         {"kind": "deaf", **short},
     )
-    fault = dict(rng.choice(menu))
-    if not fault.get("joints", True):
-        del fault["joints"]
-    return fault
+    return dict(rng.choice(menu))

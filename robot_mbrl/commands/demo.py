@@ -3,13 +3,14 @@
 import argparse
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from robot_mbrl.commands.graph import Screen, follow
 from robot_mbrl.commands.judging import EPISODES, START_UP_S, judge_over_graph, unseen_seed
-from robot_mbrl.commands.options import Subparsers, add_run_options, open_run, program
+from robot_mbrl.commands.options import Subparsers, add_run_options, faults_in_force, open_run, program
 from robot_mbrl.commands.results import Results
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
@@ -28,14 +29,21 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--lockstep", action="store_true", help="let the simulator wait for every step, as fast as the machine"
     )
+    parser.add_argument(
+        "--faults",
+        type=Path,
+        metavar="FILE",
+        help="YAML of what goes wrong with the simulated robot (docs/simulation.md)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Learn for a while, judge the exported policy, and write the results down."""
-    chosen = Options(speed=args.speed, lockstep=args.lockstep, view=args.view, video=args.video)
+    faults: Path | None = args.faults.absolute() if args.faults is not None else None
+    chosen = Options(speed=args.speed, lockstep=args.lockstep, view=args.view, video=args.video, faults=faults)
     environment = node_environment(os.environ)
-    config, folder = open_run(args)
+    config, folder = open_run(args, check=lambda config: faults_in_force(faults, config.robot))
     if config.task.world is None:
         raise ConfigError(
             f"{config.task.name} exists in hardware only: use robot-mbrl robot and robot-mbrl workstation"
@@ -90,6 +98,8 @@ class Demo:
         words = joining_words(self._environment)
         status = f"{program()} status --run {folder.path}"
         screen.say(f"run folder: {folder.path}\njoin from another terminal: {status}, or export {words}")
+        if lines := faults_in_force(options.faults, config.robot):
+            screen.say("\n".join(["faults in force:", *(f"  {line}" for line in lines)]))
 
     def learn(self, duration_s: float, stop: StopRequest) -> None:
         """Let robot and learner live together."""

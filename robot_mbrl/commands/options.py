@@ -3,10 +3,11 @@
 import argparse
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from robot_mbrl.config import RunConfig, load_run, packaged
+from robot_mbrl.config import RobotConfig, RunConfig, load_run, packaged
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.strict_yaml import parse
@@ -96,14 +97,33 @@ def override(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(" ".join(str(error).split())) from error
 
 
-def open_run(args: argparse.Namespace) -> tuple[RunConfig, RunFolder]:
+def faults_in_force(path: Path | None, robot: RobotConfig) -> list[str]:
+    """What a description of faults does to a robot, a line each; nothing where there is none.
+
+    Raises:
+        ConfigError: if it is missing or wrong.
+    """
+    # Simulators are loaded only where one is needed.
+    from sim.faults.description import load_faults
+
+    return [fault.says for fault in load_faults(path, robot).faults] if path is not None else []
+
+
+def open_run(
+    args: argparse.Namespace, check: Callable[[RunConfig], object] = lambda config: None
+) -> tuple[RunConfig, RunFolder]:
     """The run that the options ask for: a new one, or with `--resume` an existing one.
+
+    Args:
+        args: the command's.
+        check: called with a new run before there is a folder for it; raises if it is not to begin.
 
     Raises:
         ConfigError: if the folder already holds a run, or there is none to resume, or options contradict it.
     """
     if not args.resume:
         config = load_run(_task(args), _overrides(args), seed=args.seed or 0)
+        check(config)
         return config, RunFolder.create(config, args.folder)
     if args.overrides or args.seed is not None:
         raise ConfigError("--seed and --set define a new run; one that is resumed keeps what its config.yaml says")

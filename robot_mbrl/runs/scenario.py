@@ -57,11 +57,17 @@ class Options:
     """The bundle that start policy `file` drives with."""
     accept_new_run: bool = False
     """Whether bundles of another learning run replace those that the robot has."""
+    faults: Path | None = None
+    """YAML of what goes wrong with the simulated robot, or with the stand-in for a real one's driver."""
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
         if self.lockstep and self.speed != 1.0:
             raise ConfigError("speed has no meaning in lockstep, which is as fast as it can be: leave one of them out")
+        if self.lockstep and self.faults is not None:
+            raise ConfigError(
+                "lockstep waits for whatever is late or lost, so faults have no meaning in it: leave one out"
+            )
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,11 @@ def _simulator(s: Situation) -> dict[str, Parameter]:
         parameters["await_learner"] = s.learns
     if options.video:
         parameters["video"] = str(s.folder.video)
-    return parameters
+    return parameters | _faults(s)
+
+
+def _faults(s: Situation) -> dict[str, Parameter]:
+    return {"faults": str(s.options.faults)} if s.options.faults is not None else {}
 
 
 def _sensor(s: Situation) -> dict[str, Parameter]:
@@ -214,6 +224,7 @@ NODES = (
         "learner", "ros_nodes.learner_node", Side.WORKSTATION, _learner, LEARNER_NICENESS, LEARNER_STOP_S, computes=True
     ),
     NodeRow("monitor", "ros_nodes.monitor_node", Side.WORKSTATION, _monitor, ONLOOKER_NICENESS),
+    NodeRow("stand_in", "sim.stand_in_node", Side.SIM, _faults, essential=True),
     NodeRow("viewer", "sim.view_node", Side.SIM, lambda _: {}, VIEWER_NICENESS),
 )
 
@@ -221,10 +232,12 @@ SCENARIOS: dict[str, tuple[str, ...]] = {
     "demo": ("simulator", "sensor", "actuator", "policy", "bundle", "recorder", "learner", "monitor"),
     "evaluate": ("simulator", "sensor", "actuator", "policy", "monitor"),
     "sim": ("simulator",),
+    "stand-in": ("stand_in",),
     "robot": ("sensor", "actuator", "policy", "bundle", "recorder"),
     "workstation": ("learner", "monitor"),
 }
-"""Nodes of each scenario. `evaluate` judges the exported policy, frozen: nothing learns or receives bundles."""
+"""Nodes of each scenario. `evaluate` judges the exported policy, frozen: nothing learns or receives bundles. `stand-in`
+plays a real robot's driver for those who have none at hand."""
 
 
 def namespace(config: RunConfig) -> str:

@@ -1,0 +1,103 @@
+"""What a plant's other sensors say: odometry, inertia, forces, and for any other type an empty message."""
+
+import math
+from importlib import import_module
+from typing import Any
+
+from geometry_msgs.msg import WrenchStamped
+from nav_msgs.msg import Odometry
+from rclpy.node import Node
+from sensor_msgs.msg import Imu
+
+from robot_mbrl.errors import ConfigError
+from robot_mbrl.messages import write_stamp
+from robot_mbrl.robot_config import IMAGE_TYPES, SourceConfig
+from robot_mbrl.topics import JOINT_STATE
+from ros_nodes import qos
+from sim.plant import Plant
+
+GRAVITY = 9.81
+BATTERY = 0.8
+"""Charge that a battery reports, a share."""
+
+
+class Devices:
+    """The sources of a robot that are neither JointStates nor pictures, and the base whose motion they tell of.
+
+    A twist moves the base over flat ground; other robots stand still.
+    """
+
+    def __init__(self, node: Node, sources: dict[str, SourceConfig], plant: Plant) -> None:
+        """Advertise them.
+
+        Args:
+            node: the driver's.
+            sources: all of the robot's.
+            plant: whose joints named as axes of a twist move the base.
+
+        Raises:
+            ConfigError: if a type is not installed.
+        """
+        self._plant = plant
+        self._x = self._y = self._yaw = 0.0
+        self._sources = [
+            (
+                _message_type(name, source),
+                node.create_publisher(_message_type(name, source), source.topic, qos.sensor(source)),
+            )
+            for name, source in sources.items()
+            if source.type != JOINT_STATE and source.type not in IMAGE_TYPES
+        ]
+
+    def advance(self, dt_s: float) -> None:
+        """Let the base move on."""
+        forward, left, turn = (self._speed(axis) for axis in ("linear.x", "linear.y", "angular.z"))
+        yaw = self._yaw + turn * dt_s / 2.0
+        self._x += (forward * math.cos(yaw) - left * math.sin(yaw)) * dt_s
+        self._y += (forward * math.sin(yaw) + left * math.cos(yaw)) * dt_s
+        self._yaw += turn * dt_s
+
+    def publish(self, stamp_ns: int) -> None:
+        """Publish all of them."""
+        for kind, publisher in self._sources:
+            message = kind()
+            if hasattr(message, "header"):
+                write_stamp(message.header.stamp, stamp_ns)
+            self._fill(message)
+            publisher.publish(message)
+
+    def _speed(self, axis: str) -> float:
+        joint = self._plant.joints.get(axis)
+        return joint.velocity if joint is not None else 0.0
+
+    def _fill(self, message: Any) -> None:
+        match message:
+            case Odometry():
+                message.pose.pose.position.x, message.pose.pose.position.y = self._x, self._y
+                self._turn(message.pose.pose.orientation)
+                message.twist.twist.linear.x = self._speed("linear.x")
+                message.twist.twist.linear.y = self._speed("linear.y")
+                message.twist.twist.angular.z = self._speed("angular.z")
+            case Imu():
+                self._turn(message.orientation)
+                message.angular_velocity.z = self._speed("angular.z")
+                message.linear_acceleration.z = GRAVITY
+            case WrenchStamped():
+                pass  # Nothing pushes.
+            case _:
+                # What a robot in good order says: running, charged.
+                if isinstance(getattr(message, "data", None), bool):
+                    message.data = True
+                if hasattr(message, "percentage"):
+                    message.percentage = BATTERY
+
+    def _turn(self, orientation: Any) -> None:
+        orientation.z, orientation.w = math.sin(self._yaw / 2.0), math.cos(self._yaw / 2.0)
+
+
+def _message_type(name: str, source: SourceConfig) -> Any:
+    package, _, kind = source.type.partition("/msg/")
+    try:
+        return getattr(import_module(f"{package}.msg"), kind)
+    except (ImportError, AttributeError):
+        raise ConfigError(f"sources.{name}.type: {source.type} is not installed here") from None

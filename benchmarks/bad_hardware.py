@@ -45,15 +45,14 @@ def judge_cases(seed: int, first: int, count: int, workers: int) -> Iterator[tup
 class Tally:
     """Counts what was found, and tells of it on standard error."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self) -> None:
         self.counts = dict.fromkeys(KINDS, 0)
         self.failed: list[int] = []
         self.texts: Counter[str] = Counter()
         self.examples: dict[str, int] = {}
-        self._seed = seed
         self._told_s = time.monotonic()
 
-    def add(self, number: int, findings: list[Finding]) -> None:
+    def add(self, number: int, findings: list[Finding], name: str) -> None:
         """Count one case; one that has several findings of a kind counts once."""
         for kind in {finding.kind for finding in findings}:
             self.counts[kind] += 1
@@ -67,6 +66,10 @@ class Tally:
                 tell(
                     f"case {self._seed}/{number}: " + "; ".join(f"{f.at_s:.2f} s {f.kind}: {f.text}" for f in findings)
                 )
+
+    def summary(self) -> dict[str, dict[str, int]]:
+        """How often each thing was found, and where first."""
+        return {words: {"count": n, "first": self.examples[words]} for words, n in self.texts.most_common()}
 
     def tell_progress(self, done: int, count: int) -> None:
         """Now and then, how far it is."""
@@ -86,10 +89,10 @@ def _without_numbers(text: str) -> str:
 
 def run_cases(args: argparse.Namespace) -> dict[str, Any]:
     """Live through the cases and count what was found."""
-    tally, begin_s, done = Tally(args.seed), time.monotonic(), 0
+    tally, begin_s, done = Tally(), time.monotonic(), 0
     try:
         for number, findings in judge_cases(args.seed, args.first, args.cases, args.workers):
-            tally.add(number, findings)
+            tally.add(number, findings, f"case {args.seed}/{number}")
             done += 1
             tally.tell_progress(done, args.cases)
     except KeyboardInterrupt:
@@ -100,7 +103,25 @@ def run_cases(args: argparse.Namespace) -> dict[str, Any]:
         "seconds": round(time.monotonic() - begin_s, 1),
         "next": args.first + done,
         "failed": tally.failed[:SHOWN],
-        "findings": {words: {"count": n, "case": tally.examples[words]} for words, n in tally.texts.most_common()},
+        "findings": tally.summary(),
+    }
+
+
+def run_kills(args: argparse.Namespace) -> dict[str, Any]:
+    """Let accidents happen over DDS and count what was found."""
+    from benchmarks.campaign.kills import run_kills as live_through
+
+    tally, begin_s, done = Tally(), time.monotonic(), 0
+    for number, accident, findings in live_through(args.seed, args.kills, args.first_kill):
+        tally.add(number, findings, f"accident {number}, {accident}")
+        done += 1
+        tell(f"{done} of {args.kills} accidents: {accident}")
+    return {
+        "kills": done,
+        **tally.counts,
+        "seconds": round(time.monotonic() - begin_s, 1),
+        "failed": tally.failed[:SHOWN],
+        "findings": tally.summary(),
     }
 
 
@@ -124,13 +145,19 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=KILLS, help="kills, stalls and clock jumps over DDS (default 0)")
     parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
     parser.add_argument("--first", type=int, default=0, help="number of the first case, to go on with a campaign")
+    parser.add_argument("--first-kill", type=int, default=0, help="number of the first kill")
     parser.add_argument("--only", type=int, metavar="NUMBER", help="live through this case alone and tell all of it")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the cases")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else on standard output")
     args = parser.parse_args()
     if args.only is not None:
         return show(args.seed, args.only)
-    result: dict[str, Any] = {"seed": args.seed, "kills": 0} | run_cases(args)
+    result: dict[str, Any] = {"cases": 0, "kills": 0, **dict.fromkeys(KINDS, 0), "seed": args.seed}
+    for key, part in (("in_process", run_cases), ("over_dds", run_kills)):
+        counts = part(args)
+        for name in ("cases", "kills", *KINDS):
+            result[name] += counts.pop(name, 0)
+        result[key] = counts
     print(json.dumps(result, indent=None if args.json else 2))
     return int(any(result[kind] for kind in KINDS))
 

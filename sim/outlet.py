@@ -59,6 +59,12 @@ class Outlet:
         self.joint_sources = tuple(joints)
         self._picture_due_s = 0.0
 
+    def misbehave(self, faults: Faults) -> None:
+        """Let other faults happen, instead of those before, with seconds counted from now; publishers stay."""
+        self.wire = Wire(faults)
+        self._large = [(fault, Occurrences(fault, stream(faults.seed, i))) for i, fault in faults.of(LargePictures)]
+        self._picture_due_s = 0.0
+
     def send(self, source: str, reading: Any, stamp_ns: int, now_s: float) -> None:
         """Let a reading go, whether it arrives or not."""
         messages.write_stamp(reading.header.stamp, stamp_ns)

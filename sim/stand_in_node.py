@@ -10,18 +10,20 @@ from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from robot_mbrl import topics
 from robot_mbrl.config import CommandConfig, load_run
-from robot_mbrl.errors import MessageError
+from robot_mbrl.errors import ConfigError, MessageError
 from ros_nodes import commands, diagnostics, qos
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
 from sim.commands import read_command
 from sim.devices import Devices
-from sim.faults import FaultyWorld, load_faults
+from sim.faults import Faults, FaultyWorld, load_faults
 from sim.outlet import Outlet, picture_reading
 from sim.plant import Plant
 from sim.starts import start_rng
@@ -44,10 +46,14 @@ class StandInNode:
             declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml")
         )
         robot = config.robot
-        faults = load_faults(
-            declare(node, "faults", "", "path of a YAML of what goes wrong with drives and driver; empty for nothing"),
-            robot,
+        file = declare(
+            node,
+            "faults",
+            "",
+            "path of a YAML of what goes wrong with drives and driver; empty for nothing",
+            dynamic=True,
         )
+        faults = load_faults(file, robot)
         rate_hz = declare(node, "sensor_rate_hz", 100.0, "readings per second", low=1.0, high=1000.0)
         self._period_s = 1.0 / rate_hz
         self._plant = Plant(robot)
@@ -65,8 +71,8 @@ class StandInNode:
             kind = commands.TYPES[command.type]
             node.create_subscription(kind, command.topic, self._obeying(command), qos.COMMANDS)
         node.create_service(Trigger, topics.RESET, self._on_reset)
-        for fault in faults.faults:
-            node.get_logger().warning(f"fault in force: {fault.says}")
+        node.add_on_set_parameters_callback(self._on_parameters)
+        self._tell(faults)
         diagnostics.publish_regularly(node, self._health)
 
     def next_deadline_s(self) -> float:
@@ -129,6 +135,24 @@ class StandInNode:
         self._world.reset(start_rng(0, 0))
         response.success = True
         return response
+
+    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Misbehave otherwise, from now on."""
+        for parameter in parameters:
+            if parameter.name == "faults":
+                try:
+                    faults = load_faults(parameter.value, self._config.robot)
+                except ConfigError as error:
+                    return SetParametersResult(successful=False, reason=str(error))
+                self._begin_s = time.monotonic()
+                self._outlet.misbehave(faults)
+                self._world.misbehave(faults)
+                self._tell(faults)
+        return SetParametersResult(successful=True)
+
+    def _tell(self, faults: Faults) -> None:
+        for fault in faults.faults:
+            self.node.get_logger().warning(f"fault in force: {fault.says}")
 
     def _health(self) -> DiagnosticArray:
         state = "dead" if self._was_dead else "obeying" if self._heard_s < math.inf else "braking"

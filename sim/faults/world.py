@@ -23,6 +23,12 @@ class FaultyWorld:
         self._blocked: frozenset[str] = frozenset()
         self._now_s = 0.0
 
+    def misbehave(self, faults: Faults) -> None:
+        """Let other faults happen from now on, instead of those before; the drives go on from where the joints are."""
+        self.world.block(frozenset())
+        self.world.brake()
+        self._drives, self._blocked, self._now_s = Drives(faults, self.world.kinds()), frozenset(), 0.0
+
     def reset(self, rng: np.random.Generator) -> None:
         """Put everything at a start drawn from `rng`, at rest and with the drives idle."""
         self.world.reset(rng)

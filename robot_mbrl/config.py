@@ -155,7 +155,7 @@ def read_model(model: type[Model], path: Path) -> Model:
     Raises:
         ConfigError: if it cannot be read, or a field is missing or wrong; the message names file and field.
     """
-    return _validate(model, _read_yaml(path), str(path))
+    return _validate(model, read_mapping(path), str(path))
 
 
 def save_run(config: RunConfig, path: Path) -> None:

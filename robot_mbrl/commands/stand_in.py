@@ -10,8 +10,9 @@ from robot_mbrl.commands.graph import UPDATE_S
 from robot_mbrl.commands.options import TASK_HELP, Subparsers, faults_in_force
 from robot_mbrl.config import load_run
 from robot_mbrl.runs.environment import joining_words, node_environment, ros_environment
-from robot_mbrl.runs.launching import RUNS, open_or_create
+from robot_mbrl.runs.launching import open_or_create
 from robot_mbrl.runs.locking import locked
+from robot_mbrl.runs.running import ROBOT_RUNS
 from robot_mbrl.runs.scenario import Options, scenario
 from robot_mbrl.runs.supervisor import StopRequest, Supervisor
 
@@ -27,7 +28,11 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument("task", metavar="TASK", help=TASK_HELP)
     parser.add_argument("--faults", type=Path, metavar="FILE", help="YAML of what goes wrong (docs/simulation.md)")
     parser.add_argument(
-        "--run", dest="folder", default="", metavar="DIR", help=f"folder of its logs (default {RUNS}/TASK-stand-in)"
+        "--run",
+        dest="folder",
+        default="",
+        metavar="DIR",
+        help=f"folder of its logs (default {ROBOT_RUNS}/TASK-stand-in)",
     )
     parser.set_defaults(run=run)
 
@@ -37,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     faults: Path | None = args.faults.absolute() if args.faults is not None else None
     wanted = load_run(Path(args.task).expanduser())
     lines = faults_in_force(faults, wanted.robot)
-    config, folder = open_or_create(args.task, args.folder or str(RUNS / f"{wanted.task.name}-stand-in"))
+    config, folder = open_or_create(args.task, args.folder or str(ROBOT_RUNS / f"{wanted.task.name}-stand-in"))
     nodes = scenario("stand-in", config, folder.path, Options(faults=faults), simulated=False)
     environment = node_environment(ros_environment(os.environ))
     with locked(folder), StopRequest() as stop, Supervisor(nodes, folder, environment) as supervisor:

@@ -125,7 +125,8 @@ class PositionShaper:
             dt_s: duration of the move, not negative.
             pace: speed to keep to although the joint may be faster, so that steps blend into one another.
         """
-        goal = self._bounded(target)
+        # What is no number leads nowhere.
+        goal = self._bounded(self.stopping_point if math.isnan(target) else target)
         bound: Limit = "position_bound" if goal != target else ""
         heading = math.copysign(1.0, self.rate or goal - self.value)
         room = heading * (goal - self.stopping_point)

@@ -24,7 +24,7 @@ from robot_mbrl.control.shaping import (
 )
 
 TICK_S = 0.01
-EXAMPLES = 200
+EXAMPLES = 100
 
 
 def joint(**changes: float | None) -> CommandJoint:
@@ -339,6 +339,14 @@ def test_a_joint_found_within_the_stand_off_stays_or_moves_inwards(start: float)
     # Having left it, it does not come back into it.
     assert trace.values[-1] == 0.9 - STANDOFF * 1.7
     assert min(trace.values) == 0.5
+
+
+def test_position_brakes_for_a_target_that_is_no_number() -> None:
+    trace = Trace(joint(max_jerk=80.0), 0.0).follow([(1.0, math.inf, TICK_S, 20)])
+    end = trace.shaper.stopping_point
+    trace.follow([(math.nan, math.inf, TICK_S, 60)])
+    assert trace.values[-1] == end
+    assert trace.shaper.at_rest
 
 
 def test_settling_rests_at_the_newest_command() -> None:

@@ -95,7 +95,8 @@ class BundleNode:
 def main() -> int:
     """Run the node."""
     os.nice(NICENESS)
-    return run(BundleNode)
+    # Bundles are big.
+    return run(BundleNode, shared_memory=True)
 
 
 if __name__ == "__main__":

@@ -179,7 +179,8 @@ class LearnerNode:
 
 def main() -> int:
     """Run the node."""
-    return run(LearnerNode)
+    # Bundles are big.
+    return run(LearnerNode, shared_memory=True)
 
 
 if __name__ == "__main__":

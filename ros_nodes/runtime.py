@@ -1,4 +1,4 @@
-"""Running one node per process: signals, executor, deadlines on steady time and real-time priority.
+"""Running one node per process: transports, signals, executor, deadlines on steady time and real-time priority.
 
 rclpy's own signal handlers invalidate the context before the last safe stop could be published, so nodes run with
 handlers that only set a flag, and close themselves while the context is still valid.
@@ -18,8 +18,10 @@ import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import get_rmw_implementation_identifier
 
-from robot_mbrl.errors import USER_ERROR, RobotMbrlError
+from robot_mbrl.errors import USER_ERROR, ConfigError, RobotMbrlError
+from robot_mbrl.runs.transport import choose_transport
 
 IDLE_SPIN_S = 0.05
 """Longest wait for an event, which bounds how late a signal is noticed."""
@@ -79,13 +81,21 @@ def with_info(callback: Callable[[Any, dict[str, int]], None]) -> Callable[..., 
     return call
 
 
-def run(build: Callable[[], ManagedNode], args: Sequence[str] | None = None, *, priority: int = 0) -> int:
+def run(
+    build: Callable[[], ManagedNode],
+    args: Sequence[str] | None = None,
+    *,
+    priority: int = 0,
+    shared_memory: bool = False,
+) -> int:
     """Run the node that `build` makes until SIGINT, SIGTERM or SIGHUP.
 
     Args:
         build: makes the node object; called after `rclpy.init`.
         args: command line with `--ros-args`; None for the process's own.
         priority: SCHED_FIFO priority to ask for; 0 leaves the scheduler alone, and garbage collection to Python.
+        shared_memory: whether it exchanges messages through shared memory as well as by UDP. Then it may publish
+            nothing for a third of a second whenever a process joins the graph; big messages are faster.
 
     Returns:
         The process's exit code: 0 when asked to stop, `USER_ERROR` if the node was told something wrong, `FAILED` if
@@ -104,15 +114,20 @@ def run(build: Callable[[], ManagedNode], args: Sequence[str] | None = None, *, 
     for number in STOP_SIGNALS:
         signal.signal(number, request_stop)
     # Before DDS starts its threads, which inherit the priority: a message is read only once they have run.
-    refusal = _ask_for_fifo(priority) if priority else None
+    warnings = [_ask_for_fifo(priority) if priority else None]
     try:
+        # However the node was started: by the supervisor, a launch file or `ros2 run`.
+        middleware = get_rmw_implementation_identifier()
+        transport = choose_transport(os.environ, middleware, Path.cwd(), shared_memory=shared_memory)
+        os.environ.update(transport.variables)
         rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:
+    except (RuntimeError, ConfigError) as error:
         return _report(error, USER_ERROR)
+    warnings.append(transport.warning)
     try:
         managed = build()
-        if refusal is not None:
-            managed.node.get_logger().warning(refusal)
+        for warning in filter(None, warnings):
+            managed.node.get_logger().warning(warning)
         executor = make_executor()
         executor.add_node(managed.node)
         collector = _Collector() if priority else None

@@ -15,6 +15,7 @@ from sensor_msgs.msg import JointState
 from robot_mbrl import topics
 from robot_mbrl.errors import USER_ERROR
 from ros_nodes import qos
+from ros_nodes.claims import CLAIMING
 from ros_nodes.publishers import Conflict, ConflictKind, PublisherWatch
 from ros_nodes.runtime import with_info
 from tests.graph.graph import PATIENCE_S, Graph
@@ -292,7 +293,7 @@ def test_on_two_computers_rivals_are_named_and_a_restarted_policy_drives_at_once
         graph.close()
 
 
-@pytest.mark.parametrize("name", ["sensor", "policy"])
+@pytest.mark.parametrize("name", CLAIMING)
 def test_second_node_of_a_kind_is_refused_on_the_same_computer(graph: Graph, name: str) -> None:
     module = f"ros_nodes.{name}_node"
     graph.start(module, config="cartpole")

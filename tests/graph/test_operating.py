@@ -34,7 +34,7 @@ class Guard:
         self._states = graph.publisher(String, topics.STATE, qos.LATCHED)
         self._reports = graph.publisher(DiagnosticArray, topics.GUARD, qos.EVENTS)
         self._diagnostics = graph.publisher(DiagnosticArray, topics.DIAGNOSTICS, qos.EVENTS)
-        self._sensor = "observing"
+        self.let_sensor_say("observing")
         self.be("disabled")
         graph.every(REPORT_S, self._report)
 
@@ -46,14 +46,17 @@ class Guard:
         self._states.publish(String(data=state))
         self._report()
 
-    def let_sensor_say(self, text: str) -> None:
-        """What the sensor node warns of."""
+    def let_sensor_say(self, text: str, **values: str) -> None:
+        """What the sensor node warns of, and its figures."""
         self._sensor = text
+        self._figures = [KeyValue(key=key, value=value) for key, value in values.items()]
 
     def _report(self) -> None:
         pairs = [KeyValue(key=key, value=value) for key, value in self._values.items()]
         self._reports.publish(DiagnosticArray(status=[DiagnosticStatus(values=pairs)]))
-        sensor = DiagnosticStatus(level=DiagnosticStatus.WARN, name="/cartpole/sensor", message=self._sensor)
+        sensor = DiagnosticStatus(
+            level=DiagnosticStatus.WARN, name="/cartpole/sensor", message=self._sensor, values=self._figures
+        )
         other = DiagnosticStatus(level=DiagnosticStatus.WARN, name="/another/sensor", message="not of this robot")
         self._diagnostics.publish(DiagnosticArray(status=[sensor, other]))
 
@@ -186,6 +189,33 @@ def test_robot_without_a_console_is_stopped_too(
     code, printed, _ = finish(cartpole, robot_mbrl("stop", f"--run={folder.path}"))
     assert code == 0
     assert printed.startswith("latched: emergency_stop: the emergency stop was pressed; to go on: robot-mbrl release")
+
+
+@pytest.mark.parametrize("home", [None, "/proc/none"], ids=["without a home", "with one that cannot be written"])
+def test_services_look_at_a_robot_and_stop_it(
+    guard: Guard, cartpole: Graph, robot_mbrl: Start, folder: RunFolder, home: str | None
+) -> None:
+    cartpole.environment.pop("HOME", None)
+    if home is not None:
+        cartpole.environment["HOME"] = home
+    cartpole.every(REPORT_S, guard.obey)
+    code, _, complaint = finish(cartpole, robot_mbrl("stop", f"--run={folder.path}"))
+    assert (code, complaint) == (0, "")
+    code, _, complaint = finish(cartpole, robot_mbrl("status", f"--run={folder.path}", "--seconds=1"))
+    assert (code, complaint) == (0, "")
+
+
+def test_status_says_why_nothing_happens_on_an_ordinary_terminal(
+    guard: Guard, cartpole: Graph, robot_mbrl: Start, folder: RunFolder
+) -> None:
+    guard.be("stopped: no_observation", "nothing was heard of the sensor node", enabled=True)
+    guard.let_sensor_say("source joints: velocity has 0 of 2 values", **{"refused.joints": "8067"})
+    code, printed, _ = finish(cartpole, robot_mbrl("status", f"--run={folder.path}", "--seconds=3"))
+    assert code == 0
+    lines = printed.splitlines()
+    assert "/cartpole: stopped: no_observation: nothing was heard of the sensor node" in lines
+    assert "  sensor warns: source joints: velocity has 0 of 2 values (refused: joints 8067)" in lines
+    assert max(len(line) for line in lines) <= 80
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def _sensors(robot: RobotConfig, space: str) -> dict[str, dict[str, Any]]:
         name: {
             "topic": _absolute(source.topic, space),
             "type": source.type,
-            "reliability": "reliable" if source.reliable else "best effort",
+            "reliability": "reliable" if source.reliable or source.latched else "best effort",
             "durability": "transient local" if source.latched else "volatile",
             "max_age_s": source.max_age_s,
         }

@@ -122,7 +122,7 @@ def open_run(
         ConfigError: if the folder already holds a run, or there is none to resume, or options contradict it.
     """
     if not args.resume:
-        config = load_run(_task(args), _overrides(args), seed=args.seed or 0)
+        config = load_run(_task(args), dict(args.overrides), seed=args.seed or 0)
         check(config)
         return config, RunFolder.create(config, args.folder)
     if args.overrides or args.seed is not None:
@@ -135,15 +135,6 @@ def open_run(
     if args.task is not None and config.task.name != (asked_for := load_run(args.task).task.name):
         raise ConfigError(f"{folder.path} is a run of {config.task.name!r}, not of {asked_for!r}")
     return config, folder
-
-
-def _overrides(args: argparse.Namespace) -> dict[str, Any]:
-    overrides: dict[str, Any] = {}
-    for path, value in args.overrides:
-        if path in overrides:
-            raise ConfigError(f"--set {path} is given twice: leave one of them out")
-        overrides[path] = value
-    return overrides
 
 
 def _task(args: argparse.Namespace) -> str:

@@ -1,5 +1,6 @@
 """Who publishes what the robot moves by, and who hears its commands: real processes, found and lost over real DDS."""
 
+import json
 import os
 import signal
 import subprocess
@@ -275,22 +276,34 @@ def test_on_two_computers_rivals_are_named_and_a_restarted_policy_drives_at_once
     """Whether a process over there lives cannot be asked; but of its policy nodes only one can."""
     graph = Graph({**graph_environment, "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}, "/robot")
     robot = Robot(graph)
-    try:
-        robot.start("driver", heard=COMMANDS, within=other_computer)
-        robot.start("policy", topic=topics.ACTION, within=other_computer)
-        graph.until(lambda: robot.heard_with)
-        robot.await_peace()
-        robot.end("policy")
-        robot.start("policy", topic=topics.ACTION, within=other_computer)
-        graph.until(lambda: graph.node.count_publishers(topics.ACTION) == 2)
-        robot.await_peace()
-        assert graph.node.count_publishers(topics.ACTION) == 2
-        robot.start("teleop", topic=topics.ACTION, within=other_computer)
-        listing = "/robot/policy on another computer, /robot/teleop on another computer"
-        robot.await_conflict(f"2 publishers of /robot/action: {listing}")
-    finally:
-        robot.close()
-        graph.close()
+    command = [sys.executable, "-m", "tests.graph.watcher", "--ros-args", "-r", "__ns:=/robot"]
+    command += ["-p", "commands:=arm/commands"]
+    with subprocess.Popen(command, env=graph.environment, stdout=subprocess.PIPE, text=True) as watcher:
+
+        def await_said(*conflicts: str, count: int) -> None:
+            assert watcher.stdout is not None
+            give_up_s = time.monotonic() + PATIENCE_S
+            for line in watcher.stdout:
+                publishers, said = json.loads(line)
+                if publishers >= count and said == list(conflicts):
+                    return
+                assert time.monotonic() < give_up_s
+
+        try:
+            robot.start("driver", heard="arm/commands", within=other_computer)
+            robot.start("policy", topic=topics.ACTION, within=other_computer)
+            await_said(count=1)
+            robot.end("policy")
+            robot.start("policy", topic=topics.ACTION, within=other_computer)
+            # Both are there for the graph: the killed one is not forgotten yet.
+            await_said(count=2)
+            robot.start("teleop", topic=topics.ACTION, within=other_computer)
+            listing = "/robot/policy on another computer, /robot/teleop on another computer"
+            await_said(f"2 publishers of /robot/action: {listing}", count=2)
+        finally:
+            watcher.kill()
+            robot.close()
+            graph.close()
 
 
 @pytest.mark.parametrize("name", CLAIMING)

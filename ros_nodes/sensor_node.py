@@ -25,7 +25,7 @@ from robot_mbrl.steps import Observation
 from ros_nodes import diagnostics, qos
 from ros_nodes.camera_thread import CameraThread
 from ros_nodes.claims import claim
-from ros_nodes.discovery import guards_that_hear, unheard_publishers
+from ros_nodes.discovery import Discovery
 from ros_nodes.message_types import check_robot, message_type
 from ros_nodes.parameters import declare
 from ros_nodes.resetting import Resetting
@@ -65,6 +65,7 @@ class SensorNode:
         self._simulated = bool(node.get_parameter("use_sim_time").value)
         self._sensing = Sensing(self._config, self._ticker, evaluate=evaluate, lockstep=self._lockstep)
         self._resetting = Resetting(node, self._config.task, self._on_reset_done, simulated=self._simulated)
+        self._discovery = Discovery(node)
         self._cameras: CameraThread | None = None
         self._unheard: tuple[str, ...] = ()
         self._refused: Counter[str] = Counter()
@@ -180,7 +181,7 @@ class SensorNode:
 
     def _look(self) -> None:
         """Look for the guard; once it hears, the newest readings may be those of a tick."""
-        guards = guards_that_hear(self.node, with_policy=self._lockstep)
+        guards = self._discovery.guards_that_hear(with_policy=self._lockstep)
         self._sensing.guard.look(guards, time.monotonic())
         self._tick()
 
@@ -211,7 +212,7 @@ class SensorNode:
 
     def _name_the_unheard(self) -> None:
         """Look for publishers of the sources that cannot reach this node."""
-        found = (unheard_publishers(self.node, name, source) for name, source in self._sources.items())
+        found = (self._discovery.unheard_publishers(name, source) for name, source in self._sources.items())
         before, self._unheard = self._unheard, tuple(text for texts in found for text in texts)
         for text in self._unheard:
             if text not in before:

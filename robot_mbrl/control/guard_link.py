@@ -8,7 +8,7 @@ ACQUAINTANCE_S = 1.0
 """Nodes that this one has discovered for so long have discovered one another."""
 SILENT_S = 1.0
 """A guard that has answered no observation for so long is not there, whatever the graph says: it shows a node that was
-killed for some 20 s more."""
+killed on another computer for some 20 s more, and one that is held up for ever."""
 
 
 class Link(Enum):

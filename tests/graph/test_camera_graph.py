@@ -127,5 +127,9 @@ def test_a_camera_that_cannot_be_heard_is_named_with_the_remedy(filmed: Filmed) 
     filmed.film("rgb8")
     filmed.start()
     report = filmed.report(lambda status: "set reliable: false" in status.message)
-    assert "source 'camera': publisher /camera offers best effort, the YAML asks reliable" in report.message
+    assert filmed.camera is not None
+    assert (
+        f"source 'camera': publisher /camera (process {filmed.camera.pid}) offers best effort, the YAML asks reliable"
+        in report.message
+    )
     assert "'camera' has sent nothing" in report.message

@@ -94,7 +94,7 @@ def test_without_a_guard_nothing_is_observed_and_the_report_says_so(robot: Robot
     assert robot.observations == []
 
 
-def test_after_the_guard_was_killed_it_is_waited_for_and_its_successor_answers_from_the_first(robot: Robot) -> None:
+def test_a_killed_guard_is_waited_for_and_its_successor_answers_from_the_first(robot: Robot) -> None:
     robot.start(ACTUATOR)
     robot.start(SENSOR)
     robot.observe()

@@ -63,9 +63,7 @@ class Tally:
         if findings:
             self.failed.append(number)
             if len(self.failed) <= SHOWN:
-                tell(
-                    f"case {self._seed}/{number}: " + "; ".join(f"{f.at_s:.2f} s {f.kind}: {f.text}" for f in findings)
-                )
+                tell(f"{name}: " + "; ".join(f"{f.at_s:.2f} s {f.kind}: {f.text}" for f in findings))
 
     def summary(self) -> dict[str, dict[str, int]]:
         """How often each thing was found, and where first."""

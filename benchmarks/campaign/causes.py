@@ -4,6 +4,9 @@ import math
 
 from benchmarks.campaign.facts import MARGIN_S, SILENCE_S, Facts
 
+FEW = 8
+"""Readings that may have to agree before joints are believed, some of them lost."""
+
 
 def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -> bool:
     """Whether there is a cause for a stop of this reason.
@@ -20,11 +23,13 @@ def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -
         case "disabled" | "silence":
             return not facts.permitted or _silent_s(facts, now_s) > SILENCE_S - MARGIN_S or facts.lapses(now_s)
         case "no_action":
-            return now_s - facts.timely_s >= facts.timeout_s - MARGIN_S
+            return now_s - facts.timely_s >= facts.timeout_s - MARGIN_S or facts.stalled(now_s)
         case "no_observation":
-            return now_s - facts.observed_s >= facts.timeout_s - MARGIN_S
+            return now_s - facts.observed_s >= facts.timeout_s - MARGIN_S or facts.stalled(now_s)
         case "stale_joints":
             return facts.silent_s(now_s) >= facts.max_age_s - MARGIN_S or facts.troubled(now_s) or not facts.newest
+        case "joints_disagree":
+            return facts.readings < FEW or facts.troubled(now_s)
         case "not_finite":
             return facts.not_a_number
         case "joint_limit":

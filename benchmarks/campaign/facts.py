@@ -24,6 +24,8 @@ from sim.faults.description import (
 
 SILENCE_S = 1.0
 """After this long without a reading or an observation, a person has to enable the robot again."""
+LET_GO_S = 2.0
+"""So long nobody says `true` for everybody to have let go of switches that are not repeated."""
 MARGIN_S = 3 * TICK_S
 """What the judge adds to a limit of time before he finds fault with somebody."""
 PERSUASIVE_S = 0.5
@@ -47,6 +49,7 @@ class Facts:
         timely_s: when the newest action came that was in time.
         news_s: when a reading last came under a stamp never seen.
         honest_s: when a reading last came that was no lie.
+        readings: how many came in a row, none of them missing for long.
         lying_s: since when nothing but lies were told; infinite if the newest reading was honest.
         newest: each joint's newest reading, honest or not, with its time.
         honest: each joint's newest honest reading.
@@ -65,10 +68,11 @@ class Facts:
         self.measured = source is not None
         self.permitted = self.latched = self.pressed = self.not_a_number = False
         self._must_let_go = self._silent = False
-        self._on_s = -math.inf
+        self._on_s, self._heard = -math.inf, False
         self.observed_s, self.timely_s = 0.0, -math.inf
         self.key: StepKey | None = None
         self.news_s, self.honest_s, self.lying_s = 0.0, -math.inf, math.inf
+        self.readings = 0
         self._stamps: set[tuple[int, tuple[str, ...]]] = set()
         self.newest: dict[str, tuple[float, float]] = {}
         self.honest: dict[str, tuple[float, float]] = {}
@@ -86,7 +90,9 @@ class Facts:
         timeout_s = self._enable_timeout_s
         if timeout_s is not None and self.permitted and now_s - self._on_s > timeout_s + MARGIN_S:
             self.revoke()
-        silent = max(self.silent_s(now_s), now_s - self.observed_s) > SILENCE_S + MARGIN_S
+        # It counts from the moment that the one or the other is missed.
+        silent = self.silent_s(now_s) > self.max_age_s + SILENCE_S + MARGIN_S
+        silent |= now_s - self.observed_s > self.timeout_s + SILENCE_S + MARGIN_S
         # A person who enables the robot meanwhile knows what he does.
         if silent and not self._silent:
             self.revoke()
@@ -102,14 +108,24 @@ class Facts:
 
     def revoke(self) -> None:
         """A person has to enable the robot anew, and to let go of a dead-man switch for it."""
-        self.permitted, self._must_let_go = False, self._enable_timeout_s is not None
+        self._must_let_go |= self.permitted
+        self.permitted = False
 
     def enable(self, on: bool, now_s: float) -> None:
-        """A person's switch."""
+        """A person's switch; once it was off, it counts again when everybody has let go."""
         if not on:
-            self.permitted = self._must_let_go = False
-        elif not self._must_let_go and not self.latched:
-            self.permitted, self._on_s = True, now_s
+            self._must_let_go |= self.permitted
+            self.permitted = False
+        else:
+            if not self._must_let_go or (self._has_let_go(now_s) and not self.latched):
+                self.permitted, self._must_let_go = not self.latched, False
+            self._on_s = now_s
+        self._heard = on
+
+    def _has_let_go(self, now_s: float) -> bool:
+        if self._enable_timeout_s is None:
+            return now_s - self._on_s > LET_GO_S
+        return not self._heard and now_s - self._on_s > self._enable_timeout_s
 
     def emergency(self, pressed: bool) -> None:
         """The emergency stop."""
@@ -136,6 +152,7 @@ class Facts:
         """A reading, as it arrives."""
         reading: Any = delivery.reading
         stamp = (read_stamp(reading.header.stamp), tuple(reading.name))
+        self.readings = self.readings + 1 if now_s - self.news_s <= self.max_age_s else 1
         if stamp not in self._stamps:
             self._stamps.add(stamp)
             self.news_s = now_s
@@ -173,11 +190,16 @@ class Facts:
         return low - slack <= value <= high + slack
 
     def troubled(self, now_s: float) -> bool:
-        """Whether a fault that a guard may stop for is there, or was lately."""
-        return any(
+        """Whether a fault that a guard may stop for is there, or was lately, or the guard was held up."""
+        return self.stalled(now_s) or any(
             not isinstance(fault, HARMLESS) and fault.start_s <= now_s <= _end_s(fault) + RECENT_S + self.lag_s
             for fault in self.plan.faults.faults
         )
+
+    def stalled(self, now_s: float) -> bool:
+        """Whether the guard's process was lately given no time."""
+        begin_s, end_s = self.plan.stalls
+        return begin_s <= now_s <= end_s + HISTORY_S
 
     def _compare_with_bounds(self, name: str, place: float, now_s: float) -> None:
         for command in self.robot.commands:

@@ -3,7 +3,6 @@
 import math
 import random
 from dataclasses import dataclass
-from typing import Any
 
 from benchmarks.campaign.causes import has_cause
 from benchmarks.campaign.facts import MARGIN_S, Facts
@@ -110,7 +109,9 @@ class Judge:
         elif self.facts.latched and not latched:
             self._find("unsafe", "a latched stop ended without a person", now_s)
             self.facts.latched = False
-        if reason is not None and reason != self._reason:
+        # Who is stopped already may have to wait for the first actions.
+        waits = reason == "starting" and self._reason is not None
+        if reason is not None and reason != self._reason and not waits:
             sent = {name: joint.sent for name, joint in self._joints.items() if joint.sent is not None}
             if not has_cause(reason, self.facts, sent, now_s):
                 self._find("unexplained", f"stopped for {reason}, which did not happen", now_s)
@@ -161,7 +162,7 @@ class Judge:
 
     def _judge_idleness(self, guard: Guard, now_s: float) -> None:
         """A robot that may move does what it is told, or somebody says what is in the way."""
-        counts = {name: guard.interlock.counts[name] for name in guard.interlock.counts if name in CHANGED}
+        counts = {name: guard.machine.counts[name] for name in guard.machine.counts if name in CHANGED}
         obeys = self._wish is None or all(
             joint.sent is None or not joint.is_idle_against(wish)
             for joint, wish in zip(self._joints.values(), self._wish, strict=True)
@@ -183,8 +184,8 @@ class Judge:
 
 def state(guard: Guard) -> tuple[str | None, bool]:
     """Why a guard says that it has stopped the robot, None if it has not, and whether that is latched."""
-    reason: Any = guard.stopped
-    return (None if reason is None else str(reason)), guard.interlock.latched
+    word, _, reason = guard.state.partition(": ")
+    return (None if word == "moving" else reason or word), word == "latched"
 
 
 __all__ = ["Finding", "Judge"]

@@ -98,8 +98,11 @@ class PositionJudge:
         elapsed_s = now_s - self._sent_s
         change = value - self.sent
         at_rest = abs(self._slope) < RESTING or elapsed_s > LONG_GAP_S
-        if stopped and self._stopped and at_rest and change:
+        if at_rest:
             self._slope, self._interval_s = 0.0, 0.0
+        # After a stop at rest a trajectory may begin anew where the joint is measured then.
+        if self._stopped and at_rest and change and (stopped or self._judge_change(change, elapsed_s)):
+            self._slope = self._interval_s = 0.0
             self._anchor(value, 0.0)
             return self._judge_beginning(value, now_s)
         if elapsed_s <= 0.0:
@@ -136,8 +139,10 @@ class PositionJudge:
         speed = self._speed + self._accel * elapsed_s if self._speed else 0.0
         way = speed * speed / (2.0 * self._accel) + speed * max(elapsed_s, TICK_S)
         if self._joint.max_jerk is not None:
+            # It may have been accelerating, which has to end first; then it takes as long to brake in full.
             turned_s = self._accel / self._joint.max_jerk
-            way += (speed + self._accel * turned_s / 2.0) * turned_s
+            peak = speed + self._accel * turned_s / 2.0 if speed else 0.0
+            way = peak * peak / (2.0 * self._accel) + 1.5 * peak * turned_s + speed * max(elapsed_s, TICK_S)
         gone = self._sign * (value - self._from)
         self._furthest = max(self._furthest, gone)
         if gone > way + REVERSAL:

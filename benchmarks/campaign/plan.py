@@ -11,7 +11,9 @@ from sim.faults import Faults
 
 NEVER = (math.inf, math.inf)
 MOST_FAULTS, MOST_ACTS = 3, 4
-SHORTEST_S, LONGEST_S = 1.6, 4.0
+SHORTEST_S, LONGEST_S = 1.6, 5.0
+LET_GO_S = 2.0
+"""How long a person who enables by single messages waits before he does so again."""
 LATE_S = 0.05
 """How long a late policy thinks: longer than its deadline."""
 
@@ -85,7 +87,7 @@ def draw_plan(seed: int, number: int) -> Plan:
         faults=Faults.model_validate({"seed": rng.randrange(2**31), "faults": faults}),
         start={joint.name: rng.uniform(-0.9, 0.9) for joint in robot.joints},
         duration_s=duration_s,
-        acts=_draw_acts(rng, duration_s),
+        acts=_draw_acts(rng, duration_s, robot.guard.enable_timeout_s),
         policy=rng.choice(("constant", "swinging", "swinging", "jumping")),
         swing_s=rng.uniform(0.08, 1.2),
         silent=_window(rng, duration_s, 0.2),
@@ -104,7 +106,7 @@ def _window(rng: random.Random, duration_s: float, chance: float, longest_s: flo
     return begin_s, begin_s + rng.choice((0.04, 0.1, 0.2, longest_s)) * rng.uniform(0.5, 1.0)
 
 
-def _draw_acts(rng: random.Random, duration_s: float) -> tuple[tuple[float, str], ...]:
+def _draw_acts(rng: random.Random, duration_s: float, timeout_s: float | None) -> tuple[tuple[float, str], ...]:
     acts = [(rng.uniform(0.0, 0.3), "enable")]
     for _ in range(rng.randint(0, MOST_ACTS)):
         at_s = rng.uniform(0.4, duration_s)
@@ -116,7 +118,8 @@ def _draw_acts(rng: random.Random, duration_s: float) -> tuple[tuple[float, str]
             case "again":
                 # Whatever has stopped it, this is how a person gets it going.
                 acts += [(at_s, "let go"), (at_s + 2 * TICK_S, "reset")]
-                acts += [(at_s + 4 * TICK_S, "disable"), (at_s + 10 * TICK_S, "enable")]
+                wait_s = timeout_s or LET_GO_S
+                acts += [(at_s + 4 * TICK_S, "disable"), (at_s + wait_s + 8 * TICK_S, "enable")]
             case act:
                 acts.append((at_s, act))
     return tuple(sorted(acts))

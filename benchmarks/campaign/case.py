@@ -1,6 +1,7 @@
 """A case as it is lived: the guard closed around a plant, by its public calls only, under the eyes of a judge."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from benchmarks.campaign.judge import Finding, Judge
 from benchmarks.campaign.plan import LATE_S, Plan
 from benchmarks.campaign.robots import PERIOD_S, TICK_S
 from robot_mbrl import topics
+from robot_mbrl.config import RobotConfig
 from robot_mbrl.control.guard import Guard
 from robot_mbrl.messages import NANOSECONDS, write_key, write_named, write_stamp
 from robot_mbrl.specs import Source
@@ -35,20 +37,28 @@ class _Wish:
     values: list[float]
 
 
-def run_case(plan: Plan) -> list[Finding]:
-    """Live through a case; returns what the judge has found, in the order of time."""
-    return _Case(plan).run()
+def run_case(plan: Plan, make_guard: Callable[[RobotConfig, float], Guard] = Guard) -> list[Finding]:
+    """Live through a case.
+
+    Args:
+        plan: what happens in it.
+        make_guard: makes the guard that is judged, from a robot and the duration of a step.
+
+    Returns:
+        What the judge has found, in the order of time.
+    """
+    return _Case(plan, make_guard).run()
 
 
 class _Case:
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, make_guard: Callable[[RobotConfig, float], Guard]) -> None:
         self._plan = plan
         self._plant = Plant(plan.robot)
         for name, place in plan.start.items():
             self._plant.joints[name].position = place
         self._world = FaultyWorld(self._plant, plan.faults)
         self._wire = Wire(plan.faults)
-        self._guard = Guard(plan.robot, PERIOD_S)
+        self._guard = make_guard(plan.robot, PERIOD_S)
         self._judge = Judge(plan, self._plant)
         self._names = list(plan.robot.joint_names)
         self._source = plan.robot.commands[0].source

@@ -54,6 +54,7 @@ class Heard:
     applied: list[tuple[float, StepKey]] = field(default_factory=list)
     reports: list[tuple[float, dict[str, str]]] = field(default_factory=list)
     places: list[tuple[float, dict[str, float]]] = field(default_factory=list)
+    speeds: list[tuple[float, dict[str, float]]] = field(default_factory=list)
 
 
 class RobotGraph:
@@ -144,9 +145,7 @@ class RobotGraph:
         self.call(Trigger, "actuator/reset_stop")
 
     def enable(self) -> None:
-        """Let the robot move: a dead-man switch that stayed pressed would not count."""
-        self.enables.publish(Bool(data=False))
-        self.serve(0.05)
+        """Let the robot move."""
         self.enables.publish(Bool(data=True))
 
     def until(self, condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> None:
@@ -198,6 +197,7 @@ class RobotGraph:
 
     def _on_joints(self, message: Any, info: dict[str, int]) -> None:
         self.heard.places.append((_sent_s(info), dict(zip(message.name, message.position, strict=False))))
+        self.heard.speeds.append((_sent_s(info), dict(zip(message.name, message.velocity, strict=False))))
 
 
 def _sent_s(info: Mapping[str, int]) -> float:

@@ -21,8 +21,12 @@ from robot_mbrl.config import RunConfig, load_run
 
 HARDWARE = Path(__file__).parent / "hardware"
 ROBOTS = ("arm", "base", "joint")
-SETTLED_S = 0.6
-"""How long a robot has to have moved before something happens to it."""
+SETTLED_S = 1.5
+"""How long a robot has been enabled before something happens to it."""
+LET_GO_S = 2.2
+"""How long a person waits before he enables again."""
+ATTEMPTS = 8
+"""How often a person tries to get the robot going."""
 STOP_S = 1.0
 """Within which a robot stands still after an accident, on a machine that does other things as well."""
 JITTER_S = 0.005
@@ -36,10 +40,13 @@ BEGIN = 0.05
 MOTION = 1e-3
 """A command that changes by more than this moves the robot."""
 REASONS = {
-    "policy": {"no_action", "disabled"},
-    "sensor": {"no_observation", "no_action", "disabled", "starting"},
-    "actuator": {"starting", "disabled", "no_observation", "no_action", "stale_joints"},
-    "driver": {"stale_joints", "no_observation", "no_action", "disabled", "following_error", "joint_limit"},
+    "policy": {"no_action", "second_publisher"},
+    "sensor": {"no_observation", "no_action", "second_publisher"},
+    "actuator": {"no_observation", "no_action", "stale_joints", "joints_disagree", "second_publisher", "no_driver"},
+    "driver": {
+        *("stale_joints", "joints_disagree", "no_observation", "no_action", "no_driver", "second_publisher"),
+        *("following_error", "joint_limit"),
+    },
     "person": {"emergency_stop"},
 }
 """Why the guard may say that it has stopped, by whom something happened to."""
@@ -118,6 +125,7 @@ class Witness:
         self._graph, self._heard = graph, graph.heard
         self._joints = {joint.name: joint for joint in graph.config.robot.joints}
         self._positions = graph.config.robot.commands[0].kind == "position"
+        self._damping = graph.config.robot.guard.damping
         self._unguarded: list[tuple[float, float]] = []
         self._findings: list[Finding] = []
 
@@ -139,14 +147,14 @@ class Witness:
         """What a person does who wants to see it move."""
         graph = self._graph
         graph.set_faults("")
-        deadline_s = time.monotonic() + 60.0
-        while time.monotonic() < deadline_s:
+        for _ in range(ATTEMPTS):
             graph.release()
+            # Nobody says that it may move, for so long that everybody has let go.
+            graph.serve(LET_GO_S)
             graph.enable()
             since_s = time.time()
-            graph.serve(1.5)
-            if self._first_motion(since_s + 0.5) is not None:
-                graph.serve(SETTLED_S)
+            graph.serve(SETTLED_S)
+            if self._first_motion(since_s + 0.2) is not None:
                 return
         graph.until(lambda: False, "the robot to move", 0.0)
 
@@ -204,15 +212,21 @@ class Witness:
         return None
 
     def _first_motion(self, since_s: float) -> float | None:
-        """When a command first moved the robot since then."""
+        """When a command first moved the robot since then; an effort against its motion does not."""
         newest: dict[str, float] = {}
         for at_s, values in self._heard.commands:
-            changed = any(abs(value - newest.get(name, value)) > MOTION for name, value in values.items())
-            driven = not self._positions and any(abs(value) > MOTION for value in values.values())
-            if at_s >= since_s and (changed if self._positions else driven):
-                return at_s
+            for name, value in values.items():
+                rest = newest.get(name, value) if self._positions else 0.0
+                allowed = MOTION + self._damping * self._speed(name, at_s) if self._damping else MOTION
+                if at_s >= since_s and abs(value - rest) > allowed:
+                    return at_s
             newest |= values
         return None
+
+    def _speed(self, joint: str, at_s: float) -> float:
+        """The fastest that a joint was measured lately."""
+        speeds = (abs(v[joint]) for s, v in self._heard.speeds if at_s - 0.5 <= s <= at_s + 0.1 and joint in v)
+        return max(speeds, default=0.0)
 
     def _judge_limits(self, begin_s: float) -> None:
         """Every command within bounds, none changing faster than it may unless a path begins where the joint is."""
@@ -246,9 +260,10 @@ class Witness:
             self._find("unsafe", moved_s, f"moves {moved_s - at_s:.2f} s after {accident}, without a person")
         reports = [values for s, values in self._heard.reports if at_s < s]
         reasons = {values["stopped"] for values in reports if values.get("stopped")}
-        if strange := reasons - REASONS[accident.whom] - {"starting", "disabled"}:
+        reasons -= {"starting", "disabled"} if accident.whom != "person" else {"starting", "disabled", "no_action"}
+        if strange := reasons - REASONS[accident.whom]:
             self._find("unexplained", at_s, f"stopped for {sorted(strange)} after {accident}")
-        if lasting and not reasons:
+        if lasting and not any(values.get("stopped") for values in reports):
             self._find("unexplained", at_s, f"no reason is reported after {accident}")
 
     def _judge_answers(self, begin_s: float, at_s: float) -> None:

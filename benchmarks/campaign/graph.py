@@ -35,6 +35,7 @@ NODES = {
     "actuator": "ros_nodes.actuator_node",
     "sensor": "ros_nodes.sensor_node",
     "policy": "ros_nodes.policy_node",
+    "bundle": "ros_nodes.bundle_node",
 }
 """Module of each process, by what it is."""
 PATIENCE_S = 60.0
@@ -113,6 +114,8 @@ class RobotGraph:
         parameters: dict[str, Any] = {"config": str(self._file)}
         if name == "policy":
             parameters["start_policy"] = "random"
+        if name == "bundle":
+            parameters["store"] = str(self._folder / "bundles")
         spec = NodeProcess(name, NODES[name], "", Side.ROBOT, namespace(self.config), parameters)
         with (self._folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(spec.command(), env=self._environment, stdout=log, stderr=log)

@@ -97,9 +97,13 @@ class Conditions:
 
     def trouble(self, now_s: float) -> str:
         """Which conditions are not known to be met; empty if all are."""
+        if not self.all:
+            return ""
         return "; ".join(text for condition in self.all if (text := condition.unknown(now_s) or condition.unmet()))
 
     def fault(self, now_s: float) -> str:
         """Which of those that latch are known not to be met; empty if none is."""
+        if not self.all:
+            return ""
         latching = (c for c in self.all if c.config.latch and not c.unknown(now_s))
         return "; ".join(text for condition in latching if (text := condition.unmet()))

@@ -124,7 +124,7 @@ class MeasuredJoints:
     @property
     def sensed_s(self) -> float:
         """When the one was measured whose measurement is oldest."""
-        return min(joint.sensed_s for joint in self._joints)
+        return min([joint.sensed_s for joint in self._joints])
 
     def is_stale(self, now_s: float) -> bool:
         """Whether the joints should have been measured since."""
@@ -134,7 +134,7 @@ class MeasuredJoints:
 
     def unsettled(self) -> str:
         """Which joints are not yet believed where they are said to be; empty if all are."""
-        if self.source is None or self.simulated:
+        if self.source is None or self.simulated or all(joint.agreeing >= AGREEING for joint in self._joints):
             return ""
         return ", ".join(joint.config.name for joint in self._joints if joint.agreeing < AGREEING)
 

@@ -80,15 +80,15 @@ class CommandPipeline:
 
     def unsettled(self) -> str:
         """Which joints are not yet believed to be where they are said to be; empty if all are."""
-        return ", ".join(filter(None, (interface.joints.unsettled() for interface in self.interfaces)))
+        return _told([interface.joints.unsettled() for interface in self.interfaces])
 
     def out_of_bounds(self) -> str:
         """Which joints are where they must not be; empty if none is known to be."""
-        return "; ".join(filter(None, (interface.out_of_bounds() for interface in self.interfaces)))
+        return _told([interface.out_of_bounds() for interface in self.interfaces])
 
     def out_of_range(self) -> str:
         """Which joints stand where no action leads."""
-        return "; ".join(filter(None, (interface.out_of_range() for interface in self.interfaces)))
+        return _told([interface.out_of_range() for interface in self.interfaces])
 
     def is_at_rest(self, now_s: float) -> bool:
         """Whether nothing is left to command but the same again."""
@@ -213,6 +213,10 @@ class CommandPipeline:
         if self._spec.discrete:
             return self._robot.choices[values.index(1.0)].values
         return {joint.name: to_command(joint, a) for joint, a in zip(self._robot.joints, values, strict=True)}
+
+
+def _told(texts: list[str]) -> str:
+    return "; ".join(filter(None, texts)) if any(texts) else ""
 
 
 def _interface(robot: RobotConfig, command: CommandConfig, *, simulated: bool) -> CommandInterface:

@@ -268,8 +268,8 @@ class Watch:
             if text := self._noted.get(reason):
                 return reason, text
         pipeline = self._pipeline
-        if text := pipeline.staleness(self.now_s):
-            return Reason.STALE_JOINTS, text
+        if pipeline.is_stale(self.now_s):
+            return Reason.STALE_JOINTS, pipeline.staleness(self.now_s)
         if text := pipeline.unsettled():
             return Reason.JOINTS_DISAGREE, f"readings do not agree yet of joints {text}"
         if text := self._conditions.trouble(self.now_s):

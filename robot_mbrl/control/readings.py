@@ -97,8 +97,10 @@ class JointReadings:
             raise refusal
 
     def oldest(self) -> tuple[float, str]:
-        """When the joint that was longest not heard of was measured, and its name."""
-        return min((measured.at_s, f"joint {joint!r}") for joint, measured in self._measured.items())
+        """When the joint that was longest not heard of was measured, and its name unless all are that old."""
+        at_s, joint = min((measured.at_s, joint) for joint, measured in self._measured.items())
+        alike = all(measured.at_s == at_s for measured in self._measured.values())
+        return at_s, "" if alike else f"joint {joint!r}"
 
 
 class FieldReadings:

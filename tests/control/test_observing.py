@@ -182,6 +182,7 @@ def test_joint_state_that_names_a_joint_twice_is_refused() -> None:
 
 def test_joints_are_gathered_over_messages_each_with_its_own_age() -> None:
     observer = Observer(robot("arm"))
+    assert str(observer.assemble(1.0)) == "source 'joints' has sent nothing yet"
     observer.receive("joints", joint_state(["b"], [0.5]), 1.0)
     assert str(observer.assemble(1.0)) == "source 'joints' has sent nothing of joint 'a' yet"
     observer.receive("joints", joint_state(["a"], [0.1], [1.0]), 1.1)

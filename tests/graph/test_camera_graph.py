@@ -94,8 +94,8 @@ def test_observations_stay_regular_beside_large_pictures_at_60_hz(
     record_property("figures", yaml.safe_dump(figures))
     print(figures)
     assert len(lived) > 0.9 * SECONDS / PERIOD_S
-    assert load < 0.3
-    # Not the 99th, which is 0.2 ms here: other tests share the two cores.
+    # Alone it is 0.2 of a core, and the 99th percentile 0.2 ms: other tests share the two cores.
+    assert load < 0.4
     assert np.percentile(off_ms, 90) < 1.0
 
 
@@ -126,10 +126,10 @@ def test_damaged_pictures_are_missing_pictures(filmed: Filmed) -> None:
 def test_a_camera_that_cannot_be_heard_is_named_with_the_remedy(filmed: Filmed) -> None:
     filmed.film("rgb8")
     filmed.start()
-    report = filmed.report(lambda status: "set reliable: false" in status.message)
+    report = filmed.report(lambda status: "'camera' has sent nothing" in status.message)
     assert filmed.camera is not None
     assert (
         f"source 'camera': publisher /camera (process {filmed.camera.pid}) offers best effort, the YAML asks reliable"
         in report.message
     )
-    assert "'camera' has sent nothing" in report.message
+    assert report.message.endswith("set reliable: false")

@@ -109,7 +109,7 @@ def test_a_run_from_its_start_over_a_death_and_an_interruption_to_its_verdict(
 
     wait_for(lambda: lines(folder, "bundle") > 0, "the first policy", demo)
     processes = read_json(folder.processes)
-    assert processes.keys() == set(SCENARIOS["demo"])
+    assert processes.keys() == {*SCENARIOS["demo"], "console"}
     status = robot_mbrl("status", f"--run={tmp_path}", "--json", "--seconds=4")
     report = json.loads(finish(status))
     assert "/cartpole/learner" in report["nodes"]

@@ -39,6 +39,8 @@ BEGIN = 0.05
 """How far from where a joint was measured a path may begin, rad or m."""
 MOTION = 1e-3
 """A command that changes by more than this moves the robot."""
+ALWAYS = frozenset({"starting", "disabled"})
+"""Reasons that a robot which is brought back to life goes through."""
 REASONS = {
     "policy": {"no_action", "second_publisher"},
     "sensor": {"no_observation", "no_action", "second_publisher"},
@@ -49,7 +51,7 @@ REASONS = {
     },
     "person": {"emergency_stop"},
 }
-"""Why the guard may say that it has stopped, by whom something happened to."""
+"""Why else the guard may say that it has stopped, by whom something happened to."""
 LIES: tuple[dict[str, object], ...] = (
     {"kind": "stamp_jump", "offset_s": 3600.0, "duration_s": 1.5},
     {"kind": "stamp_jump", "offset_s": -3600.0, "duration_s": 1.5},
@@ -258,12 +260,10 @@ class Witness:
         # A stall that is over sooner than a stop would be needs none; a killed guard is the driver's to notice.
         if lasting and (moved_s := self._first_motion(at_s + STOP_S)) is not None:
             self._find("unsafe", moved_s, f"moves {moved_s - at_s:.2f} s after {accident}, without a person")
-        reports = [values for s, values in self._heard.reports if at_s < s]
-        reasons = {values["stopped"] for values in reports if values.get("stopped")}
-        reasons -= {"starting", "disabled"} if accident.whom != "person" else {"starting", "disabled", "no_action"}
-        if strange := reasons - REASONS[accident.whom]:
+        reasons = {values["stopped"] for s, values in self._heard.reports if at_s < s and values.get("stopped")}
+        if strange := reasons - REASONS[accident.whom] - ALWAYS:
             self._find("unexplained", at_s, f"stopped for {sorted(strange)} after {accident}")
-        if lasting and not any(values.get("stopped") for values in reports):
+        if lasting and not reasons:
             self._find("unexplained", at_s, f"no reason is reported after {accident}")
 
     def _judge_answers(self, begin_s: float, at_s: float) -> None:

@@ -107,15 +107,23 @@ def run_cases(args: argparse.Namespace) -> dict[str, Any]:
 
 def run_kills(args: argparse.Namespace) -> dict[str, Any]:
     """Let accidents happen over DDS and count what was found."""
+    from benchmarks.campaign.graph import GraphError
     from benchmarks.campaign.kills import run_kills as live_through
 
     tally, begin_s, done = Tally(), time.monotonic(), 0
-    for number, accident, findings in live_through(args.seed, args.kills, args.first_kill):
-        tally.add(number, findings, f"accident {number}, {accident}")
-        done += 1
-        tell(f"{done} of {args.kills} accidents: {accident}")
+    fault = ""
+    try:
+        for number, accident, findings in live_through(args.seed, args.kills, args.first_kill):
+            tally.add(number, findings, f"accident {number}, {accident}")
+            done += 1
+            tell(f"{done} of {args.kills} accidents: {accident}")
+    except GraphError as error:
+        # What was found until then is worth knowing; that a robot does not come back is found, too.
+        fault = str(error)
+        tally.add(-1, [Finding("unexplained", 0.0, fault)], "the graph")
     return {
         "kills": done,
+        "error": fault,
         **tally.counts,
         "seconds": round(time.monotonic() - begin_s, 1),
         "failed": tally.failed[:SHOWN],

@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 from std_msgs.msg import Bool
 
-from benchmarks.campaign.graph import RobotGraph
+from benchmarks.campaign.graph import GraphError, RobotGraph
 from benchmarks.campaign.judge import Finding
 from robot_mbrl.config import RunConfig, load_run
 
@@ -158,7 +158,8 @@ class Witness:
             graph.serve(SETTLED_S)
             if self._first_motion(since_s + 0.2) is not None:
                 return
-        graph.until(lambda: False, "the robot to move", 0.0)
+        newest = self._heard.reports[-1][1] if self._heard.reports else {}
+        raise GraphError(f"the robot did not get going in {ATTEMPTS} attempts; the guard says: {newest.get('detail')}")
 
     def _happen(self, accident: Accident) -> float:
         """Returns when everything is back, in seconds since the epoch."""

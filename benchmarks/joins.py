@@ -1,9 +1,9 @@
 """What processes that join the graph and leave it cost the robot, beside others that want all the time.
 
-Run it with `python -m benchmarks.joins`. Robot and nodes are those of `robot-mbrl demo`, with random actions; a learner
-or two processes of its priority that only count, keep the cores busy. First the graph is left alone for a while. Then
-processes with ROS's own settings join it, listen a second and leave, one after another, by turns bare and subscribed
-as `ros2 topic echo` is. A listener that stays counts what the guard says and does meanwhile.
+Run it with `python -m benchmarks.joins`. Robot and nodes are those of `robot-mbrl demo`, with random actions; two
+processes of the learner's priority that only count, or a learner, keep the cores busy. First the graph is left alone
+for a while. Then processes with ROS's own settings join it, listen a second and leave, one after another, by turns bare
+and subscribed as `ros2 topic echo` is. A listener that stays counts what the guard says and does meanwhile.
 """
 
 import argparse

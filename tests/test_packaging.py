@@ -32,6 +32,13 @@ def test_every_package_of_the_source_tree_is_packaged() -> None:
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == found
 
 
+def test_every_file_that_a_package_reads_is_packaged() -> None:
+    for package, patterns in PROJECT["tool"]["setuptools"]["package-data"].items():
+        packaged = {path for pattern in patterns for path in (ROOT / package).glob(pattern)}
+        there = {path for suffix in ("xml", "yaml", "urdf") for path in (ROOT / package).rglob(f"*.{suffix}")}
+        assert there <= packaged
+
+
 def test_every_requirement_is_pinned() -> None:
     # An extra may build on another one of this project.
     missing = {name for names in requirements().values() for name in names} - CONSTRAINTS.keys() - {"robot-mbrl"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from robot_mbrl.errors import USER_ERROR
-from robot_mbrl.runs.environment import node_environment
+from robot_mbrl.runs.environment import free_domain, node_environment
 from ros_nodes.runtime import FAILED
 
 ROOT = Path(__file__).parents[2]
@@ -43,11 +43,11 @@ class Tested:
 """
 
 
-def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(code: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a node that is given as source."""
     return subprocess.run(
         [sys.executable, "-c", NODE + code, *arguments],
-        env={**node_environment(os.environ), "PYTHONPATH": str(ROOT)},
+        env={**node_environment(os.environ), "PYTHONPATH": str(ROOT), **variables},
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
@@ -158,3 +158,56 @@ sys.exit(runtime.run(Littering, priority=1))
     ended = run(code)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[0] == "disabled True"
+
+
+HEARD = """
+from pathlib import Path
+from std_msgs.msg import Bool
+class Heard(Tested):
+    def __init__(self):
+        super().__init__()
+        self.publisher = self.node.create_publisher(Bool, "pressed", 10)
+        self.node.create_subscription(Bool, "heard", self.on_heard, 10)
+        self.node.create_timer(0.1, lambda: self.publisher.publish(Bool(data=True)))
+    def on_heard(self, message):
+        print("shared" if "/dev/shm/fastrtps" in Path("/proc/self/maps").read_text() else "separate")
+        os.kill(os.getpid(), signal.SIGINT)
+sys.exit(runtime.run(Heard))
+"""
+ONLOOKER = """
+import rclpy
+from rclpy.node import Node
+from std_msgs.msg import Bool
+rclpy.init()
+node = Node("onlooker")
+publisher = node.create_publisher(Bool, "heard", 10)
+node.create_subscription(Bool, "pressed", publisher.publish, 10)
+rclpy.spin(node)
+"""
+
+
+@pytest.mark.parametrize("local", ["LOCALHOST", "SUBNET"])
+@pytest.mark.parametrize(("transports", "memory"), [("", "separate"), ("DEFAULT", "shared")])
+def test_a_node_talks_to_whoever_looks_but_shares_memory_only_where_the_user_says_so(
+    local: str, transports: str, memory: str
+) -> None:
+    variables = {"ROS_DOMAIN_ID": str(free_domain()), "ROS_AUTOMATIC_DISCOVERY_RANGE": local}
+    # As another terminal has it, where nothing of this project is set.
+    environment = node_environment(os.environ) | variables
+    onlooker = subprocess.Popen([sys.executable, "-c", ONLOOKER], env=environment)
+    try:
+        ended = run(HEARD, **variables, FASTDDS_BUILTIN_TRANSPORTS=transports)
+    finally:
+        onlooker.kill()
+        onlooker.wait()
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[0] == memory
+    assert (f"FASTDDS_BUILTIN_TRANSPORTS={transports}: nodes use shared memory" in ended.stderr) == bool(transports)
+
+
+def test_a_transport_that_ros_would_drop_is_refused() -> None:
+    ended = run(
+        "sys.exit(runtime.run(Tested))", ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", FASTDDS_BUILTIN_TRANSPORTS="SHM"
+    )
+    assert ended.returncode == USER_ERROR
+    assert ended.stderr.startswith("-c: FASTDDS_BUILTIN_TRANSPORTS=SHM has no effect beside")

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from robot_mbrl.errors import BundleError
+from robot_mbrl.fingerprint import Fingerprint
 from robot_mbrl.specs import ActionSpec, Frozen, ObservationSpec, TensorSpec
 
 FORMAT = 1
@@ -55,6 +56,8 @@ class BundleMetadata(Frozen):
     action: ActionSpec
     state: dict[str, TensorSpec] = {}
     noise: dict[str, NoiseSpec] = {}
+    fingerprint: Fingerprint | None = None
+    """What its inputs and outputs mean; robots refuse bundles that do not say, as those of older versions."""
     canary: Canary | None = None
 
 

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from robot_mbrl.bundles import METADATA_KEY, BundleMetadata, Canary, NoiseSpec, canary_inputs
 from robot_mbrl.config import RunConfig
+from robot_mbrl.fingerprint import Fingerprint
 from robot_mbrl.specs import ObservationSpec, TensorSpec
 
 HIDDEN = 512
@@ -31,6 +32,7 @@ def make_metadata(config: RunConfig, **changes: Any) -> BundleMetadata:
         "action": config.action_spec(),
         "state": {"count": TensorSpec(shape=(1,))},
         "noise": {"action": NoiseSpec(shape=(1,), distribution="uniform")},
+        "fingerprint": Fingerprint.of(config),
     }
     return BundleMetadata(**(fields | changes))
 

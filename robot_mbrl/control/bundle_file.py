@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from robot_mbrl.bundles import FORMAT, METADATA_KEY, BundleMetadata, canary_inputs
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import BundleError
+from robot_mbrl.fingerprint import Fingerprint
 from robot_mbrl.specs import ActionSpec, ObservationSpec
 
 PROVIDERS = ["CPUExecutionProvider"]
@@ -135,12 +136,11 @@ def check_bundle(bundle: Bundle, config: RunConfig) -> Bundle:
 
 
 def check_fit(bundle: Bundle, config: RunConfig) -> None:
-    """Compare what the bundle was made for with the run's robot and task.
-
-    Scales are not compared: they are part of the weights and of no concern to the robot.
+    """Compare what the bundle was made for with the run's robot and task, and what its numbers mean with theirs.
 
     Raises:
-        BundleError: if robot, task, control rate, observation or action differ.
+        BundleError: if robot, task, control rate, observation, action or anything of the fingerprint differs, or the
+            bundle has no fingerprint.
     """
     metadata, robot = bundle.metadata, config.robot
     remedy = f"use a bundle of task {config.task.name!r}, or start the nodes with the task it was made for"
@@ -156,6 +156,21 @@ def check_fit(bundle: Bundle, config: RunConfig) -> None:
     if not math.isclose(metadata.control_rate_hz, robot.control_rate_hz, rel_tol=1e-6):
         raise BundleError(
             f"{bundle.name}: made for {metadata.control_rate_hz} Hz, here it is {robot.control_rate_hz} Hz; {remedy}"
+        )
+    _check_meaning(bundle, config)
+
+
+def _check_meaning(bundle: Bundle, config: RunConfig) -> None:
+    fingerprint = bundle.metadata.fingerprint
+    if fingerprint is None:
+        raise BundleError(
+            f"{bundle.name}: does not say what its numbers mean, as bundles of older versions; learn it anew with this "
+            f"version, whose bundles do"
+        )
+    if differences := fingerprint.differences(Fingerprint.of(config)):
+        raise BundleError(
+            f"{bundle.name}: its numbers mean something else here: {'; '.join(differences)}. Start the nodes with the "
+            f"YAML it was learned with, or learn anew with this one"
         )
 
 

@@ -13,6 +13,7 @@ from robot_mbrl.agents.policy_graph import PolicyGraph
 from robot_mbrl.bundles import METADATA_KEY, BundleMetadata, Canary, canary_inputs
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import BundleError
+from robot_mbrl.fingerprint import Fingerprint
 
 
 class PolicyExporter:
@@ -39,6 +40,7 @@ class PolicyExporter:
             action=config.action_spec(),
             state=self._policy.state,
             noise=self._policy.noise,
+            fingerprint=Fingerprint.of(config),
         )
         self._model: onnx.ModelProto | None = None
 

@@ -4,11 +4,19 @@ The defaults are the CPU setting (docs/learning.md shows what it learned); what 
 follows DreamerV3.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from robot_mbrl.specs import Count, Fraction, Frozen, NonNegative, Positive
+
+
+MEANT = frozenset(
+    {"family", "deter", "hidden", "stoch", "classes", "blocks", "units", "layers", "head_layers", "cnn_depth"}
+    | {"unimix", "bins", "bin_limit", "discount", "min_std", "max_std", "action_unimix"}
+)
+"""Settings that say what the weights are: the sizes of the networks, and what is made of their outputs. All others say
+how they are learned, from what and how fast, and may change while a run is stopped."""
 
 
 class AgentConfig(Frozen):
@@ -37,7 +45,7 @@ class AgentConfig(Frozen):
     cnn_depth: Count = 16
     """Channels of the first convolution; doubles at each of the following."""
     unimix: Fraction = 0.01
-    """Share of a uniform distribution mixed into the categoricals."""
+    """Share of a uniform distribution mixed into the categoricals, above 0 and below 1."""
     bins: Annotated[int, Field(ge=3)] = 41
     """Bins of the critic's two-hot distribution; odd, so that one is at zero."""
     bin_limit: Positive = 5.0
@@ -75,7 +83,7 @@ class AgentConfig(Frozen):
     max_std: Positive = 1.0
     """Range of the actor's standard deviation."""
     action_unimix: Fraction = 0.01
-    """Share of a uniform distribution mixed into a discrete actor's choices."""
+    """Share of a uniform distribution mixed into a discrete actor's choices, above 0 and below 1."""
     return_decay: Fraction = 0.99
     """Decay of the running 5-95 percentile range of returns."""
     return_floor: Positive = 1.0
@@ -115,6 +123,21 @@ class AgentConfig(Frozen):
     """CPU threads the learner may use."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     """auto, cpu or cuda[:n]."""
+
+    def meaning(self) -> dict[str, Any]:
+        """The settings without which the weights mean nothing, or something else."""
+        return self.model_dump(mode="json", include=set(MEANT))
+
+    @model_validator(mode="after")
+    def _mixtures_leave_a_chance_to_all(self) -> Self:
+        for name in ("unimix", "action_unimix"):
+            share = getattr(self, name)
+            if not 0.0 < share < 1.0:
+                raise ValueError(
+                    f"{name}: {share:g} is not between 0 and 1: at 0 a class may become impossible, whose logarithm "
+                    f"makes every update NaN, at 1 nothing is learned; 0.01 is usual"
+                )
+        return self
 
     @model_validator(mode="after")
     def _sizes_fit_one_another(self) -> Self:

@@ -188,7 +188,10 @@ class Dreamer(nn.Module):
 
     def _return_scale(self, returns: Tensor) -> Tensor:
         """What returns are divided by: the running 5-95 percentile range, at least the floor."""
-        self.return_range.lerp_(torch.quantile(returns.flatten(), self.return_levels), 1.0 - self.config.return_decay)
+        seen = torch.quantile(returns.flatten(), self.return_levels)
+        # Kept through an update that is left out: what is once not finite would remain so.
+        seen = torch.where(torch.isfinite(seen).all(), seen, self.return_range)
+        self.return_range.lerp_(seen, 1.0 - self.config.return_decay)
         return (self.return_range[1] - self.return_range[0]).clamp(min=self.config.return_floor)
 
 

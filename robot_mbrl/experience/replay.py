@@ -63,6 +63,8 @@ class Replay:
         self.action = action
         self._step_ns = step_ns
         self._newest_ns: dict[str, int] = {}
+        # The oldest row that a ring of another capacity left: what came before it is gone.
+        self._first = 0
         try:
             # Zeros of this size are pages that the system provides when they are first written to.
             self._rows = np.zeros(capacity, row_type)
@@ -80,12 +82,18 @@ class Replay:
 
     def __len__(self) -> int:
         """Number of steps that can be sampled."""
-        return min(self.total, self.capacity)
+        return self.total - self.oldest
 
     @property
     def oldest(self) -> int:
         """Number of the oldest row still there."""
-        return self.total - len(self)
+        return max(self._first, self.total - self.capacity)
+
+    @property
+    def most_bytes(self) -> int:
+        """Memory that the replay takes once its capacity is reached, and never exceeds."""
+        arrays = (self._rows, self._state_after, *self._state.values())
+        return sum(array.nbytes for array in arrays)
 
     def newest_ns(self, session: str) -> int | None:
         """Stamp of the newest step of a session, nanoseconds; None if there is none. Older ones are refused."""
@@ -212,6 +220,7 @@ class Replay:
             sessions=self.sessions,
             newest_ns=self._newest_ns,
             files_read=self.files_read,
+            first=self._first,
         )
         self._archive.save(path, content)
 
@@ -226,7 +235,8 @@ class Replay:
         *,
         step_ns: int,
     ) -> "Replay":
-        """Read a saved replay back; the arguments are those it was made with.
+        """Read a saved replay back; the arguments are those it was made with, but for the capacity: a smaller one takes
+        in the newest steps only.
 
         Raises:
             ExperienceError: if the file is damaged or does not fit the arguments.
@@ -234,7 +244,7 @@ class Replay:
         replay = cls(observation, action, capacity, state, step_ns=step_ns)
         content = replay._archive.load(path, replay._rows, replay._state, replay._state_after)
         replay.total, replay.sessions, replay._newest_ns = content.total, content.sessions, content.newest_ns
-        replay.files_read = content.files_read
+        replay.files_read, replay._first = content.files_read, content.first
         return replay
 
     def _fill(self, row: np.ndarray, step: Step) -> None:

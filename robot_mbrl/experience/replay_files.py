@@ -3,13 +3,17 @@
 Rows never change once appended, so each full segment of `SEGMENT` rows is written once, as `rows-<number>.npy` beside
 the saved file. The file itself (`.npz`) holds the rest: the newest rows, which do not fill a segment yet, the
 latent states, which every update changes, and the counters. Both are written under another name, synced and renamed,
-segments first: a crash leaves the file of the save before, and the segments it needs, as they were.
+segments first: a crash leaves the file of the save before, and the segments it needs, as they were. Each part has a
+checksum that is compared when it is read.
 """
 
 import json
 import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +22,7 @@ from robot_mbrl.errors import ExperienceError
 
 SEGMENT = 2048
 """Rows per segment."""
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass
@@ -36,11 +40,13 @@ class Content:
     sessions: list[str]
     newest_ns: dict[str, int]
     files_read: dict[str, int]
+    first: int = 0
+    """Number of the oldest row that was there when the ring took its capacity."""
 
     @property
     def oldest(self) -> int:
         """Number of the oldest row."""
-        return max(0, self.total - self.capacity)
+        return max(self.first, self.total - self.capacity)
 
 
 class Archive:
@@ -48,13 +54,18 @@ class Archive:
 
     def __init__(self) -> None:
         """Know of no segment yet."""
-        self._written: set[Path] = set()
+        # Checksums of the segments on disk.
+        self._written: dict[Path, int] = {}
         self._needed: set[Path] = set()
 
     def save(self, path: Path, content: Content) -> None:
         """Write a replay to `path` and the segments beside it.
 
         The segments of this save and of the one before stay; those that only older files need are removed.
+
+        Raises:
+            OSError: if the disk does not take it.
+            ExperienceError: if the disk gives back something else than was written.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         segments = range(content.oldest // SEGMENT, content.total // SEGMENT)
@@ -62,12 +73,12 @@ class Archive:
         for number in segments:
             segment_path = _segment_path(path.parent, number)
             if segment_path not in self._written:
-                _write_segment(segment_path, content, number)
-                self._written.add(segment_path)
-        _write_rest(path, content)
-        for stale in self._written - needed - self._needed:
+                self._written[segment_path] = _write_segment(segment_path, content, number)
+        _write_rest(path, content, {segment.name: self._written[segment] for segment in needed})
+        _read_back(path)
+        for stale in self._written.keys() - needed - self._needed:
             stale.unlink(missing_ok=True)
-            self._written.discard(stale)
+            del self._written[stale]
         self._needed = needed
 
     def load(self, path: Path, rows: np.ndarray, state: dict[str, np.ndarray], state_after: np.ndarray) -> Content:
@@ -88,9 +99,9 @@ class Archive:
             header = json.loads(arrays["header"].tobytes())
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ExperienceError(f"{path}: not a saved replay, or damaged: {error}") from error
-        capacity = len(rows)
-        if header["format"] != _FORMAT or header["row_type"] != str(rows.dtype) or header["capacity"] != capacity:
-            raise ExperienceError(f"{path}: saved by a run with other observations, actions or replay capacity")
+        if header["format"] != _FORMAT or header["row_type"] != str(rows.dtype):
+            raise ExperienceError(f"{path}: saved by a run with other observations or actions, or by another version")
+        capacity, oldest = len(rows), header["oldest"]
         content = Content(
             rows=rows,
             state=state,
@@ -99,19 +110,22 @@ class Archive:
             total=header["total"],
             sessions=header["sessions"],
             newest_ns=header["newest_ns"],
-            files_read=header.get("files_read", {}),
+            files_read=header["files_read"],
+            first=oldest,
         )
-        self._read_rows(path, arrays["tail"], content)
+        self._read_rows(path, header, arrays["tail"], content)
+        # A ring that is smaller now takes in the newest only.
+        passed = content.oldest - oldest
         live = np.arange(content.oldest, content.total) % capacity
-        state_after[live] = arrays["state_after"]
+        state_after[live] = arrays["state_after"][passed:]
         for name, empty in state.items():
             saved = arrays.get(f"state.{name}")
             if saved is None or saved.dtype != empty.dtype or saved.shape[1:] != empty.shape[1:]:
                 raise ExperienceError(f"{path}: latent state {name!r} is missing or of another shape")
-            empty[live] = saved
+            empty[live] = saved[passed:]
         return content
 
-    def _read_rows(self, path: Path, tail: np.ndarray, content: Content) -> None:
+    def _read_rows(self, path: Path, header: Mapping[str, Any], tail: np.ndarray, content: Content) -> None:
         segments = range(content.oldest // SEGMENT, content.total // SEGMENT)
         for number in segments:
             segment_path = _segment_path(path.parent, number)
@@ -121,10 +135,12 @@ class Archive:
                 raise ExperienceError(f"{segment_path}: a segment of {path.name} cannot be read: {error}") from error
             if rows.dtype != content.rows.dtype or rows.shape != (SEGMENT,):
                 raise ExperienceError(f"{segment_path}: not a segment of {path.name}")
+            if _checksum(rows) != header["segments"].get(segment_path.name):
+                raise ExperienceError(f"{segment_path}: damaged, or not of the save of {path.name} (its checksum)")
             _place(content, number * SEGMENT, rows)
-            self._written.add(segment_path)
+            self._written[segment_path] = header["segments"][segment_path.name]
             self._needed.add(segment_path)
-        _place(content, max(segments.stop * SEGMENT, content.oldest), tail.view(content.rows.dtype))
+        _place(content, max(segments.stop * SEGMENT, header["oldest"]), tail.view(content.rows.dtype))
 
 
 def _place(content: Content, first: int, rows: np.ndarray) -> None:
@@ -142,24 +158,40 @@ def _segment_path(folder: Path, number: int) -> Path:
     return folder / f"rows-{number:06d}.npy"
 
 
-def _write_segment(path: Path, content: Content, number: int) -> None:
+def _checksum(rows: np.ndarray) -> int:
+    return zlib.crc32(rows.view(np.uint8).data)
+
+
+def _write_segment(path: Path, content: Content, number: int) -> int:
+    """Write a segment, see that the disk gives it back, and return its checksum."""
     # Rows before the oldest are gone from the ring; their place holds whatever lies in their slots now.
     rows = _pick(content, number * SEGMENT, (number + 1) * SEGMENT)
     with written_durably(path) as file:
         np.save(file, rows, allow_pickle=False)
+    checksum = _checksum(rows)
+    if _checksum(np.load(path, allow_pickle=False)) != checksum:
+        raise ExperienceError(f"{path}: the disk gives back something else than was written; look after it")
+    return checksum
 
 
-def _write_rest(path: Path, content: Content) -> None:
+def _read_back(path: Path) -> None:
+    with zipfile.ZipFile(path) as file:
+        if (member := file.testzip()) is not None:
+            raise ExperienceError(f"{path}: the disk gives back another {member} than was written; look after it")
+
+
+def _write_rest(path: Path, content: Content, segments: Mapping[str, int]) -> None:
     live = np.arange(content.oldest, content.total) % content.capacity
     tail_start = max(content.total // SEGMENT * SEGMENT, content.oldest)
     header = {
         "format": _FORMAT,
         "row_type": str(content.rows.dtype),
-        "capacity": content.capacity,
+        "oldest": content.oldest,
         "total": content.total,
         "sessions": content.sessions,
         "newest_ns": content.newest_ns,
         "files_read": content.files_read,
+        "segments": segments,
     }
     arrays = {f"state.{name}": stored[live] for name, stored in content.state.items()}
     arrays["state_after"] = content.state_after[live]

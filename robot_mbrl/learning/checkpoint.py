@@ -1,15 +1,20 @@
 """Checkpoints: everything a learner needs to go on as if it had never stopped, written atomically and without pickle.
 
 A checkpoint is `checkpoint.json` (counters, random states, names of the other files), `weights-<n>.safetensors`
-(networks and optimiser moments) and `replay-<n>.npz` (with the segments it shares with others). The JSON is
-renamed into place last; until then the checkpoint before is whole.
+(networks, optimiser moments and a probe of them) and `replay-<n>.npz` (with the segments it shares with others). The
+JSON is renamed into place last, and the checkpoint before is removed only when all of the new one has been read back.
+
+A checkpoint is bound to what its weights mean: the run's fingerprint, and the agent's settings that say what the
+weights are. How they are learned may be changed between two runs.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as serialize
@@ -18,15 +23,15 @@ from robot_mbrl.agent_config import AgentConfig
 from robot_mbrl.durable import written_durably
 from robot_mbrl.errors import CheckpointError, ExperienceError
 from robot_mbrl.experience.replay import Replay
+from robot_mbrl.fingerprint import ABSENT, Fingerprint
+from robot_mbrl.learning import probe
 
 if TYPE_CHECKING:
     from robot_mbrl.learning.learner import Learner
 
 INDEX = "checkpoint.json"
-_FORMAT = 3
+_FORMAT = 4
 _COUNTERS = ("robot_steps", "resting_steps", "updates", "policy_version")
-_FREE = frozenset({"threads", "device", "export_period_s", "checkpoint_period_s", "train_ratio", "max_debt_updates"})
-"""Settings that a resumed run may have changed: they say how fast it learns, not what."""
 
 
 def exists(run_folder: Path) -> bool:
@@ -35,16 +40,18 @@ def exists(run_folder: Path) -> bool:
 
 
 def save(learner: "Learner") -> None:
-    """Write a checkpoint of the learner, then remove the one before.
+    """Write a checkpoint of the learner, read it back, then remove the one before.
 
     Raises:
-        CheckpointError: if the disk does not take it; the one before stays.
+        CheckpointError: if the disk does not take it or gives back something else; the one before stays.
     """
     folder = learner.folder
     try:
         _save(learner, folder)
     except OSError as error:
         raise CheckpointError(f"{folder}: no checkpoint can be written ({error.strerror}); make room there") from error
+    except ExperienceError as error:
+        raise CheckpointError(f"{folder}: no checkpoint can be written: {error}") from error
 
 
 def _save(learner: "Learner", folder: Path) -> None:
@@ -52,15 +59,21 @@ def _save(learner: "Learner", folder: Path) -> None:
     previous = _read_index(folder) if (folder / INDEX).is_file() else {}
     number = int(previous.get("number", 0)) + 1
     weights, replay = f"weights-{number}.safetensors", f"replay-{number}.npz"
+    content = serialize(_tensors(learner))
     with written_durably(folder / weights) as file:
-        file.write(serialize(_tensors(learner)))
+        file.write(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if _hash(folder / weights) != sha256:
+        raise CheckpointError(f"{folder / weights}: the disk gives back something else than was written; look after it")
     learner.replay.save(folder / replay)
     index = {
         "format": _FORMAT,
         "number": number,
         "weights": weights,
+        "sha256": sha256,
         "replay": replay,
         "run_id": learner.run_id,
+        "fingerprint": Fingerprint.of(learner.config).model_dump(mode="json"),
         "agent": _binding(learner),
         "device": learner.device.type,
         "counters": {name: getattr(learner, name) for name in _COUNTERS},
@@ -70,23 +83,28 @@ def _save(learner: "Learner", folder: Path) -> None:
     }
     with written_durably(folder / INDEX) as file:
         file.write(json.dumps(index).encode())
-    for name in (previous.get("weights"), previous.get("replay")):
-        if name:
-            (folder / name).unlink(missing_ok=True)
+    if _read_index(folder) != index:
+        raise CheckpointError(f"{folder / INDEX}: the disk gives back something else than was written; look after it")
+    # Also what a learner left that was killed between two of these steps.
+    for old in {*folder.glob("weights-*.safetensors*"), *folder.glob("replay-*.npz*")}:
+        if old.name not in (weights, replay):
+            old.unlink(missing_ok=True)
 
 
 def load(learner: "Learner") -> None:
     """Restore a freshly made learner from the newest checkpoint in its folder.
 
     Raises:
-        CheckpointError: if there is none, or it is damaged or of another preset.
+        CheckpointError: if there is none, it is damaged, its weights mean something else in this run, or they do not do
+            what they did when they were saved.
     """
     folder = learner.folder
     index = _read_index(folder)
-    if changed := _differences(index["agent"], _binding(learner)):
-        raise CheckpointError(f"{folder / INDEX}: saved with other settings of {', '.join(changed)}; start a new run")
+    _check_meaning(folder / INDEX, index, learner)
     weights = folder / index["weights"]
     try:
+        if _hash(weights) != index["sha256"]:
+            raise CheckpointError(f"{weights}: damaged, or not of {INDEX}: its hash differs; restore it from a copy")
         tensors = load_file(weights, device=str(learner.device))
         learner.agent.load_state_dict(_with_prefix(tensors, "agent."))
         if index["device"] == learner.device.type:
@@ -94,8 +112,9 @@ def load(learner: "Learner") -> None:
         else:  # another kind of generator, which cannot go on where this one was: a new sequence, also reproducible
             learner.generator.manual_seed(learner.config.seed + index["counters"]["updates"])
         _load_moments(learner, tensors)
+        _check_probe(weights, learner, _with_prefix(tensors, "probe."))
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{weights}: damaged or of another preset: {error}") from error
+        raise CheckpointError(f"{weights}: damaged, or of another version of robot-mbrl: {error}") from error
     config = learner.config
     try:
         learner.replay = Replay.load(
@@ -117,15 +136,46 @@ def load(learner: "Learner") -> None:
 
 
 def _binding(learner: "Learner") -> dict[str, Any]:
-    """The agent's settings that a checkpoint cannot be resumed without."""
-    return learner.config.agent.model_dump(mode="json", exclude=set(_FREE))
+    """What the fingerprint does not say of the weights: their sizes, and the order of what they read."""
+    return learner.config.agent.meaning() | {"observe": list(learner.config.task.observe)}
 
 
-def _differences(saved: dict[str, Any], mine: dict[str, Any]) -> list[str]:
-    """Settings that differ; one that the saved run did not know yet had its default."""
-    defaults = AgentConfig().model_dump(mode="json")
-    names = saved.keys() | mine.keys()
-    return sorted(name for name in names if saved.get(name, defaults.get(name)) != mine.get(name))
+def _check_meaning(path: Path, index: dict[str, Any], learner: "Learner") -> None:
+    try:
+        saved = Fingerprint.model_validate(index["fingerprint"])
+    except (KeyError, ValidationError) as error:
+        raise CheckpointError(f"{path}: damaged: its fingerprint cannot be read ({error})") from error
+    changed = saved.differences(Fingerprint.of(learner.config))
+    then, here = index["agent"], _binding(learner)
+    # A setting that the saved run did not know yet had its default.
+    then = AgentConfig().meaning() | then
+    changed += [
+        f"agent.{name} was {then.get(name, ABSENT)!r}, here it is {here.get(name, ABSENT)!r}"
+        for name in sorted(then.keys() | here.keys())
+        if then.get(name) != here.get(name)
+    ]
+    if changed:
+        raise CheckpointError(
+            f"{path}: its weights mean something else here: {'; '.join(changed)}. Go back to the settings it was "
+            f"learned with, or start a new run"
+        )
+
+
+def _check_probe(path: Path, learner: "Learner", saved: dict[str, torch.Tensor]) -> None:
+    config = learner.config
+    found = probe.differences(
+        learner.agent, config.observation_spec(), config.action_spec(), {n: t.cpu() for n, t in saved.items()}
+    )
+    if found:
+        raise CheckpointError(
+            f"{path}: the agent does not do what it did when it was saved: {'; '.join(found)}. Nothing goes on from it: "
+            f"resume with the version of robot-mbrl and torch that saved it, or start a new run"
+        )
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _tensors(learner: "Learner") -> dict[str, torch.Tensor]:
@@ -133,6 +183,9 @@ def _tensors(learner: "Learner") -> dict[str, torch.Tensor]:
     tensors["generator"] = learner.generator.get_state()
     for number, state in learner.optimizer.adam.state_dict()["state"].items():
         tensors |= {f"adam.{number}.{name}": value for name, value in state.items()}
+    config = learner.config
+    probed = probe.take(learner.agent, config.observation_spec(), config.action_spec())
+    tensors |= {f"probe.{name}": value for name, value in probed.items()}
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
 
@@ -158,5 +211,8 @@ def _read_index(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: damaged: {error}") from error
     if not isinstance(index, dict) or index.get("format") != _FORMAT:
-        raise CheckpointError(f"{path}: not a checkpoint of this version of robot-mbrl")
+        raise CheckpointError(
+            f"{path}: not a checkpoint of this version of robot-mbrl; resume with the version that wrote it, or start a "
+            f"new run and put the recordings of this one into its bags/"
+        )
     return index

@@ -69,6 +69,7 @@ class Learner:
         )
         self._exporter = PolicyExporter(self.agent, config, self.run_id)
         self._metrics: list[dict[str, Tensor]] = []
+        self._left_out: list[Tensor] = []
 
     @classmethod
     def resume(cls, config: RunConfig, folder: Path) -> "Learner":
@@ -141,10 +142,16 @@ class Learner:
         batch, initial = self.batch(sampled)
         posterior, metrics = self.agent.update(batch, initial, self.optimizer, self.generator)
         latents = {"deter": posterior.deter.half(), "latent": posterior.latent.to(torch.uint8)}
-        self.replay.write_state(sampled["row"], {name: value.cpu().numpy() for name, value in latents.items()})
+        self._keep_latents(sampled["row"], {name: value.cpu().numpy() for name, value in latents.items()})
         self._metrics.append(metrics)
+        self._left_out.append(metrics["left_out"])
         self.updates += 1
         self.credit = max(0.0, self.credit - 1.0)
+
+    def take_left_out(self) -> tuple[int, int]:
+        """How many updates were left out since the last call, because they were not finite, and of how many."""
+        recent, self._left_out = self._left_out, []
+        return (int(torch.stack(recent).sum()) if recent else 0), len(recent)
 
     def batch(self, sampled: dict[str, np.ndarray]) -> tuple[Batch, State]:
         """Sequences sampled from replay as the agent takes them, and the model states kept from before they begin."""
@@ -194,6 +201,11 @@ class Learner:
     def save(self) -> None:
         """Write a checkpoint, atomically, in place of the one before."""
         checkpoint.save(self)
+
+    def _keep_latents(self, rows: np.ndarray, latents: dict[str, np.ndarray]) -> None:
+        """Latent states go into replay, but for those that are not finite: they would spoil later updates, too."""
+        finite = np.isfinite(latents["deter"]).all(-1)  # (batch, length)
+        self.replay.write_state(rows[finite], {name: value[finite] for name, value in latents.items()})
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(values).to(self.device, non_blocking=True)

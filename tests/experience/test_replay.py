@@ -1,6 +1,7 @@
 """The replay against a list that remembers everything, and the properties that learning relies on."""
 
 import dataclasses
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -297,5 +298,48 @@ class TestSaving:
         replay.save(tmp_path / "replay.npz")
         with pytest.raises(ExperienceError, match="other observations"):
             Replay.load(tmp_path / "replay.npz", SEEING, ACTION, 1000, STATE, step_ns=STEP_NS)
-        with pytest.raises(ExperienceError, match="capacity"):
-            self.load(tmp_path / "replay.npz", capacity=999)
+
+    @pytest.mark.parametrize("lived", [20, 100])
+    @pytest.mark.parametrize("capacity", [12, 50, 70, 1000])
+    def test_a_ring_of_another_capacity_goes_on_with_the_newest_steps(self, tmp_path, lived, capacity):
+        replay = make_replay(60)
+        live(replay, lived)
+        rows = np.arange(replay.oldest, replay.total)
+        stoch = np.stack([rows % 256] * 2, -1).astype(np.uint8)
+        replay.write_state(rows, {"deter": np.stack([rows] * 3, -1).astype(np.float32), "stoch": stoch})
+        replay.save(tmp_path / "replay.npz")
+        loaded = self.load(tmp_path / "replay.npz", capacity)
+        kept = min(lived, 60, capacity)
+        assert (len(loaded), loaded.total) == (kept, lived)
+        live(loaded, 5, start=lived)
+        assert len(loaded) == min(kept + 5, capacity)
+        loaded.save(tmp_path / "again.npz")
+        for one in (loaded, self.load(tmp_path / "again.npz", capacity)):
+            batch = one.sample(np.random.default_rng(0), 40, 4)
+            assert batch["row"].min() >= one.oldest
+            assert (batch["stamp_ns"] == (batch["row"] + 1) * STEP_NS).all()
+            states, known = one.read_state(batch["row"][:, 0])
+            assert (known == (batch["row"][:, 0] < lived)).all()
+            assert (states["deter"][known][:, 0] == batch["row"][known, 0]).all()
+
+    @pytest.mark.parametrize("name", ["replay.npz", "rows-000001.npy"])
+    def test_a_changed_byte_is_noticed(self, tmp_path, name):
+        replay = make_replay()
+        live(replay, 40)
+        replay.save(tmp_path / "replay.npz")
+        content = bytearray((tmp_path / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ExperienceError, match=name):
+            self.load(tmp_path / "replay.npz")
+
+    def test_memory_is_claimed_at_the_start_and_stays_under_that_however_long_the_robot_lives(self):
+        replay = make_replay(capacity=200)
+        ceiling = replay.most_bytes
+        live(replay, 300)
+        tracemalloc.start()
+        live(replay, 2000, start=300)
+        grown, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert replay.most_bytes == ceiling
+        assert grown < ceiling / 2

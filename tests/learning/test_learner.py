@@ -1,16 +1,26 @@
 """The learner keeps its train ratio, resumes bit for bit, and aligns what it learns from."""
 
+import hashlib
 import json
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 
+from robot_mbrl.agent_config import MEANT, AgentConfig
 from robot_mbrl.config import RunConfig, load_run
+from robot_mbrl.durable import written_durably
 from robot_mbrl.errors import CheckpointError, ConfigError
 from robot_mbrl.experience.replay_files import SEGMENT
+from robot_mbrl.learning import checkpoint
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, Observation, Step, StepKey
@@ -179,13 +189,127 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, victim: str) -> None:
         Learner.resume(_config(), tmp_path)
 
 
-def test_a_resumed_run_may_learn_faster_but_not_something_else(tmp_path: Path) -> None:
+def test_every_setting_either_says_what_the_weights_are_or_may_change_while_a_run_is_stopped() -> None:
+    free = {
+        *("vector_scale", "image_scale", "reward_scale", "continue_scale", "dynamics_scale", "representation_scale"),
+        *("free_nats", "imagination_starts", "horizon", "return_lambda", "actor_gradient", "entropy", "return_decay"),
+        *("return_floor", "slow_critic_rate", "slow_critic_scale", "model_rate", "actor_rate", "critic_rate"),
+        *("adam_epsilon", "warmup_updates", "clip", "batch_size", "batch_length", "replay_capacity", "prefill_steps"),
+        *("pretrain_updates", "train_ratio", "max_debt_updates", "export_period_s", "checkpoint_period_s", "threads"),
+        "device",
+    }
+    assert not MEANT & free
+    assert set(AgentConfig.model_fields) == MEANT | free
+
+
+def test_a_resumed_run_may_learn_otherwise(tmp_path: Path) -> None:
     learner = Learner(_config(), tmp_path)
     _live(learner, 0, 60)
     learner.update()
     learner.save()
-    resumed = Learner.resume(_config(threads=2, export_period_s=9.0, train_ratio=99.0), tmp_path)
+    schedule = {"threads": 2, "export_period_s": 9.0, "checkpoint_period_s": 99.0, "train_ratio": 99.0}
+    rates = {"actor_rate": 1e-5, "model_rate": 1e-5, "critic_rate": 1e-5, "entropy": 1e-3, "horizon": 2}
+    data = {"batch_size": 2, "batch_length": 4, "replay_capacity": 70, "prefill_steps": 20}
+    changed = _config(**schedule, **rates, **data).model_copy(update={"seed": 99})
+    resumed = Learner.resume(changed, tmp_path)
     assert _same(learner, resumed)
+    assert resumed.updates == 1
+    _live(resumed, 60, 90)
+    resumed.update()
+    assert not _same(learner, resumed)
+
+
+MEANINGS = {
+    "limits": ("robot.commands.0.joints.0.high", 100.0, "commands.slider.high was 10.0, here it is 100.0"),
+    "scale": ("robot.vectors.positions.elements.0.scale", 3.0, "vectors.positions.cart_position.scale was 1.5"),
+    "control rate": ("robot.control_rate_hz", 19.0, "control_rate_hz was 20.0, here it is 19.0"),
+    "repeat": ("task.action_repeat", 2, "action_repeat was 1, here it is 2"),
+    "size": ("agent.deter", 32, "agent.deter was 16, here it is 32"),
+    "discount": ("agent.discount", 0.9, "agent.discount was 0.99, here it is 0.9"),
+    "order": ("task.observe", ["velocities", "positions"], "agent.observe was ['positions', 'velocities']"),
+}
+
+
+@pytest.mark.parametrize(("path", "value", "sentence"), MEANINGS.values(), ids=MEANINGS)
+def test_a_checkpoint_whose_weights_mean_something_else_is_refused_by_the_field(
+    tmp_path: Path, path: str, value: object, sentence: str
+) -> None:
+    Learner(_config(), tmp_path).save()
+    raw = _config().model_dump(mode="json")
+    *parents, leaf = path.split(".")
+    node = raw
+    for parent in parents:
+        node = node[int(parent) if parent.isdigit() else parent]
+    node[leaf] = value
+    with pytest.raises(CheckpointError, match=re.escape(sentence)):
+        Learner.resume(RunConfig.model_validate(raw), tmp_path)
+
+
+def test_a_checkpoint_with_swapped_elements_is_refused(tmp_path: Path) -> None:
+    Learner(_config(), tmp_path).save()
+    raw = _config().model_dump(mode="json")
+    raw["robot"]["vectors"]["velocities"]["elements"].reverse()
+    with pytest.raises(CheckpointError, match=r"vectors\.velocities\.elements was 'cart_velocity, pole_velocity'"):
+        Learner.resume(RunConfig.model_validate(raw), tmp_path)
+
+
+def test_weights_that_do_not_do_what_they_did_when_they_were_saved_do_not_go_on(tmp_path: Path) -> None:
+    """As with another version of a network's code: every file is whole, and the probe alone can tell."""
+    learner = Learner(_config("cartpole-image", cnn_depth=2), tmp_path)
+    _live(learner, 0, 60)
+    for _ in range(3):
+        learner.update()
+    learner.save()
+    Learner.resume(learner.config, tmp_path)
+    path = tmp_path / "checkpoints" / "weights-1.safetensors"
+    tensors = load_file(path)
+    tensors["probe.output.action"] += 0.01
+    path.write_bytes(serialize(tensors))
+    index = tmp_path / "checkpoints" / "checkpoint.json"
+    index.write_text(
+        json.dumps(json.loads(index.read_text()) | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+    )
+    with pytest.raises(CheckpointError, match="does not do what it did when it was saved: action was"):
+        Learner.resume(learner.config, tmp_path)
+
+
+def test_parts_of_two_checkpoints_do_not_make_one(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        learner = Learner(_config(), tmp_path / name)
+        _live(learner, 0, 60)
+        for _ in range(1 if name == "one" else 2):
+            learner.update()
+        learner.save()
+    weights = "checkpoints/weights-1.safetensors"
+    (tmp_path / "one" / weights).write_bytes((tmp_path / "two" / weights).read_bytes())
+    with pytest.raises(CheckpointError, match="its hash differs"):
+        Learner.resume(_config(), tmp_path / "one")
+
+
+def test_the_checkpoint_before_stays_when_the_disk_gives_back_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = Learner(_config(), tmp_path)
+    _live(learner, 0, 60)
+    learner.save()
+    learner.update()
+
+    def damaged(path: Path) -> Iterator[BinaryIO]:
+        @contextmanager
+        def write() -> Iterator[BinaryIO]:
+            with written_durably(path) as file:
+                yield file
+            path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+        return write()
+
+    monkeypatch.setattr(checkpoint, "written_durably", damaged)
+    with pytest.raises(CheckpointError, match="gives back something else"):
+        learner.save()
+    monkeypatch.undo()
+    assert Learner.resume(_config(), tmp_path).updates == 0
+    learner.save()
+    assert Learner.resume(_config(), tmp_path).updates == 1
 
 
 @pytest.mark.parametrize("killed_at", range(4))
@@ -221,12 +345,12 @@ def test_a_checkpoint_of_a_version_that_knew_fewer_settings_is_resumed(tmp_path:
     Learner(_config(), tmp_path).save()
     path = tmp_path / "checkpoints" / "checkpoint.json"
     index = json.loads(path.read_text())
-    del index["agent"]["free_nats"]
+    del index["agent"]["discount"]
     path.write_text(json.dumps(index))
     Learner.resume(_config(), tmp_path)
     index["agent"]["momentum"] = 0.5
     path.write_text(json.dumps(index))
-    with pytest.raises(CheckpointError, match="other settings of momentum"):
+    with pytest.raises(CheckpointError, match=r"agent\.momentum was 0\.5, here it is 'absent'"):
         Learner.resume(_config(), tmp_path)
 
 
@@ -237,7 +361,7 @@ def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_other_settings_is_refused_by_their_names(tmp_path: Path) -> None:
     Learner(_config(), tmp_path).save()
-    with pytest.raises(CheckpointError, match="deter"):
+    with pytest.raises(CheckpointError, match=r"agent\.deter was 16, here it is 32"):
         Learner.resume(_config(deter=32), tmp_path)
     index = tmp_path / "checkpoints" / "checkpoint.json"
     index.write_text(json.dumps(json.loads(index.read_text()) | {"format": 99}))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.report import Row, report
-from robot_mbrl.experience.reading import fill_replay
+from robot_mbrl.experience.filling import fill_replay
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.experience.session import StepWriter
 from robot_mbrl.specs import ActionSpec, Element, ImageSpec, ObservationSpec, TensorSpec, VectorSpec

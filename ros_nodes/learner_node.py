@@ -33,6 +33,8 @@ LONGEST_DRAIN_S = 0.1
 """A flood of messages holds up the next update for no longer than this."""
 PREDICTION_PERIOD_S = 5.0
 WARN_EVERY_S = 5.0
+SHOWN_FILES = 5
+"""Files that cannot be read, or not wholly, that a report names; the log names all of them."""
 
 
 class LearnerNode:
@@ -170,8 +172,11 @@ class LearnerNode:
             "train_ratio": f"{learner.train_ratio:.1f}",
             "owed_updates": learner.owed,
             "malformed_messages": self._malformed,
+            "unread_files": len(self._live.unread),
         }
-        level = diagnostics.WARN if self._live.paused or self._malformed else diagnostics.OK
+        values |= {f"unread.{path}": reason for path, reason in list(self._live.unread.items())[:SHOWN_FILES]}
+        amiss = self._live.paused or self._malformed or self._live.unread
+        level = diagnostics.WARN if amiss else diagnostics.OK
         if self._live.fault:
             level, state = diagnostics.ERROR, self._live.fault
         return diagnostics.report(self.node, level, state, values)

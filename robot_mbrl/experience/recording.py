@@ -5,7 +5,7 @@ from pathlib import Path
 
 from robot_mbrl.errors import ExperienceError
 from robot_mbrl.experience.cdr import read_key
-from robot_mbrl.experience.reading import newest_stamps
+from robot_mbrl.experience.filling import newest_stamps
 from robot_mbrl.experience.repair import Repair, repair_folder
 from robot_mbrl.experience.session import SessionWriter, new_path
 
@@ -31,10 +31,15 @@ class Recording:
             history: most messages of a topic that a late joiner is sent.
 
         Raises:
-            ExperienceError: if the folder holds an MCAP file that is none.
+            ExperienceError: if the folder cannot be made.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        self.repairs: list[Repair] = repair_folder(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ExperienceError(f"{folder}: nothing can be recorded there ({error.strerror})") from error
+        self.unread: dict[str, str] = {}
+        """Files in the folder that cannot be read, and why: what they hold may be recorded twice."""
+        self.repairs: list[Repair] = repair_folder(folder, self.unread)
         """What was mended at this start."""
         self.written = 0
         """Messages written since."""
@@ -47,7 +52,7 @@ class Recording:
         self._folder = folder
         self._keyed = keyed_topics
         self._max_file_bytes = max_file_bytes
-        self._newest_ns = newest_stamps(folder, keyed_topics.__contains__, history)
+        self._newest_ns = newest_stamps(folder, keyed_topics.__contains__, history, self.unread)
         self._writer: SessionWriter | None = None
         self._in_file = 0
         self._retry_s = 0.0

@@ -12,8 +12,13 @@ from mcap.data_stream import ReadDataStream, RecordBuilder
 from mcap.opcode import Opcode
 from mcap.records import Channel, DataEnd, Footer, Schema, Statistics
 
+from robot_mbrl.errors import ExperienceError
+from robot_mbrl.experience.folder import own_sessions
 from robot_mbrl.experience.records import (
     MAGIC,
+    PREFIX,
+    PRIVATE,
+    Gap,
     Record,
     is_closed,
     read_content,
@@ -33,16 +38,31 @@ class Repair:
     messages: int
     """Messages in the file."""
     lost_bytes: int
-    """Bytes of the torn record at its end that were cut off."""
+    """Bytes of the torn record at its end that were cut off, and of places within it that were no records."""
 
 
-def repair_folder(folder: Path) -> list[Repair]:
+def repair_folder(folder: Path, unread: dict[str, str] | None = None) -> list[Repair]:
     """Repair every unfinished session in a folder; leave finished files, and those our recorder writes, as they are.
 
-    Other programs' unfinished files are taken for torn ones: none should be writing here.
+    Other programs' unfinished files are taken for torn ones: none should be writing here. Bags in folders of their own
+    are not touched.
+
+    Args:
+        folder: where the sessions lie.
+        unread: is told the files that cannot be repaired, and why.
     """
-    repairs = (repair(path) for path in sorted(folder.glob("*.mcap")))
-    return [done for done in repairs if done is not None]
+    repairs = []
+    for path in own_sessions(folder):
+        try:
+            done = repair(path)
+        except (ExperienceError, OSError) as error:
+            if unread is not None:
+                reason = error.strerror if isinstance(error, OSError) else str(error).removeprefix(f"{path} ")
+                unread[str(path)] = f"cannot be read or repaired ({reason})"
+            continue
+        if done is not None:
+            repairs.append(done)
+    return repairs
 
 
 def repair(path: Path) -> Repair | None:
@@ -70,11 +90,15 @@ def repair(path: Path) -> Repair | None:
         size = file.seek(0, os.SEEK_END)
         survey = _Survey(file)
         file.truncate(survey.end)
+        for gap in survey.gaps:
+            file.seek(gap.start)
+            file.write(PREFIX.pack(PRIVATE, gap.length - PREFIX.size))
         file.seek(survey.end)
         file.write(survey.closing())
         file.flush()
         os.fsync(file.fileno())
-        return Repair(path, survey.message_count, size - survey.end)
+        damaged = sum(gap.length for gap in survey.gaps)
+        return Repair(path, survey.message_count, size - survey.end + damaged)
 
 
 def lock(file: BinaryIO, *, wait: bool = False) -> bool:
@@ -112,9 +136,12 @@ class _Survey:
         self._counts: Counter[int] = Counter()
         self._times_ns: tuple[int, int] | None = None
         self._other: Counter[int] = Counter()
-        for record in whole_records(file):
+        gaps: list[Gap] = []
+        for record in whole_records(file, gaps):
             self._note(file, record)
             self.end = record.end
+        self.gaps = [gap for gap in gaps if gap.end <= self.end and gap.length >= PREFIX.size]
+        """Places within the data that are no records; made one that readers skip."""
 
     @property
     def message_count(self) -> int:
@@ -152,6 +179,8 @@ class _Survey:
                 channel = Channel.read(_content_stream(file, record))
                 self._channels[channel.id] = channel
             case Opcode.HEADER:
+                pass
+            case _ if record.opcode >= PRIVATE:
                 pass
             case _:
                 self._other[record.opcode] += 1

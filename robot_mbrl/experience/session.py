@@ -25,6 +25,8 @@ from robot_mbrl.steps import Step
 from robot_mbrl.topics import IMAGE, JOINT_STATE
 
 SYNC_PERIOD_S = 1.0
+LIBRARY = "robot-mbrl"
+"""What a session says of who wrote it."""
 
 
 class SessionWriter:
@@ -40,7 +42,7 @@ class SessionWriter:
         self._file = _create(path)
         self.path = path
         self._writer = Writer(self._file, use_chunking=False)
-        self._writer.start(profile=Profile.ROS2, library="robot-mbrl")
+        self._writer.start(profile=Profile.ROS2, library=LIBRARY)
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
         self._sync_error: OSError | None = None

@@ -11,7 +11,7 @@ from robot_mbrl.config import RunConfig
 from robot_mbrl.control.bundle_file import read_bundle
 from robot_mbrl.durable import written_durably
 from robot_mbrl.errors import BundleError, CheckpointError
-from robot_mbrl.experience.reading import fill_replay
+from robot_mbrl.experience.filling import fill_replay
 from robot_mbrl.experience.repair import repair_folder
 from robot_mbrl.learning import checkpoint
 from robot_mbrl.learning.backlog import Backlog
@@ -22,6 +22,7 @@ from robot_mbrl.steps import Action, Observation, Step, StepKey
 
 REPORT_PERIOD_S = 1.0
 """How often metrics are due."""
+_LEFT_OUT = "updates"
 CHECKPOINT_SHARE = 0.1
 """Most of the time that may go into checkpoints: with a large replay they become rarer."""
 
@@ -32,7 +33,7 @@ class LiveLearner:
     Attributes:
         learner: what learns.
         paused: whether no updates are made; what is lived meanwhile owes none.
-        fault: why the newest checkpoint or policy could not be written, to be tried again; empty if they could.
+        unread: what is wrong with recorded files, by path: those not read at all, and those that have lost something.
     """
 
     def __init__(
@@ -54,11 +55,12 @@ class LiveLearner:
                 updates. None if there are none.
 
         Raises:
-            CheckpointError: if the run's checkpoint is damaged or of another run, or the first one cannot be written.
-            ExperienceError: if a recorded session is damaged or lacks what the task observes.
+            CheckpointError: if the run's checkpoint is damaged or its weights mean something else in this run, or the
+                first one cannot be written.
         """
         self.paused = False
-        self.fault = ""
+        self.unread: dict[str, str] = {}
+        self._faults: dict[str, str] = {}
         self._folder = folder
         self._report = report
         self._clock = clock
@@ -74,6 +76,11 @@ class LiveLearner:
         self._broken = False
         self._exported_updates = -1
         self._reported = (time.monotonic(), self.learner.updates)
+
+    @property
+    def fault(self) -> str:
+        """What keeps the newest weights from checkpoints or robots, to be tried again; empty if nothing does."""
+        return "; ".join(self._faults.values())
 
     @property
     def busy(self) -> bool:
@@ -116,12 +123,14 @@ class LiveLearner:
             self.save()
         if now_s >= self._export_due_s and self.learner.updates not in (0, self._exported_updates):
             self._export_due_s = now_s + self._export_period_s
-            self._exported_updates = self.learner.updates
-            return self._export()
+            if self._updates_count():
+                self._exported_updates = self.learner.updates
+                return self._export()
         return None
 
     def metrics(self) -> dict[str, float]:
         """The learner's metrics since the last call, what became of the steps, and the rate of updates."""
+        self._updates_count()
         then_s, then_updates = self._reported
         self._reported = (time.monotonic(), self.learner.updates)
         rate = (self.learner.updates - then_updates) / max(1e-9, self._reported[0] - then_s)
@@ -156,11 +165,28 @@ class LiveLearner:
         try:
             self.learner.save()
         except CheckpointError as error:
-            self._fail(str(error))
+            self._fail("checkpoint", str(error))
             return
-        self._saved, self.fault = present, ""
+        self._saved = present
+        self._faults.pop("checkpoint", None)
         ended_s = time.monotonic()
         self._rest_until_s = ended_s + (ended_s - started_s) / CHECKPOINT_SHARE
+
+    def _updates_count(self) -> bool:
+        """Whether the newest updates changed the weights; what is not finite was left out, and is a fault."""
+        left_out, made = self.learner.take_left_out()
+        if left_out:
+            known = _LEFT_OUT in self._faults
+            sentence = (
+                f"{left_out} of the newest {made} updates were left out, since their losses were not finite: no policy "
+                f"is exported until they are again. Look for extreme rewards or observations, or lower agent.model_rate"
+            )
+            self._faults[_LEFT_OUT] = sentence
+            if not known:
+                self._report(sentence)
+        elif made and self._faults.pop(_LEFT_OUT, None):
+            self._report("updates are finite again")
+        return _LEFT_OUT not in self._faults
 
     def _begin(self, config: RunConfig) -> Learner:
         if checkpoint.exists(self._folder):
@@ -189,8 +215,12 @@ class LiveLearner:
     def _catch_up(self, learner: Learner) -> None:
         """Learn from what the robot lived, and recorded, while no learner was there or its memory was lost."""
         bags = self._folder / "bags"
-        repair_folder(bags)
+        for repair in repair_folder(bags):
+            self._report(f"{repair.path} was not finished: repaired, {repair.lost_bytes} bytes lost")
         filling = fill_replay(learner.replay, bags, functools.partial(learner.receive, owes=False))
+        self.unread = filling.unread
+        for path, reason in filling.unread.items():
+            self._report(f"{path}: {reason}")
         if filling.steps:
             self._report(f"caught up on {filling.steps} steps from {bags}")
         if filling.dropped:
@@ -213,15 +243,19 @@ class LiveLearner:
             with written_durably(path) as file:
                 file.write(bundle)
         except OSError as error:
-            self._fail(f"{path}: cannot be written ({error.strerror}); make room there")
+            self._fail("policy", f"{path}: cannot be written ({error.strerror}); make room there")
+        else:
+            self._faults.pop("policy", None)
         return bundle
 
     def _break_down(self, fault: str) -> None:
         """Keep the last checkpoint, the only one to go on from."""
         self._broken = True
-        self._fail(f"{fault}; no checkpoint is written any more: restart the learner to go on from the last one")
+        self._fail(
+            "weights", f"{fault}; no checkpoint is written any more: restart the learner to go on from the last one"
+        )
 
-    def _fail(self, fault: str) -> None:
+    def _fail(self, kind: str, fault: str) -> None:
         """Learning goes on without the disk; what is lost with this process is said."""
-        self.fault = fault
+        self._faults[kind] = fault
         self._report(fault)

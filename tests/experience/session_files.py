@@ -11,7 +11,7 @@ from mcap.writer import Writer
 from mcap_ros2.decoder import DecoderFactory
 
 from robot_mbrl.experience.definitions import DEFINITIONS
-from robot_mbrl.experience.reading import read_messages
+from robot_mbrl.experience.message_files import read_messages
 from robot_mbrl.experience.session import StepWriter
 from robot_mbrl.steps import Step
 from tests.experience.lived import ACTION

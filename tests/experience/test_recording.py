@@ -5,7 +5,7 @@ from pathlib import Path
 
 from robot_mbrl.experience import recording as recordings
 from robot_mbrl.experience.cdr import Header, JointState, Time, read_key
-from robot_mbrl.experience.reading import read_messages
+from robot_mbrl.experience.message_files import read_messages
 from robot_mbrl.experience.recording import Recording
 from robot_mbrl.experience.repair import repair_folder
 from robot_mbrl.steps import StepKey

@@ -10,7 +10,7 @@ from robot_mbrl.errors import ExperienceError
 from robot_mbrl.experience import repair as repairing
 from robot_mbrl.experience import session as sessions
 from robot_mbrl.experience.cdr import JointState
-from robot_mbrl.experience.reading import read_messages
+from robot_mbrl.experience.message_files import read_messages
 from robot_mbrl.experience.repair import lock, repair, repair_folder
 from robot_mbrl.experience.session import SessionWriter
 from tests.experience.lived import STEP_NS, make_step
@@ -132,9 +132,25 @@ class TestRepair:
             assert not path.exists()
 
     def test_a_file_of_another_format_is_named(self, tmp_path):
-        (tmp_path / "a.mcap").write_bytes(b"something else altogether")
+        path = tmp_path / "a.mcap"
+        path.write_bytes(b"something else altogether")
         with pytest.raises(ExperienceError, match=r"a\.mcap is not an MCAP file"):
-            repair_folder(tmp_path)
+            repair(path)
+        unread: dict[str, str] = {}
+        assert repair_folder(tmp_path, unread) == []
+        assert unread == {str(path): "cannot be read or repaired (is not an MCAP file)"}
+
+    def test_what_follows_a_page_that_a_loss_of_power_has_zeroed_is_kept_and_every_reader_gets_at_it(self, tmp_path):
+        path = write_life(tmp_path, [make_step(index) for index in range(100)])
+        torn = bytearray(tear(path))
+        torn[8192:12288] = bytes(4096)
+        path.write_bytes(torn)
+        done = repair(path)
+        assert 3800 <= done.lost_bytes < 4500  # Its first bytes ended a message that is still a record.
+        read = read_stock(path)
+        assert done.messages == len(read)
+        assert read[-1][1] == 100 * STEP_NS
+        assert 200 - 4096 // 150 - 2 < len(read) < 200
 
     def test_a_torn_file_of_a_chunking_recorder_can_be_read_by_the_stock_reader(self, tmp_path):
         path = rewrite_chunked(write_life(tmp_path, self.life), tmp_path / "chunked.mcap")

@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 
 from robot_mbrl.specs import Count, Fraction, Frozen, NonNegative, Positive
 
-
 MEANT = frozenset(
     {"family", "deter", "hidden", "stoch", "classes", "blocks", "units", "layers", "head_layers", "cnn_depth"}
     | {"unimix", "bins", "bin_limit", "discount", "min_std", "max_std", "action_unimix"}

@@ -7,6 +7,8 @@ POLICY = "policy"
 BUNDLE = "bundle"
 ENABLE = "enable"
 EMERGENCY_STOP = "emergency_stop"
+TELEOP = "teleop"
+GOAL = "goal"
 FEEDBACK = "feedback"
 METRICS = "metrics"
 PREDICTION = "prediction"
@@ -75,6 +77,8 @@ TYPES = {
     BUNDLE: "std_msgs/msg/String",
     ENABLE: "std_msgs/msg/Bool",
     EMERGENCY_STOP: "std_msgs/msg/Bool",
+    TELEOP: JOINT_STATE,
+    GOAL: JOINT_STATE,
     FEEDBACK: JOINT_STATE,
     METRICS: JOINT_STATE,
     PREDICTION: IMAGE,

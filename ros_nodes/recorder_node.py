@@ -1,34 +1,45 @@
 """Records what the robot lives through as MCAP, byte for byte as it came over the network.
 
-It subscribes with the writers' full history: one that was killed and started again is sent what it missed, and writes
-of that what its files lack.
+It subscribes to steps with the writers' full history: one that was killed and started again is sent what it missed,
+and writes of that what its files lack. Beside the steps it keeps all from which an accident can be told: who said what,
+what was sent, what the driver measured. It does not listen to the driver's command topics: the guard must see whether
+the driver does.
 """
 
 import functools
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image, JointState
+from rclpy.serialization import serialize_message
 
 from robot_mbrl import topics
-from robot_mbrl.config import load_run
+from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError, ExperienceError, MessageError
-from robot_mbrl.experience.recording import Recording
+from robot_mbrl.experience.definitions import DEFINITIONS, define
+from robot_mbrl.experience.recording import MEGABYTE, Recording
+from robot_mbrl.robot_config import IMAGE_TYPES
 from robot_mbrl.runs.folder import RunFolder
 from ros_nodes import diagnostics, qos
+from ros_nodes.message_types import message_type
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
 
-MEGABYTE = 1_000_000
 WARN_EVERY_S = 5.0
-_CLASSES = {
-    "sensor_msgs/msg/JointState": JointState,
-    "diagnostic_msgs/msg/DiagnosticArray": DiagnosticArray,
-    topics.IMAGE: Image,
-}
+SHOWN_FILES = 5
+DEPTH = 1000
+"""Messages that wait while the disk is slow: those of a driver at 500 Hz for two seconds."""
+SENT_COMMANDS = f"actuator/{topics.SHAPED_COMMAND.removeprefix('~/')}"
+SAID = "recorder/said"
+"""DiagnosticArray, in the files alone: who publishes `enable` or another of these when one of them is heard."""
+SPOKEN = (topics.ENABLE, topics.EMERGENCY_STOP, topics.TELEOP, topics.FEEDBACK, topics.GOAL)
+"""Topics by which people and their programs speak to the robot."""
+LASTING = (topics.STATE, topics.MOVING, topics.BUNDLE)
+"""Topics whose newest message counts until the next."""
 
 
 class RecorderNode:
@@ -49,19 +60,37 @@ class RecorderNode:
             low=1,
             high=100_000,
         )
+        min_free = declare(
+            node,
+            "min_free_mb",
+            500,
+            "with less than this free on the disk recording rests, megabytes",
+            low=0,
+            high=10_000_000,
+        )
         if not run_dir:
             raise ConfigError("parameter run_dir: name the folder of the run")
-        stepwise = {topics.OBSERVATION: qos.STEPS, topics.APPLIED_ACTION: qos.STEPS}
-        stepwise |= {topics.image(camera): qos.IMAGES for camera in config.observation_spec().images}
-        beside = {topics.ACTION: qos.LIVE, topics.FEEDBACK: qos.EVENTS, topics.GUARD: qos.EVENTS}
-        keyed = frozenset(node.resolve_topic_name(topic) for topic in stepwise)
-        self._recording = Recording(RunFolder(Path(run_dir)).bags, keyed, limit * MEGABYTE, qos.OBSERVATION_DEPTH)
-        for repair in self._recording.repairs:
-            node.get_logger().warning(
-                f"{repair.path} was not finished: repaired, {repair.messages} messages, {repair.lost_bytes} bytes lost"
-            )
-        for topic, profile in (stepwise | beside).items():
-            self._subscribe(topic, profile)
+        self._unrecorded: dict[str, str] = {}
+        heard = {node.resolve_topic_name(topic): kept for topic, kept in _topics(config).items()}
+        types = self._installed({topic: type_name for topic, (type_name, _) in heard.items()})
+        self._recording = Recording(
+            RunFolder(Path(run_dir)).bags,
+            frozenset(node.resolve_topic_name(topic) for topic in _steps(config)),
+            limit * MEGABYTE,
+            qos.OBSERVATION_DEPTH,
+            lasting_topics=frozenset(map(node.resolve_topic_name, LASTING)) | _latched(node, config),
+            definitions=_definitions({type_name for type_name, _ in heard.values()} & set(types)),
+            min_free_bytes=min_free * MEGABYTE,
+        )
+        self._say_what_was_found()
+        self._said = node.resolve_topic_name(SAID)
+        self._speakers: dict[str, tuple[str, ...]] = {}
+        spoken = {node.resolve_topic_name(topic) for topic in SPOKEN}
+        for topic, (type_name, profile) in heard.items():
+            if type_name in types:
+                take = self._on_spoken if topic in spoken else self._on_message
+                callback = functools.partial(take, topic, type_name)
+                node.create_subscription(types[type_name], topic, callback, profile, raw=True)
         diagnostics.publish_regularly(node, self._health)
 
     def next_deadline_s(self) -> None:
@@ -77,10 +106,37 @@ class RecorderNode:
         except ExperienceError as error:
             self.node.get_logger().error(str(error))
 
-    def _subscribe(self, topic: str, profile: QoSProfile) -> None:
-        type_name = topics.TYPES.get(topic, topics.IMAGE)
-        callback = functools.partial(self._on_message, self.node.resolve_topic_name(topic), type_name)
-        self.node.create_subscription(_CLASSES[type_name], topic, callback, profile, raw=True)
+    def _installed(self, type_names: Mapping[str, str]) -> dict[str, Any]:
+        """Classes by type name; topics whose type is not installed are named and left out."""
+        classes: dict[str, Any] = {}
+        for topic, type_name in type_names.items():
+            try:
+                classes[type_name] = message_type(type_name)
+            except ConfigError as error:
+                self._unrecorded[topic] = str(error)
+                self.node.get_logger().error(f"{topic} is not recorded: {error}")
+        return classes
+
+    def _say_what_was_found(self) -> None:
+        log = self.node.get_logger()
+        for repair in self._recording.repairs:
+            log.warning(
+                f"{repair.path} was not finished: repaired, {repair.messages} messages, {repair.lost_bytes} bytes lost"
+            )
+        for path, reason in self._recording.unread.items():
+            log.warning(f"{path}: {reason}")
+
+    def _on_spoken(self, topic: str, type_name: str, data: bytes) -> None:
+        """Keep what was said, and before it by whom it may have been, as far as the graph tells."""
+        found = self.node.get_publishers_info_by_topic(topic)
+        speakers = tuple(sorted(f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in found))
+        if speakers != self._speakers.get(topic):
+            self._speakers[topic] = speakers
+            report = diagnostics.report(
+                self.node, diagnostics.OK, f"{topic} is published by {', '.join(speakers) or 'nobody any more'}", {}
+            )
+            self._on_message(self._said, topics.TYPES[topics.DIAGNOSTICS], serialize_message(report))
+        self._on_message(topic, type_name, data)
 
     def _on_message(self, topic: str, type_name: str, data: bytes) -> None:
         # When it was published is not known: Jazzy's EventsExecutor fails if a raw subscription asks for it.
@@ -95,11 +151,68 @@ class RecorderNode:
 
     def _health(self) -> DiagnosticArray:
         recording = self._recording
-        values = {"written": recording.written, "repeated": recording.repeated, "lost": recording.lost}
+        values: dict[str, object] = {
+            "written": recording.written,
+            "repeated": recording.repeated,
+            "lost": recording.lost,
+            "unread_files": len(recording.unread),
+        }
+        values |= {f"unread.{path}": reason for path, reason in list(recording.unread.items())[:SHOWN_FILES]}
+        values |= {f"unrecorded.{topic}": reason for topic, reason in self._unrecorded.items()}
         if recording.fault:
             return diagnostics.report(self.node, diagnostics.ERROR, recording.fault, values)
         state = "waiting for the first message" if recording.path is None else f"writing {recording.path}"
-        return diagnostics.report(self.node, diagnostics.WARN if recording.lost else diagnostics.OK, state, values)
+        if self._unrecorded:
+            state += f"; not recorded: {', '.join(self._unrecorded)}"
+        amiss = recording.lost or recording.unread or self._unrecorded
+        return diagnostics.report(self.node, diagnostics.WARN if amiss else diagnostics.OK, state, values)
+
+
+def _steps(config: RunConfig) -> dict[str, QoSProfile]:
+    """The topics that steps are made of."""
+    steps = {topics.OBSERVATION: qos.STEPS, topics.APPLIED_ACTION: qos.STEPS}
+    return steps | {topics.image(camera): qos.IMAGES for camera in config.observation_spec().images}
+
+
+def _topics(config: RunConfig) -> dict[str, tuple[str, QoSProfile]]:
+    """All that is recorded: type and quality of service by topic."""
+    events, lasting = _deep(qos.EVENTS), qos.LATCHED
+    beside = {topics.ACTION: _deep(qos.LIVE), topics.GUARD: events, topics.DIAGNOSTICS: events}
+    beside |= dict.fromkeys(SPOKEN, events) | dict.fromkeys(LASTING, lasting)
+    heard = {
+        topic: (topics.TYPES.get(topic, topics.IMAGE), profile) for topic, profile in (_steps(config) | beside).items()
+    }
+    heard[SENT_COMMANDS] = (topics.JOINT_STATE, events)
+    for source in config.robot.sources.values():
+        if source.type not in IMAGE_TYPES:
+            # DDS keeps nothing for late joiners who listen best effort.
+            profile = lasting if source.latched else _deep(qos.sensor(source))
+            heard.setdefault(source.topic, (source.type, profile))
+    return heard
+
+
+def _deep(profile: QoSProfile) -> QoSProfile:
+    return QoSProfile(
+        history=profile.history, depth=DEPTH, reliability=profile.reliability, durability=profile.durability
+    )
+
+
+def _latched(node: Node, config: RunConfig) -> frozenset[str]:
+    """Topics of the driver whose newest message counts until the next."""
+    return frozenset(
+        node.resolve_topic_name(source.topic) for source in config.robot.sources.values() if source.latched
+    )
+
+
+def _definitions(type_names: set[str]) -> dict[str, str]:
+    others = type_names - DEFINITIONS.keys()
+    return dict(DEFINITIONS) | {type_name: define(type_name, _fields_of) for type_name in others}
+
+
+def _fields_of(type_name: str) -> Mapping[str, str]:
+    package, _, name = type_name.partition("/")
+    kind: Any = message_type(f"{package}/msg/{name}")
+    return kind.get_fields_and_field_types()
 
 
 def main() -> int:

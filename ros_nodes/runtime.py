@@ -18,6 +18,7 @@ import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from robot_mbrl.errors import USER_ERROR, ConfigError, RobotMbrlError
@@ -81,6 +82,21 @@ def with_info(callback: Callable[[Any, dict[str, int]], None]) -> Callable[..., 
     return call
 
 
+def take_unannounced(node: Node) -> None:
+    """Give a node's subscriptions the messages that no event has announced to the executor.
+
+    A message that arrives while the EventsExecutor takes up its subscription (rmw_fastrtps counts the unread ones, and
+    only then begins to listen) is announced by nobody. It would lie there until the next one comes, and that one until
+    the one after it: a late joiner lacked the last of a topic's history, and each reading was one behind for good.
+    """
+    for subscription in node.subscriptions:
+        with subscription.handle:
+            while (taken := subscription.handle.take_message(subscription.msg_type, subscription.raw)) is not None:
+                message, info = taken
+                with_info = subscription._callback_type is Subscription.CallbackType.WithMessageInfo
+                subscription.callback(*((message, info) if with_info else (message,)))
+
+
 def run(
     build: Callable[[], ManagedNode],
     args: Sequence[str] | None = None,
@@ -130,6 +146,8 @@ def run(
             managed.node.get_logger().warning(warning)
         executor = make_executor()
         executor.add_node(managed.node)
+        executor.spin_once(0.0)
+        take_unannounced(managed.node)
         collector = _Collector() if priority else None
         gc.collect()
         gc.freeze()

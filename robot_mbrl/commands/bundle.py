@@ -42,6 +42,7 @@ def show(path: Path) -> int:
         return _refuse(console, error)
     console.print(_origin(bundle))
     console.print(_observations(bundle.metadata))
+    console.print(_meaning(bundle.metadata))
     console.print(_tensors(bundle))
     return SOUND
 
@@ -111,6 +112,17 @@ def _observations(metadata: BundleMetadata) -> Table:
     units = metadata.action.units or ("",) * metadata.action.size
     for name, unit in zip(metadata.action.names, units, strict=True):
         table.add_row(f"action ({metadata.action.kind})", name, unit, "")
+    return table
+
+
+def _meaning(metadata: BundleMetadata) -> Table:
+    fingerprint = metadata.fingerprint
+    if fingerprint is None:
+        return Table(title="what its numbers mean: it does not say, so robots refuse it", title_justify="left")
+    title = f"what its numbers mean (fingerprint {fingerprint.sha256[:12]})"
+    table = Table("field", "value", title=title, title_justify="left")
+    for name, value in fingerprint.fields.items():
+        table.add_row(name, str(value))
     return table
 
 

@@ -123,7 +123,9 @@ def _useless(survey: Survey, reader: StepReader) -> str:
     if max(reader.parts.values(), default=0) <= FRAGMENT and reader.parts:
         return ""
     has = sorted(survey.topics)[:SHOWN_TOPICS]
-    return f"no steps come of it: it holds nothing on …{', …'.join(reader.lacking)}, but on {', '.join(has) or 'no topic'}"
+    return (
+        f"no steps come of it: it holds nothing on …{', …'.join(reader.lacking)}, but on {', '.join(has) or 'no topic'}"
+    )
 
 
 def _size_if_finished(path: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""Which files of a folder hold recorded experience, and why the others are not read: people put all sorts of bags there."""
+"""Which files of a folder hold recorded experience, and why others are not read: people put all sorts of bags there."""
 
 import re
 from collections.abc import Iterator

@@ -1,5 +1,6 @@
 """The messages of one MCAP file, whoever wrote it: finished, being written, torn or damaged, in chunks or not."""
 
+import functools
 import io
 import struct
 from collections.abc import Callable, Iterator
@@ -29,7 +30,17 @@ from robot_mbrl.experience.records import (
 Wanted = Callable[[str, bytes], bool]
 """Tells by a message's topic and its beginning whether it is read at all."""
 
-_DAMAGED = (McapError, ZstdError, EOFError, KeyError, MemoryError, OverflowError, RuntimeError, ValueError, struct.error)
+_DAMAGED = (
+    McapError,
+    ZstdError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+)
 """What the libraries raise when they are given bytes that are not what they should be."""
 HEAD_BYTES = 512
 """How much of a record is read to decide that: enough for the header that a stamped message begins with."""
@@ -133,12 +144,12 @@ def _entries(
     file: BinaryIO, path: Path, wants: Callable[[int, bytes], bool], survey: Survey, *, salvage: bool
 ) -> Iterator[Any]:
     """Header, schemas, channels and the wanted messages, which are asked for by channel and beginning."""
-    kinds = {Opcode.HEADER: Header, Opcode.SCHEMA: Schema, Opcode.CHANNEL: Channel}
+    kinds: dict[Opcode, Any] = {Opcode.HEADER: Header, Opcode.SCHEMA: Schema, Opcode.CHANNEL: Channel}
     for record in whole_records(file, survey.gaps if salvage else None):
         match record.opcode:
             case Opcode.HEADER | Opcode.SCHEMA | Opcode.CHANNEL:
                 kind = kinds[Opcode(record.opcode)]
-                entry = _quietly(lambda kind=kind, record=record: kind.read(_stream(file, record)))
+                entry = _quietly(functools.partial(kind.read, _stream(file, record)))
                 if entry is None:
                     survey.unreadable.append(f"a damaged {kind.__name__.lower()}")
                 else:

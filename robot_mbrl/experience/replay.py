@@ -114,7 +114,8 @@ class Replay:
             self.refused["repeat" if key.stamp_ns == newest_ns else "late"] += 1
             return False
         row = np.zeros((), self._rows.dtype)
-        self._fill(row, step)
+        with np.errstate(over="ignore"):  # What float32 cannot hold becomes infinite, and is refused.
+            self._fill(row, step)
         if not self._finite(row):
             self.refused["not_finite"] += 1
             return False
@@ -235,8 +236,9 @@ class Replay:
         *,
         step_ns: int,
     ) -> "Replay":
-        """Read a saved replay back; the arguments are those it was made with, but for the capacity: a smaller one takes
-        in the newest steps only.
+        """Read a saved replay back.
+
+        The arguments are those it was made with, but for the capacity: a smaller one takes in the newest steps only.
 
         Raises:
             ExperienceError: if the file is damaged or does not fit the arguments.

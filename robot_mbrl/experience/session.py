@@ -7,6 +7,7 @@ returns; a thread syncs them to the disk each second, so that neither the writer
 import contextlib
 import os
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -32,8 +33,12 @@ LIBRARY = "robot-mbrl"
 class SessionWriter:
     """One MCAP file being written; a context manager."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, definitions: Mapping[str, str] = DEFINITIONS) -> None:
         """Create the file.
+
+        Args:
+            path: where.
+            definitions: those of the types that are written, by type name.
 
         Raises:
             ExperienceError: if it exists already.
@@ -43,6 +48,7 @@ class SessionWriter:
         self.path = path
         self._writer = Writer(self._file, use_chunking=False)
         self._writer.start(profile=Profile.ROS2, library=LIBRARY)
+        self._definitions = definitions
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
         self._sync_error: OSError | None = None
@@ -66,7 +72,7 @@ class SessionWriter:
 
         Args:
             topic: its topic.
-            type_name: its type, a key of `DEFINITIONS`.
+            type_name: its type, which must be among the definitions.
             data: the message as CDR, with its encapsulation header.
             time_ns: when it was received, nanoseconds since the epoch; also written as its publish time.
 
@@ -114,10 +120,12 @@ class SessionWriter:
             raise self._sync_error
 
     def _register(self, topic: str, type_name: str) -> int:
-        if type_name not in DEFINITIONS:
-            raise ExperienceError(f"topic {topic}: type {type_name} cannot be recorded; known are {list(DEFINITIONS)}")
+        if type_name not in self._definitions:
+            raise ExperienceError(
+                f"topic {topic}: type {type_name} cannot be recorded; known are {list(self._definitions)}"
+            )
         if type_name not in self._schemas:
-            definition = DEFINITIONS[type_name].encode()
+            definition = self._definitions[type_name].encode()
             self._schemas[type_name] = self._writer.register_schema(type_name, SchemaEncoding.ROS2, definition)
         channel: int = self._writer.register_channel(topic, MessageEncoding.CDR, self._schemas[type_name])
         self._channels[topic] = channel

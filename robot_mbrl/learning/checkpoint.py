@@ -168,8 +168,8 @@ def _check_probe(path: Path, learner: "Learner", saved: dict[str, torch.Tensor])
     )
     if found:
         raise CheckpointError(
-            f"{path}: the agent does not do what it did when it was saved: {'; '.join(found)}. Nothing goes on from it: "
-            f"resume with the version of robot-mbrl and torch that saved it, or start a new run"
+            f"{path}: the agent does not do what it did when it was saved: {'; '.join(found)}. Nothing goes on from "
+            f"it: resume with the versions of robot-mbrl and torch that saved it, or start a new run"
         )
 
 
@@ -212,7 +212,7 @@ def _read_index(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: damaged: {error}") from error
     if not isinstance(index, dict) or index.get("format") != _FORMAT:
         raise CheckpointError(
-            f"{path}: not a checkpoint of this version of robot-mbrl; resume with the version that wrote it, or start a "
-            f"new run and put the recordings of this one into its bags/"
+            f"{path}: not a checkpoint of this version of robot-mbrl; resume with the version that wrote it, or start "
+            f"a new run and put the recordings of this one into its bags/"
         )
     return index

@@ -184,7 +184,7 @@ class LiveLearner:
             self._faults[_LEFT_OUT] = sentence
             if not known:
                 self._report(sentence)
-        elif made and self._faults.pop(_LEFT_OUT, None):
+        elif made and self._faults.pop(_LEFT_OUT, ""):
             self._report("updates are finite again")
         return _LEFT_OUT not in self._faults
 

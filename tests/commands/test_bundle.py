@@ -28,7 +28,17 @@ def test_show_tells_who_made_it_and_what_it_observes(
     path = write_bundle(tmp_path / "policy.onnx", make_bundle(config, version=12))
     assert run("show", str(path)) == 0
     printed = capsys.readouterr().out
-    for expected in ("run-a", "12", "20 Hz", "pole_velocity", "rad/s", "slider", "next_state.count", "sha256"):
+    for expected in (
+        "run-a",
+        "12",
+        "20 Hz",
+        "pole_velocity",
+        "rad/s",
+        "slider",
+        "next_state.count",
+        "sha256",
+        "commands.slider.high",
+    ):
         assert expected in printed
 
 

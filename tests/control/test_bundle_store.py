@@ -195,3 +195,18 @@ def test_cached_bundle_of_another_task_is_reported_and_not_used(store: BundleSto
     other = BundleStore(store._folder, load_run("cartpole-positions"), report=reports.append)
     assert other.current() is None
     assert "made for task cartpole" in reports[0]
+
+
+def test_a_bundle_whose_numbers_mean_something_else_here_is_refused_also_from_the_disk(
+    store: BundleStore, config: RunConfig
+) -> None:
+    kept = store.accept(make_bundle(config, version=1))
+    raw = config.model_dump(mode="json")
+    raw["robot"]["commands"][0]["joints"][0] |= {"low": -100.0, "high": 100.0}
+    wider = RunConfig.model_validate(raw)
+    with pytest.raises(BundleError, match=r"commands\.slider\.high was 100\.0, here it is 10\.0"):
+        store.accept(make_bundle(wider, version=2))
+    assert store.current() == kept
+    reports: list[str] = []
+    assert BundleStore(store._folder, wider, report=reports.append).current() is None
+    assert "commands.slider.high was 10.0, here it is 100.0" in reports[0]

@@ -1,4 +1,4 @@
-"""Whatever people put into a run's folder of recordings: what can be read is read, the rest is named with its reason."""
+"""Whatever people put into a folder of recordings: what can be read is read, the rest is named with its reason."""
 
 import random
 import shutil

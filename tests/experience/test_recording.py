@@ -3,6 +3,9 @@
 from array import array
 from pathlib import Path
 
+import pytest
+
+from robot_mbrl.errors import ExperienceError
 from robot_mbrl.experience import recording as recordings
 from robot_mbrl.experience.cdr import Header, JointState, Time, read_key
 from robot_mbrl.experience.message_files import read_messages
@@ -90,3 +93,49 @@ class TestRecording:
     def test_nothing_received_leaves_no_file(self, tmp_path):
         Recording(tmp_path / "bags", KEYED, 10**9, history=1000).close()
         assert list((tmp_path / "bags").iterdir()) == []
+
+    def test_below_the_limit_of_free_disk_the_file_is_finished_and_recording_goes_on_when_there_is_room(
+        self, tmp_path, monkeypatch
+    ):
+        free = [1000]
+        monkeypatch.setattr(recordings, "free_bytes", lambda folder: free[0])
+        monkeypatch.setattr(recordings, "RETRY_S", 0.0)
+        monkeypatch.setattr(recordings, "MEASURE_S", 0.0)
+        recording = Recording(tmp_path, KEYED, 10**9, history=1000, min_free_bytes=500)
+        assert self.add(recording, range(5)) == 10
+        free[0] = 499
+        assert self.add(recording, range(5, 8)) == 0
+        assert "shall stay free: make room, or lower min_free_mb" in recording.fault
+        (path,) = tmp_path.glob("*.mcap")
+        assert len(read_stock(path)) == 10  # Whole, as any reader demands.
+        free[0] = 501
+        assert self.add(recording, range(8, 9)) == 0  # Not before there is some more room than that.
+        free[0] = 600
+        assert self.add(recording, range(9, 12)) == 6
+        assert (recording.fault, recording.lost) == ("", 8)
+        recording.close()
+
+    def test_each_file_begins_with_the_states_that_last(self, tmp_path):
+        recording = Recording(
+            tmp_path, KEYED, max_file_bytes=2000, history=1000, lasting_topics=frozenset({"/robot/state"})
+        )
+        for number in (1, 2):
+            recording.add(
+                "/robot/state",
+                "sensor_msgs/msg/JointState",
+                JointState(name=[f"state {number}"], position=array("d", [0.0])).serialise(),
+            )
+        self.add(recording, range(40))
+        recording.close()
+        paths = sorted(tmp_path.glob("*.mcap"))
+        assert len(paths) > 2
+        for path in paths:
+            first = next(read_messages(path))
+            assert first.topic == "/robot/state"
+            assert first.decode().name == ["state 1" if path == paths[0] else "state 2"]
+        assert [topic for path in paths for topic, *_ in read_stock(path)].count("/robot/observation") == 40
+
+    def test_a_folder_that_cannot_be_made_is_named(self, tmp_path):
+        (tmp_path / "bags").write_text("a file")
+        with pytest.raises(ExperienceError, match="bags: nothing can be recorded there"):
+            Recording(tmp_path / "bags", KEYED, 10**9, history=1000)

@@ -1,7 +1,9 @@
 """Learning beside a robot: what is owed is trained, what was missed is caught up on, and a run keeps its identity."""
 
+import copy
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import load_bundle
+from robot_mbrl.experience.replay import Replay
 from robot_mbrl.experience.session import StepWriter
 from robot_mbrl.learning.backlog import Backlog
 from robot_mbrl.learning.live import LiveLearner
@@ -47,9 +50,12 @@ class Run:
         self.bundles: list[bytes] = []
         self.made: list[int] = []
 
-    def feed(self, indices: range, *, backlog: bool = False, source: Source = Source.POLICY) -> None:
+    def feed(
+        self, indices: range, *, backlog: bool = False, source: Source = Source.POLICY, reward: float = 0.5
+    ) -> None:
         for index in indices:
             step = make_step(index, source=source)
+            step = replace(step, observation=replace(step.observation, reward=reward))
             if not backlog:
                 self.backlog.witness(step.observation.key)
             self.live.add_action(step.action)
@@ -153,6 +159,10 @@ def test_a_full_disk_stops_neither_learning_nor_policies_and_is_told(tmp_path):
     assert not (tmp_path / "policy.onnx").exists()
     assert Run(tmp_path).live.learner.updates == 0
     run.live.save()
+    assert run.live.fault.endswith("policy.onnx: cannot be written (File too large); make room there")
+    run.feed(range(30, 31))
+    run.work()
+    run.live.save()
     assert run.live.fault == ""
     assert Run(tmp_path).live.learner.updates == run.live.learner.updates
 
@@ -208,3 +218,76 @@ def test_sessions_copied_from_the_robot_fill_in_what_no_history_holds_any_more(t
             writer.write(make_step(index))
     shutil.copytree(robot, workstation / "bags", dirs_exist_ok=True)
     assert len(Run(workstation).live.learner.replay) == 40
+
+
+def test_updates_that_are_left_out_are_told_and_nothing_is_exported_until_they_are_finite_again(tmp_path):
+    run = Run(tmp_path)
+    run.feed(range(30))
+    run.work()
+    healthy = len(run.bundles)
+    assert healthy
+    assert run.live.fault == ""
+    weights = copy.deepcopy(run.live.learner.agent.state_dict())
+
+    def forget() -> None:
+        """As when all that was lived has left the ring."""
+        run.live.learner.replay = Replay(
+            CONFIG.observation_spec(), CONFIG.action_spec(), 1000, run.live.learner.replay_state, step_ns=STEP_NS
+        )
+
+    # Finite where it comes in, and no longer where it is squared: the worst that a broken reward can do.
+    forget()
+    run.feed(range(30, 60), reward=3e38)
+    assert run.work() > 0
+    assert "were left out" in run.live.fault
+    assert [sentence for sentence in run.said if "Look for extreme rewards" in sentence]
+    assert len(run.bundles) == healthy
+    now = run.live.learner.agent.state_dict()
+    running = {"return_range", *(name for name in now if name.startswith("slow_critic"))}  # averages of what there is
+    assert all(torch.equal(weights[name], value) for name, value in now.items() if name not in running)
+    assert run.live.learner.sound
+
+    forget()
+    run.feed(range(100, 150))
+    run.work()
+    assert run.live.fault == ""
+    assert "updates are finite again" in run.said
+    assert len(run.bundles) > healthy
+
+
+def test_one_value_that_is_not_finite_never_reaches_the_weights(tmp_path):
+    run = Run(tmp_path)
+    run.feed(range(25))
+    bad = [(where, value) for where in ("observation", "action", "reward") for value in (np.nan, np.inf, -np.inf, 1e39)]
+    for number, (where, value) in enumerate(bad):
+        step = make_step(25 + 2 * number)
+        observation, action = step.observation, step.action
+        match where:
+            case "observation":
+                observation = replace(observation, values=observation.values | {"cart_position": value})
+            case "reward":
+                observation = replace(observation, reward=value)
+            case "action":
+                with np.errstate(over="ignore"):
+                    action = replace(action, values=np.array([value]).astype(np.float32))
+        run.live.add_action(action)
+        run.live.add_observation(observation)
+        run.feed(range(26 + 2 * number, 27 + 2 * number))
+        assert run.work() > 0
+    assert run.live.metrics()["not_finite_steps"] == len(bad)
+    assert run.live.fault == ""
+    assert all(torch.isfinite(value).all() for value in run.live.learner.agent.state_dict().values())
+
+
+def test_what_lies_in_the_folder_of_recordings_stops_no_learner_and_is_named(tmp_path):
+    bags = tmp_path / "bags"
+    with StepWriter(bags, CONFIG.action_spec(), "/cartpole") as writer:
+        for index in range(12):
+            writer.write(make_step(index))
+    (bags / "session1.mcap").mkdir()
+    (bags / "nowhere.mcap").symlink_to(bags / "gone.mcap")
+    (bags / "theirs.db3").write_bytes(b"SQLite")
+    run = Run(tmp_path)
+    assert run.live.learner.robot_steps == 12
+    assert {Path(path).name for path in run.live.unread} == {"session1.mcap", "nowhere.mcap", "theirs.db3"}
+    assert all(f"{path}: {reason}" in run.said for path, reason in run.live.unread.items())

@@ -19,7 +19,9 @@ from tests.graph.tiny import TINY
 
 KILLS = 30
 STEP_NS = 50_000_000
-CONFIG = load_run("cartpole", TINY | {"agent.prefill_steps": 20, "agent.pretrain_updates": 0})
+CONFIG = load_run(
+    "cartpole", TINY | {"agent.prefill_steps": 20, "agent.pretrain_updates": 0, "agent.replay_capacity": 5000}
+)
 
 
 def live(learner: Learner, config: RunConfig, count: int) -> None:

@@ -139,7 +139,7 @@ def _draw_fault(rng: random.Random, duration_s: float) -> dict[str, Any]:
         {"kind": "noise", "position": rng.choice((1e-4, 5e-4, 2e-3)), "velocity": 0.01, **whole},
         {"kind": "quantisation", "step": rng.choice((0.0015, 0.01)), **whole},
         {"kind": "blocked", **some, "first": rng.random() < 0.5},
-        {"kind": "slipping", "share": rng.choice((0.0, 0.5, 0.9)), **some},
+        {"kind": "slipping", "share": rng.choice((0.0, 0.3, 0.9)), **some},
         {"kind": "moved_by_hand", "push": rng.choice((-0.7, 0.5, 1.5)), **short},
         {"kind": "impossible_reading", "value": rng.choice((-1.0, 0.0, 0.6, 100.0)), **short},
         {"kind": "wrapping", **whole},

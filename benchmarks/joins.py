@@ -140,10 +140,14 @@ def join_and_leave(witness: Witness, environment: Mapping[str, str], topic: str)
         raise RuntimeError(f"an onlooker ended with code {process.returncode}")
 
 
+DRIVING = ("simulator", "sensor", "actuator", "policy", "bundle")
+"""Without the bundle node, which tells that there is no bundle yet, nothing would act at random."""
+
+
 def chosen_nodes(config: RunConfig, folder: Path, *, learner: bool) -> Sequence[NodeProcess]:
     """The demo's nodes; without a learner, only those that drive."""
     nodes = scenario("demo", config, folder)
-    return nodes if learner else [node for node in nodes if node.name in ("simulator", "sensor", "actuator", "policy")]
+    return nodes if learner else [node for node in nodes if node.name in DRIVING]
 
 
 def measure(

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.joins import measure
 
 JOINS = 30
-"""With shared memory between the nodes, about one in fifteen of them stopped the robot."""
+"""With shared memory between the nodes, one in five to fifteen of them stopped the robot."""
 
 
 @pytest.mark.slow

@@ -42,8 +42,7 @@ class Condition:
                 return
             measured_s = accepted_s
         self.trouble = ""
-        # An octet, such as the level of a DiagnosticStatus.
-        self.value = value[0] if isinstance(value, bytes) and len(value) == 1 else value
+        self.value = value
         self.sensed_s = measured_s
 
     def unknown(self, now_s: float) -> str:
@@ -84,7 +83,11 @@ class Conditions:
             Condition(
                 condition,
                 source := robot.sources[condition.source],
-                Timeline(stamped=source.stamped and not source.latched, by_arrival=simulated),
+                Timeline(
+                    stamped=source.stamped and not source.latched,
+                    by_arrival=simulated,
+                    max_age_s=source.max_age_s or math.inf,
+                ),
             )
             for condition in robot.guard.conditions
         )

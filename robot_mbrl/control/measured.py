@@ -12,6 +12,8 @@ from robot_mbrl.robot_config import SourceConfig
 
 AGREEING = 3
 """Readings in a row that must agree for a joint to be believed where it is said to be."""
+AGREEING_S = 0.2
+"""For how long they must: some drivers say zero before they know."""
 SPEED_MARGIN = 1.5
 """How much faster than its limit a joint may be measured to move: servos overshoot, and stamps jitter."""
 SLACK_SHARE = 0.1
@@ -31,6 +33,13 @@ class _Joint:
     velocity: float = math.nan
     sensed_s: float = -math.inf
     agreeing: int = 0
+    since_s: float = math.inf
+    """Since when readings agree."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is believed to be where it is said to be."""
+        return self.agreeing >= AGREEING and self.sensed_s - self.since_s >= AGREEING_S
 
     def take(self, position: float, velocity: float, measured_s: float) -> str:
         """Take in a reading; returns what is impossible about it, empty if nothing."""
@@ -46,7 +55,9 @@ class _Joint:
                     f"joint {self.config.name} is said to be at {position:.4f}, {gap_s:.3f} s after "
                     f"{self.position:.4f}: farther than it can move"
                 )
-        self.agreeing = 1 if leap or gap_s > LEAP_S else self.agreeing + 1
+        self.agreeing += 1
+        if leap or gap_s > LEAP_S:
+            self.agreeing, self.since_s = 1, measured_s
         self.position, self.velocity, self.sensed_s = position, velocity, measured_s
         return leap
 
@@ -73,11 +84,13 @@ class MeasuredJoints:
 
     def __post_init__(self) -> None:
         """Begin knowing nothing."""
-        stamped = self.source is None or self.source.stamped
-        self._joints = [
-            _Joint(joint, Timeline(stamped=stamped, by_arrival=self.simulated), *_mobility(self.config, joint))
-            for joint in self.config.joints
-        ]
+        stamped, max_age_s = True, math.inf
+        if self.source is not None:
+            stamped, max_age_s = self.source.stamped, self.source.max_age_s or math.inf
+        self._joints = []
+        for joint in self.config.joints:
+            timeline = Timeline(stamped=stamped, by_arrival=self.simulated, max_age_s=max_age_s)
+            self._joints.append(_Joint(joint, timeline, *_mobility(self.config, joint)))
 
     def sense(self, message: Any, now_s: float) -> bool:
         """Take in a JointState of the driver; one that names none of the joints is another device's.
@@ -122,6 +135,11 @@ class MeasuredJoints:
         return [joint.velocity for joint in self._joints] if self.with_velocities and self.positions else []
 
     @property
+    def times_s(self) -> list[float]:
+        """When each of them was measured."""
+        return [joint.sensed_s for joint in self._joints]
+
+    @property
     def sensed_s(self) -> float:
         """When the one was measured whose measurement is oldest."""
         return min([joint.sensed_s for joint in self._joints])
@@ -134,9 +152,9 @@ class MeasuredJoints:
 
     def unsettled(self) -> str:
         """Which joints are not yet believed where they are said to be; empty if all are."""
-        if self.source is None or self.simulated or all(joint.agreeing >= AGREEING for joint in self._joints):
+        if self.source is None or self.simulated or all(joint.settled for joint in self._joints):
             return ""
-        return ", ".join(joint.config.name for joint in self._joints if joint.agreeing < AGREEING)
+        return ", ".join(joint.config.name for joint in self._joints if not joint.settled)
 
     def _read(self, message: Any, joint: str) -> tuple[float, float]:
         position = _finite(message, joint, "position")
@@ -160,6 +178,5 @@ def following_error(joint: CommandJoint) -> float:
 def _finite(message: Any, joint: str, name: str) -> float:
     value = read_joint(message, joint, name)
     if not math.isfinite(value):
-        given = bool(getattr(message, name))
-        raise MessageError(f"{name} of joint {joint!r} is {'not finite' if given else 'not given'}")
+        raise MessageError(f"{name} of joint {joint!r} is not finite")
     return value

@@ -4,10 +4,10 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from robot_mbrl.command_config import CommandJoint
+from robot_mbrl.command_config import CommandJoint, hard_bounds
 from robot_mbrl.config import CommandConfig
 from robot_mbrl.control.command_interface import SLOW_SHARE, Command, Moment
-from robot_mbrl.control.measured import MeasuredJoints
+from robot_mbrl.control.measured import SLACK_SHARE, MeasuredJoints
 from robot_mbrl.control.outgoing import Outgoing
 from robot_mbrl.control.shaping import Limit, PositionShaper, clamp, resting_bounds, to_action
 from robot_mbrl.robot_config import SourceConfig
@@ -94,11 +94,11 @@ class PositionInterface:
         )
 
     def out_of_range(self) -> str:
-        """Which joints stand beyond the range of their commands by more than they may be off."""
+        """Which joints stand beyond the range of their commands by more than noise."""
         if self._trajectory is not None and self._trajectory.acting:
             return ""
         return _beyond(
-            (joint.name, x, self._range(joint), joint.max_following_error or 0.0)
+            (joint.name, x, self._range(joint), SLACK_SHARE * (joint.max_following_error or 0.0))
             for joint, x in zip(self.config.joints, self.joints.positions, strict=False)
         )
 
@@ -112,12 +112,13 @@ class PositionInterface:
         trajectory = self._trajectory
         if trajectory is None or not trajectory.driven:
             return ""
-        commanded = trajectory.at(self.joints.sensed_s)
-        return "; ".join(
-            f"joint {joint.name} is at {x:.4f}, further than {joint.max_following_error} from its command {value:.4f}"
-            for joint, x, value in zip(self.config.joints, self.joints.positions, commanded, strict=False)
-            if joint.max_following_error is not None and abs(x - value) > joint.max_following_error
-        )
+        faults = []
+        for index, (x, sensed_s) in enumerate(zip(self.joints.positions, self.joints.times_s, strict=False)):
+            joint, value = self.config.joints[index], trajectory.at(sensed_s)[index]
+            allowed = joint.max_following_error
+            if allowed is not None and abs(x - value) > allowed:
+                faults.append(f"joint {joint.name} is at {x:.4f}, further than {allowed} from its command {value:.4f}")
+        return "; ".join(faults)
 
     def reset(self) -> None:
         """Begin anew from what is measured when something is next requested; while it still brakes, it brakes on."""
@@ -229,8 +230,13 @@ class PositionInterface:
         """The first command: where the joints are believed to be."""
         if not self._is_believed(now_s) or (not beyond_bounds and (self.out_of_bounds() or self.out_of_range())):
             return None
-        self._trajectory = _Trajectory(self.config, self.joints.positions)
-        return Command(self.config, tuple(self.joints.positions))
+        positions = self.joints.positions
+        if not beyond_bounds:
+            # What noise shows beyond is within.
+            limits = [hard_bounds(joint, of_position=True) for joint in self.config.joints]
+            positions = [clamp(x, *bounds) for x, bounds in zip(positions, limits, strict=True)]
+        self._trajectory = _Trajectory(self.config, positions)
+        return Command(self.config, tuple(positions))
 
     def _stop(self, moment: Moment) -> Command | None:
         trajectory = self._trajectory
@@ -240,14 +246,13 @@ class PositionInterface:
         trajectory.rested_s = min(trajectory.rested_s, moment.now_s) if trajectory.rests else math.inf
         if moment.now_s - trajectory.rested_s >= REST_S:
             elsewhere = self._is_elsewhere(trajectory) and self._is_believed(moment.now_s)
-            if self.joints.is_stale(moment.now_s) or (elsewhere and self.out_of_bounds()):
+            if self.joints.is_stale(moment.now_s) or (elsewhere and (self.out_of_bounds() or self.out_of_range())):
                 # By the time it hears its old position again the robot may be anywhere; and no way back is without a
                 # person who asks for it.
                 self._trajectory = None
                 return None
             if elsewhere:
-                self._trajectory = _Trajectory(self.config, self.joints.positions)
-                return Command(self.config, tuple(self.joints.positions))
+                return self._begin(moment.now_s)
         return Command(self.config, tuple(shaper.brake(moment.dt_s) for shaper in trajectory.shapers))
 
     def _is_believed(self, now_s: float) -> bool:

@@ -47,11 +47,13 @@ class VelocityFollowing:
             sensed_s: when.
             driven: whether the joint is to move as requested; else it may be moved by anybody.
         """
-        before, self._measured = self._measured, (position, sensed_s)
+        before = self._measured
+        if before is not None and sensed_s <= before[1]:
+            # It came in a message of other joints.
+            return ""
+        self._measured = (position, sensed_s)
         if before is None or not driven:
             self._difference = 0.0
-            return ""
-        if sensed_s <= before[1]:
             return ""
         moved = position - before[0]
         difference = self._difference + self._led_to(sensed_s) - self._led_to(before[1]) - moved
@@ -117,8 +119,8 @@ class RateInterface:
         """Which joints do not follow their commanded velocities; to be asked once for every measurement."""
         if not self.joints.positions:
             return ""
-        pairs = zip(self._following, self.joints.positions, strict=False)
-        faults = [following.measured(x, self.joints.sensed_s, driven=self._driven) for following, x in pairs]
+        measured = zip(self._following, self.joints.positions, self.joints.times_s, strict=False)
+        faults = [following.measured(x, sensed_s, driven=self._driven) for following, x, sensed_s in measured]
         return "; ".join(filter(None, faults))
 
     def reset(self) -> None:

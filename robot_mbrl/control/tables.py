@@ -12,6 +12,7 @@ from typing import Any
 
 from robot_mbrl.control.enabling import ENABLING
 from robot_mbrl.control.episodes import TRANSITIONS as EPISODES
+from robot_mbrl.control.guard_link import TRANSITIONS as GUARD_LINK
 from robot_mbrl.control.stops import TRANSITIONS as STOPS
 
 Transitions = Mapping[Any, Enum]
@@ -22,7 +23,12 @@ def _flat(rows: Mapping[Any, Mapping[Any, Enum]]) -> Transitions:
     return {(state, event): to for state, row in rows.items() for event, to in row.items()}
 
 
-TABLES: dict[str, Transitions] = {"stops": _flat(STOPS), "enabling": _flat(ENABLING), "episodes": EPISODES}
+TABLES: dict[str, Transitions] = {
+    "stops": _flat(STOPS),
+    "enabling": _flat(ENABLING),
+    "episodes": EPISODES,
+    "link": GUARD_LINK,
+}
 
 
 def table(transitions: Transitions) -> str:

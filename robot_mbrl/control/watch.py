@@ -111,7 +111,7 @@ class Watch:
             parts.append("everybody who says enable must let go first" if self.held_off else "")
         if not machine.latched and self._trouble is not None:
             reason, text = self._trouble
-            parts.append(text)
+            parts.append("" if text in self._revoked else text)
             parts.append(REMEDIES.get(reason, ""))
         return "; ".join(filter(None, parts))
 

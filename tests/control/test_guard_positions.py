@@ -166,7 +166,7 @@ def test_arm_that_follows_closely_enough_is_left_alone() -> None:
 def test_stopped_arm_does_not_sink_by_being_enabled_or_released_in_vain() -> None:
     bench = GuardBench("position", enabled=False)
     bench.positions = [0.3, -0.2]
-    bench.run(0.1)
+    bench.run(0.3)
     bench.guard.enable(True, bench.now_s)
     bench.move(0.3, -0.76)
     bench.guard.emergency_stop(True, bench.now_s)

@@ -4,6 +4,8 @@ import math
 
 from benchmarks.campaign.facts import MARGIN_S, SILENCE_S, Facts
 
+AGREED_S = 0.3
+"""How long readings may have to agree at the beginning."""
 FEW = 8
 """Readings that may have to agree before joints are believed, some of them lost."""
 
@@ -21,7 +23,9 @@ def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -
         case "starting":
             return now_s < MARGIN_S
         case "disabled" | "silence":
-            return not facts.permitted or _silent_s(facts, now_s) > SILENCE_S - MARGIN_S or facts.lapses(now_s)
+            taken_back = not facts.permitted or facts.lapses(now_s)
+            # Of several faults in a row, each may make another joint silent.
+            return taken_back or _silent_s(facts, now_s) > SILENCE_S - MARGIN_S or facts.troubled(now_s)
         case "no_action":
             return now_s - facts.timely_s >= facts.timeout_s - MARGIN_S or facts.stalled(now_s)
         case "no_observation":
@@ -29,7 +33,7 @@ def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -
         case "stale_joints":
             return facts.silent_s(now_s) >= facts.max_age_s - MARGIN_S or facts.troubled(now_s) or not facts.newest
         case "joints_disagree":
-            return facts.readings < FEW or facts.troubled(now_s)
+            return facts.readings < FEW or now_s < AGREED_S or facts.troubled(now_s)
         case "not_finite":
             return facts.not_a_number
         case "joint_limit":

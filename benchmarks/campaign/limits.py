@@ -56,7 +56,7 @@ class PositionJudge:
         self._bounds = joint.position_bounds or (joint.low, joint.high)
         self._accel = joint.max_acceleration or math.inf
         self._sent_s = -math.inf
-        self._slope = self._interval_s = 0.0
+        self._slope = self._slope_before = self._interval_s = 0.0
         self._stopped = True
         self._apart_s = 0.0
         self._trusted = _is_trusted(facts)
@@ -97,11 +97,12 @@ class PositionJudge:
             return self._judge_beginning(value, now_s)
         elapsed_s = now_s - self._sent_s
         change = value - self.sent
-        at_rest = abs(self._slope) < RESTING or elapsed_s > LONG_GAP_S
-        if at_rest:
+        # Over one interval a joint that turns makes no way either.
+        at_rest = max(abs(self._slope), abs(self._slope_before)) < RESTING or elapsed_s > LONG_GAP_S
+        if elapsed_s > LONG_GAP_S or abs(self._slope) < ROUNDING:
             self._slope, self._interval_s = 0.0, 0.0
         # After a stop at rest a trajectory may begin anew where the joint is measured then.
-        if self._stopped and at_rest and change and (stopped or self._judge_change(change, elapsed_s)):
+        if self._stopped and at_rest and abs(change) > ROUNDING and (stopped or self._judge_change(change, elapsed_s)):
             self._slope = self._interval_s = 0.0
             self._anchor(value, 0.0)
             return self._judge_beginning(value, now_s)
@@ -115,6 +116,7 @@ class PositionJudge:
             text = text or self._judge_stop(value, elapsed_s)
         elif not text and self._trusted:
             text = self._judge_following(value, now_s)
+        self._slope_before = self._slope
         self._slope, self._interval_s = change / elapsed_s, elapsed_s
         return text
 

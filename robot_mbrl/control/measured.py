@@ -29,6 +29,7 @@ class _Joint:
     speed: float
     """How fast it can move, rad/s or m/s; infinite if that is not known."""
     slack: float
+    max_age_s: float
     position: float = math.nan
     velocity: float = math.nan
     sensed_s: float = -math.inf
@@ -56,7 +57,8 @@ class _Joint:
                     f"{self.position:.4f}: farther than it can move"
                 )
         self.agreeing += 1
-        if leap or gap_s > LEAP_S:
+        # Within a gap the driver may have been started anew.
+        if leap or gap_s > min(LEAP_S, self.max_age_s):
             self.agreeing, self.since_s = 1, measured_s
         self.position, self.velocity, self.sensed_s = position, velocity, measured_s
         return leap
@@ -90,7 +92,7 @@ class MeasuredJoints:
         self._joints = []
         for joint in self.config.joints:
             timeline = Timeline(stamped=stamped, by_arrival=self.simulated, max_age_s=max_age_s)
-            self._joints.append(_Joint(joint, timeline, *_mobility(self.config, joint)))
+            self._joints.append(_Joint(joint, timeline, *_mobility(self.config, joint), max_age_s))
 
     def sense(self, message: Any, now_s: float) -> bool:
         """Take in a JointState of the driver; one that names none of the joints is another device's.

@@ -14,6 +14,8 @@ from robot_mbrl.robot_config import SourceConfig
 
 FORGIVEN_SHARE = 0.5
 """Share of its measured way by which a joint may be ahead of or behind its commanded velocity for good."""
+NOISE_SHARE = 0.01
+"""Share of a joint's effort below which nothing is damped: a measured velocity is never quite 0."""
 HISTORY = 128
 """Commands that measurements are compared with: more than a second's at 100 Hz."""
 
@@ -208,12 +210,18 @@ class RateInterface:
         self._outgoing.settle()
 
     def is_at_rest(self, now_s: float) -> bool:
-        """Whether the newest command is the safe stop's last."""
-        return all(s.value == target for s, target in zip(self._shapers, self._stop_targets(now_s), strict=True))
+        """Whether nothing is commanded any more: what damps is no rest."""
+        return not any(self._stop_targets(now_s)) and not any(shaper.value for shaper in self._shapers)
 
     def _stop_targets(self, now_s: float) -> list[float]:
         # Against a velocity that is not known any more, an effort would drive the robot.
         if self._damping and self.joints.velocities and not self.joints.is_stale(now_s):
             pairs = zip(self.config.joints, self.joints.velocities, strict=True)
-            return [clamp(-self._damping * velocity, joint.low, joint.high) for joint, velocity in pairs]
+            return [_damped(joint, -self._damping * velocity) for joint, velocity in pairs]
         return [0.0] * len(self.config.joints)
+
+
+def _damped(joint: CommandJoint, effort: float) -> float:
+    """An effort that damps, or none where only noise would be damped."""
+    noise = NOISE_SHARE * max(abs(joint.low), abs(joint.high))
+    return clamp(effort, joint.low, joint.high) if abs(effort) > noise else 0.0

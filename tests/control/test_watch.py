@@ -185,7 +185,7 @@ def test_a_short_silence_ends_by_itself() -> None:
     follow(bench, 0.0, -0.5, steps=5)
     bench.run(0.5, sensing=False)
     assert bench.guard.stopped is Reason.STALE_JOINTS
-    bench.run(0.05)
+    bench.run(0.3)
     follow(bench, 0.0, -0.5, steps=RECOVER)
     assert bench.guard.state == "moving"
 

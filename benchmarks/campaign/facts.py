@@ -28,7 +28,7 @@ LET_GO_S = 2.0
 """So long nobody says `true` for everybody to have let go of switches that are not repeated."""
 MARGIN_S = 3 * TICK_S
 """What the judge adds to a limit of time before he finds fault with somebody."""
-PERSUASIVE_S = 0.5
+PERSUASIVE_S = 0.19
 """A lie that was told for this long, while nothing else was said, cannot be seen through."""
 RECENT_S = 1.5
 """How long a fault may have its consequences after it has gone."""

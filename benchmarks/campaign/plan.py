@@ -129,6 +129,8 @@ def _draw_fault(rng: random.Random, duration_s: float) -> dict[str, Any]:
     """One of all kinds that concern a guard; many for all of the case, some for a while."""
     begin_s = rng.uniform(0.0, 0.8 * duration_s)
     whole: dict[str, Any] = {}
+    # No driver is back sooner; within less, zero may be as near as the joint could have come.
+    away_s = 0.3 + rng.choice((0.0, 0.15, 0.5, 1.2)) * rng.uniform(0.5, 1.0)
     short = {"start_s": begin_s, "duration_s": rng.choice((0.04, 0.15, 0.5, 1.5)) * rng.uniform(0.5, 1.0)}
     some = rng.choice((whole, short))
     menu: tuple[dict[str, Any], ...] = (
@@ -154,7 +156,12 @@ def _draw_fault(rng: random.Random, duration_s: float) -> dict[str, Any]:
         {"kind": "stamp_still", **short},
         {"kind": "split", **some},
         {"kind": "contradiction", "value": rng.choice((0.0, 0.4)), **some},
-        {"kind": "driver_death", **short, "zeros_s": rng.choice((0.02, 0.1))},
+        {
+            "kind": "driver_death",
+            **short,
+            "duration_s": away_s,
+            "zeros_s": rng.choice((0.02, 0.1)),
+        },
         {"kind": "driver_death", "duration_s": rng.uniform(0.02, 0.3), "zeros_s": 0.1},
         {"kind": "deaf", **short},
     )

@@ -14,6 +14,8 @@ from robot_mbrl.control.shaping import to_command
 
 LONGEST_GAP_PERIODS = 3.0
 """Command periods without a command after which a robot is taken to rest at the newest one."""
+INSTANT_S = 1e-6
+"""Commands nearer than this are one: what is due at the instant of the one before goes with the next."""
 QUIET_S = 1.0
 """How long a disabled robot rests before the guard says no more to its driver."""
 
@@ -200,7 +202,7 @@ class CommandPipeline:
             return self._period_s
         elapsed_s = now_s - self._commanded_s
         # Compared as in `next_s`: another expression may differ by its rounding, for ever.
-        if elapsed_s <= 0.0 or not (self.due or now_s >= self.next_s):
+        if elapsed_s <= INSTANT_S or not (self.due or now_s >= self.next_s):
             return None
         if elapsed_s <= LONGEST_GAP_PERIODS * self._period_s:
             return elapsed_s

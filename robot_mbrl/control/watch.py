@@ -13,10 +13,6 @@ from robot_mbrl.errors import MessageError
 
 SILENCE_S = 1.0
 """What is silent, or two, for longer than this disables a real robot: a person enables it again."""
-DISABLING = frozenset(
-    {Reason.SECOND_PUBLISHER, Reason.NO_DRIVER, Reason.STALE_JOINTS, Reason.NO_OBSERVATION, Reason.CONDITION}
-)
-"""Troubles that disable a real robot if they last."""
 RELEASE = "robot-mbrl release, then robot-mbrl enable"
 REMEDIES = {
     Reason.JOINT_LIMIT: f"bring it back (robot-mbrl bring-back, or by hand), then {RELEASE}",
@@ -64,7 +60,8 @@ class Watch:
         self._session = ""
         self._noted: dict[Reason, str] = {}
         self._trouble: tuple[Reason, str] | None = None
-        self._troubled_s: float | None = None
+        self._together_s: float | None = None
+        """When driver, sensor node and conditions were last all there, and nobody else."""
         self._fault = self._revoked = ""
 
     @property
@@ -217,8 +214,8 @@ class Watch:
     def look(self, now_s: float) -> None:
         """Let time pass, and find what is amiss."""
         self.now_s = max(self.now_s, now_s)
-        if self._troubled_s is None:
-            self._troubled_s = self.now_s
+        if self._together_s is None:
+            self._together_s = self.now_s
         if self._emergency.is_known and self._emergency.is_silent(self.now_s):
             self.latch(
                 Reason.EMERGENCY_SILENT, f"nothing was heard on emergency_stop for {self._emergency.timeout_s} s"
@@ -226,12 +223,13 @@ class Watch:
         if fault := self._conditions.fault(self.now_s) if self.enabled else "":
             self.latch(Reason.CONDITION, fault)
         self._trouble = self._find()
-        if self._trouble is None or self._trouble[0] not in DISABLING:
-            self._troubled_s = self.now_s
+        if not self._is_cut_off():
+            self._together_s = self.now_s
         elif self._lasts():
-            self._revoke(f"disabled after {SILENCE_S:g} s: {self._trouble[1]}")
+            text = self._trouble[1] if self._trouble is not None else "no observation comes"
+            self._revoke(f"disabled after {SILENCE_S:g} s: {text}")
             # An episode whose observations have ceased is over: what comes next may need the robot enabled.
-            self._resting = self._resting or self._trouble[0] is Reason.NO_OBSERVATION
+            self._resting = self._resting or self._is_unobserved()
         self.enabled = self._enable.is_on(self.now_s)
         if not self.enabled:
             self.machine.not_enabled()
@@ -256,7 +254,7 @@ class Watch:
             return lasting
         if self._resting:
             return None
-        if self.now_s >= self.observed_s + self._timeout_s:
+        if self._is_unobserved():
             return Reason.NO_OBSERVATION, "no observation comes: see the sensor node's diagnostics"
         if self.now_s >= self._timely_s + self._timeout_s:
             return Reason.NO_ACTION, "no action comes in time: see the policy node's diagnostics"
@@ -279,9 +277,20 @@ class Watch:
         return None
 
     def _lasts(self) -> bool:
-        """Whether something is amiss for so long that it disables a real robot."""
-        troubled = self._trouble is not None and self._trouble[0] in DISABLING and self._troubled_s is not None
-        return troubled and not self._unattended and self.now_s - (self._troubled_s or 0.0) > SILENCE_S
+        """Whether a real robot has been cut off for so long that it is disabled."""
+        if self._unattended or self._together_s is None:
+            return False
+        return self._is_cut_off() and self.now_s - self._together_s > SILENCE_S
+
+    def _is_unobserved(self) -> bool:
+        return not self._resting and self.now_s >= self.observed_s + self._timeout_s
+
+    def _is_cut_off(self) -> bool:
+        """Whether somebody is missing, or one too many there: whatever else is amiss at the same time."""
+        if self._lockstep:
+            return False
+        missing = self._pipeline.is_stale(self.now_s) or self._is_unobserved()
+        return missing or any(self._noted.values()) or bool(self._conditions.trouble(self.now_s))
 
     def _revoke(self, why: str) -> None:
         if not self._unattended and self._enable.is_on(self.now_s):

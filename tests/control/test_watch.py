@@ -190,6 +190,17 @@ def test_a_short_silence_ends_by_itself() -> None:
     assert bench.guard.state == "moving"
 
 
+def test_a_silence_counts_whatever_else_is_amiss_meanwhile() -> None:
+    bench = real()
+    follow(bench, 0.0, -0.5, steps=5)
+    bench.run(0.6)
+    # Joints that pause have to agree anew: that is what is told then, and the observations are still missing.
+    bench.run(0.25, sensing=False)
+    bench.run(0.5)
+    follow(bench, 0.5, -0.5, steps=2 * RECOVER)
+    assert bench.guard.state == "disabled"
+
+
 def test_a_new_sensor_node_disables_a_real_robot() -> None:
     bench = real()
     follow(bench, 0.0, -0.5, steps=5)

@@ -78,6 +78,11 @@ class Driver:
         """Wait until the policy drives."""
         self.graph.until(lambda: self.newest_command == FORCE and self.newest_source is Source.POLICY)
 
+    def enable(self) -> None:
+        """Enable it as a person does who looks at the guard first."""
+        self.graph.until(lambda: self.report()["may_enable"] == "True")
+        self.enables.publish(Bool(data=True))
+
     @property
     def newest_command(self) -> float | None:
         return self.commands[-1].data[0] if self.commands else None
@@ -212,7 +217,7 @@ def test_robot_that_is_not_enabled_hears_nothing_and_its_state_is_told(driver: D
     assert set(driver.sources()) == {Source.STOP}
     assert driver.report()["enabled"] == "False"
     driver.graph.until(lambda: states and states[-1].data == "disabled")
-    driver.enables.publish(Bool(data=True))
+    driver.enable()
     driver.move()
     driver.graph.until(lambda: states[-1].data == "moving" and moving[-1].data)
     driver.enables.publish(Bool(data=False))
@@ -227,7 +232,7 @@ def test_robot_that_is_not_enabled_hears_nothing_and_its_state_is_told(driver: D
 
 def test_a_driver_that_hangs_with_its_last_message_stops_the_robot_for_a_person(driver: Driver) -> None:
     driver.start(enabled=False)
-    driver.enables.publish(Bool(data=True))
+    driver.enable()
     driver.move()
     driver.hangs = True
     driver.graph.until(lambda: driver.newest_command == 0.0)
@@ -237,7 +242,7 @@ def test_a_driver_that_hangs_with_its_last_message_stops_the_robot_for_a_person(
     driver.graph.serve(1.0)
     assert driver.newest_command == 0.0
     driver.graph.serve(LET_GO_S)
-    driver.enables.publish(Bool(data=True))
+    driver.enable()
     driver.move()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
@@ -35,7 +36,7 @@ class Robot:
     def __init__(self, graph: Graph, folder: Path) -> None:
         self.graph = graph
         self.folder = folder
-        self.commands = graph.publisher(Float64MultiArray, COMMAND_TOPIC, qos.COMMANDS)
+        self._commands: Publisher | None = None
         # A test that is slower than the robot shall see the present, not a backlog.
         self.joints = graph.collect(JointState, "joint_states", QoSProfile(depth=5))
         self._force: float | None = None
@@ -49,13 +50,15 @@ class Robot:
 
     def drive(self, force: float | None) -> None:
         """Command a force at 20 Hz from now on; None to fall silent."""
-        if self._force is None:
+        if self._commands is None:
+            # Not before: beside a guard it would be a second publisher.
+            self._commands = self.graph.publisher(Float64MultiArray, COMMAND_TOPIC, qos.COMMANDS)
             self.graph.every(0.05, self._command)
         self._force = force
 
     def _command(self) -> None:
-        if self._force is not None:
-            self.commands.publish(Float64MultiArray(data=[self._force]))
+        if self._force is not None and self._commands is not None:
+            self._commands.publish(Float64MultiArray(data=[self._force]))
 
     @property
     def speed(self) -> float:
@@ -139,7 +142,8 @@ def test_malformed_commands_are_no_commands(robot: Robot, data: list[float]) -> 
     robot.graph.until(lambda: robot.speed > 1.0)
     # It hears them: what it obeyed until now came on the same topic.
     robot.drive(None)
-    robot.graph.every(0.05, lambda: robot.commands.publish(Float64MultiArray(data=data)))
+    commands = robot.graph.publisher(Float64MultiArray, COMMAND_TOPIC, qos.COMMANDS)
+    robot.graph.every(0.05, lambda: commands.publish(Float64MultiArray(data=data)))
     robot.graph.until(lambda: abs(robot.speed) < 0.01)
     robot.graph.serve(0.5)
     assert abs(robot.speed) < 0.01

@@ -16,6 +16,7 @@ CommandType = Literal[
 
 TOLERANCE_SHARE = 0.01
 """Share of a joint's range that stands for a `position_tolerance` not given."""
+LARGEST_TOLERANCE_SHARE = 0.05
 FOLLOWING_S = 0.25
 """Seconds at full speed that stand for a velocity command's `max_following_error` not given."""
 
@@ -78,6 +79,13 @@ class CommandJoint(Frozen):
             raise ValueError(f"joint {self.name}: position_low is not below position_high")
         if self.position_tolerance is not None and self.position_low is None:
             raise ValueError(f"joint {self.name}: position_tolerance belongs to position_low and position_high")
+        if self.tolerance and self.position_bounds is not None:
+            low, high = self.position_bounds
+            if self.tolerance > LARGEST_TOLERANCE_SHARE * (high - low):
+                raise ValueError(
+                    f"joint {self.name}: position_tolerance {self.tolerance} is more than noise and overshoot: at most "
+                    f"{LARGEST_TOLERANCE_SHARE:.0%} of the range, {LARGEST_TOLERANCE_SHARE * (high - low):g}"
+                )
         if self.stop_rate is not None and self.stop_rate < self.max_rate:
             raise ValueError(
                 f"joint {self.name}: stop_rate {self.stop_rate} is below max_rate {self.max_rate}: a stop may not be "

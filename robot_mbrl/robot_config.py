@@ -141,7 +141,7 @@ class GuardConfig(Frozen):
     recover_steps: Count = 5
     """Timely actions in a row that end a safe stop."""
     safe_stop: Literal["hold", "zero", "damping"]
-    """hold: keep the measured position; zero: zero velocity or effort; damping: effort against the velocity.
+    """hold: keep where it has come to rest; zero: zero velocity or effort; damping: effort against the velocity.
 
     Which there are depends on the commands, see `SAFE_STOPS`; where efforts are among them, it is theirs.
     """

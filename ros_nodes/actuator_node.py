@@ -1,5 +1,6 @@
 """Moves the robot: takes the policy's actions through the guard to the driver, and stops when anything is amiss."""
 
+import math
 import sys
 import time
 from typing import Any
@@ -24,7 +25,7 @@ from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, StepKey
 from ros_nodes import commands, diagnostics, qos
 from ros_nodes.claims import claim
-from ros_nodes.message_types import message_type
+from ros_nodes.message_types import check_robot, message_type
 from ros_nodes.parameters import declare
 from ros_nodes.publishers import Conflict, ConflictKind, PublisherWatch
 from ros_nodes.runtime import run, with_info
@@ -41,6 +42,8 @@ TRAJECTORY_PERIODS = 2.0
 """Command periods that a trajectory's point lies ahead, so that the next one comes before it is reached."""
 WARN_EVERY_S = 5.0
 LOOK_AROUND_S = 0.25
+REST_S = 60.0
+"""How long a real robot stays enabled while no episode begins, beside the time that a reset may take."""
 CONFLICTS = {ConflictKind.PUBLISHERS: Reason.SECOND_PUBLISHER, ConflictKind.UNHEARD: Reason.NO_DRIVER}
 LONGEST_AGE_S = 3600.0
 """An observation that seems older than this was stamped by a clock that is not this computer's."""
@@ -55,6 +58,7 @@ class ActuatorNode:
         """Listen, and repeat the safe stop until the robot may move."""
         self.node = node = Node("actuator")
         config = load_run(declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml"))
+        check_robot(config.robot)
         self._claim = claim(node)
         self._speed = declare(node, "speed", 1.0, "simulated seconds per second; 1 on a robot", low=0.01, high=1000.0)
         lockstep = declare(node, "lockstep", False, "whether the simulator waits for every command: one per step")
@@ -62,7 +66,8 @@ class ActuatorNode:
         if not declare(node, "simulated", False, "whether the robot is a simulated one"):
             _refuse_of_a_real_robot(self._speed, lockstep=lockstep, enabled=enabled)
         self._spec = config.action_spec()
-        self._guard = Guard(config.robot, config.step_s, enabled=enabled, lockstep=lockstep)
+        rest_s = REST_S + config.task.reset_timeout_s if config.task.reset != "human" else math.inf
+        self._guard = Guard(config.robot, config.step_s, enabled=enabled, lockstep=lockstep, rest_s=rest_s)
         self._horizon_s = TRAJECTORY_PERIODS / config.robot.guard.command_rate_hz
         self._period_s = 1.0 / config.robot.guard.command_rate_hz / self._speed
         self._latency = LatencyHistogram()

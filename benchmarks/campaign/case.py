@@ -59,6 +59,8 @@ class _Case:
         self._world = FaultyWorld(self._plant, plan.faults)
         self._wire = Wire(plan.faults)
         self._guard = make_guard(plan.robot, PERIOD_S)
+        # Long enough before that nobody holds a switch any more.
+        self._guard.update(ORIGIN_S - 3.0)
         self._judge = Judge(plan, self._plant)
         self._names = list(plan.robot.joint_names)
         self._source = plan.robot.commands[0].source

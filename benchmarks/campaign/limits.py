@@ -10,6 +10,8 @@ from benchmarks.campaign.robots import TICK_S
 from robot_mbrl.command_config import CommandJoint
 
 ROUNDING = 1e-7
+NOISE_SHARE = 0.1
+"""Share of a following error by which noise may show a joint beyond its range."""
 INSTANT_S = 1e-9
 """Times nearer than this are the same."""
 RESTING = 1e-3
@@ -93,7 +95,9 @@ class PositionJudge:
     def _judge(self, value: float, now_s: float, *, stopped: bool) -> str:
         if not math.isfinite(value):
             return f"{value} is not finite"
-        if not self._bounds[0] - ROUNDING <= value <= self._bounds[1] + ROUNDING:
+        # A joint that noise shows a little beyond begins there.
+        noise = self._joint.tolerance or NOISE_SHARE * (self._joint.max_following_error or 0.0)
+        if not self._bounds[0] - noise - ROUNDING <= value <= self._bounds[1] + noise + ROUNDING:
             return f"{value:.4f} is not within {self._bounds}"
         if self.sent is None:
             self._anchor(value, 0.0)

@@ -95,6 +95,9 @@ class CommandInterface(Protocol):
     def is_home(self, home: Mapping[str, float]) -> bool:
         """Whether the joints are found near these positions; true of commands of another kind."""
 
+    def can_return(self) -> bool:
+        """Whether joints that are out of bounds or range can be brought back by commands."""
+
     def bring_back(self, moment: Moment) -> Command | None:
         """The next command of a slow move of joints that are out of bounds or range back inside; others stay."""
 

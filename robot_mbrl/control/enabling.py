@@ -72,11 +72,13 @@ class EnableSwitch:
                 enable it then: there is no timeout, `revoke` does nothing, and `true` counts at once.
             timeout_s: how long it stays on after it was last heard to be; None for as long as nothing else is heard.
         """
-        self.state = Enabling.ON if on else Enabling.OFF
+        # A switch that was held before this guard was started has to be let go, too.
+        self.state = Enabling.ON if on else Enabling.HELD_OFF
         self._unattended = on
         self._timeout_s = math.inf if on or timeout_s is None else timeout_s
         self._heard = on
-        self._true_s = -math.inf
+        self._true_s: float | None = None
+        """When `true` was last heard, or the switch first asked."""
 
     def hear(self, on: bool, now_s: float) -> None:
         """Note a message."""
@@ -107,6 +109,8 @@ class EnableSwitch:
     def _pass(self, now_s: float) -> None:
         if self._unattended:
             return
+        if self._true_s is None:
+            self._true_s = now_s
         silent_s, dead_man = now_s - self._true_s, self._timeout_s < math.inf
         if silent_s > self._timeout_s:
             self._follow(EnableEvent.TIMEOUT)

@@ -52,7 +52,15 @@ class Guard:
     real time scales by its speed. At the end: `shut_down`, then `update` at the command rate until `at_rest`.
     """
 
-    def __init__(self, robot: RobotConfig, step_s: float, *, enabled: bool = False, lockstep: bool = False) -> None:
+    def __init__(
+        self,
+        robot: RobotConfig,
+        step_s: float,
+        *,
+        enabled: bool = False,
+        lockstep: bool = False,
+        rest_s: float = math.inf,
+    ) -> None:
         """Begin stopped.
 
         Args:
@@ -62,13 +70,14 @@ class Guard:
                 expected to be heard from a person either: the switches' timeouts do not count, and nothing takes the
                 permission back.
             lockstep: the simulation waits for every step: one command per step, and only actions have a deadline.
+            rest_s: how long a real robot stays enabled while no episode begins; infinite where a person begins them.
         """
         self.steps, self.late, self.stops = 0, 0, 0
         """Observations decided on so far; how many of them late, and how many stopped."""
         self._spec = robot.action_spec()
         self._lockstep, self._step_s = lockstep, step_s
         self.pipeline = CommandPipeline(robot, step_s, lockstep=lockstep, simulated=enabled)
-        self.watch = Watch(robot, step_s, self.pipeline, enabled=enabled, lockstep=lockstep)
+        self.watch = Watch(robot, step_s, self.pipeline, enabled=enabled, lockstep=lockstep, rest_s=rest_s)
         self.machine = self.watch.machine
         self._deadline_s = LOCKSTEP_DEADLINE_S if lockstep else robot.guard.action_deadline_s
         self._latest: StepKey | None = None
@@ -98,8 +107,7 @@ class Guard:
     @property
     def is_moving(self) -> bool:
         """Whether commands may move the robot now: those of its policy, of a move a person asked for, or of braking."""
-        asked = self._is_asked(Motion.HOME) or self._is_asked(Motion.BRING_BACK)
-        return self.watch.may_act or asked or not self.at_rest
+        return self.watch.may_act or self._motion() is not Motion.STOP or not self.at_rest
 
     @property
     def may_reset(self) -> bool:
@@ -118,6 +126,8 @@ class Guard:
         """
         self._pass(now_s)
         self.watch.enable(on)
+        if not on:
+            self._asked_until_s = -math.inf
         self._pass(now_s)
 
     def emergency_stop(self, pressed: bool, now_s: float) -> None:
@@ -151,12 +161,14 @@ class Guard:
         """Stop for good; the joints are not listened to any more."""
         self.machine.shut_down()
         self.pipeline.release_damping()
+        if self._awaiting:
+            self._stop()
         self._pass(now_s)
 
     def home(self, now_s: float) -> bool:
         """Move slowly to the robot's home, between episodes; ask again until it is True: the robot is there."""
         self._pass(now_s)
-        if not self.watch.between_episodes() or not self.may_reset:
+        if not self.watch.between_episodes() or not self.may_reset or not self.pipeline.has_home:
             return False
         self._asked, self._asked_until_s = Motion.HOME, now_s + ASKED_S
         return self.pipeline.is_home()
@@ -167,9 +179,11 @@ class Guard:
         It is refused while anything but those joints is amiss; `detail` says what.
         """
         self._pass(now_s)
-        if not (self.pipeline.out_of_bounds() or self.pipeline.out_of_range()):
+        if self.pipeline.is_measured and not (self.pipeline.out_of_bounds() or self.pipeline.out_of_range()):
             return True
         if self.watch.may_bring_back():
+            # It moves by this person's word alone; the policy needs another.
+            self.watch.revoke("brought back")
             self._asked, self._asked_until_s = Motion.BRING_BACK, now_s + ASKED_S
         return False
 
@@ -198,7 +212,8 @@ class Guard:
         self._latest = key
         self.watch.observed(key.session, 0.0 if self._lockstep else age_s, is_last=is_last)
         self.watch.look(now_s)
-        self._asked_until_s = -math.inf
+        if self._asked is Motion.HOME:
+            self._asked_until_s = -math.inf
         self._awaiting = not is_last
         if is_last:
             source = Source.STOP if self.stopped else Source.POLICY

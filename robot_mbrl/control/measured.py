@@ -14,6 +14,9 @@ AGREEING = 3
 """Readings in a row that must agree for a joint to be believed where it is said to be."""
 AGREEING_S = 0.2
 """For how long they must: some drivers say zero before they know."""
+CONFIRM_S = 0.25
+CONFIRM_SHARE = 0.1
+"""So often a velocity must be confirmed by this share of the way that it stands for."""
 SPEED_MARGIN = 1.5
 """How much faster than its limit a joint may be measured to move: servos overshoot, and stamps jitter."""
 SLACK_SHARE = 0.1
@@ -36,6 +39,10 @@ class _Joint:
     agreeing: int = 0
     since_s: float = math.inf
     """Since when readings agree."""
+    looked: tuple[float, float] = (-math.inf, 0.0)
+    """When its way was last compared with its velocity, and where it was."""
+    confirmed: bool = True
+    """Whether its way confirmed its velocity then."""
 
     @property
     def settled(self) -> bool:
@@ -61,7 +68,16 @@ class _Joint:
         if leap or gap_s > min(LEAP_S, self.max_age_s):
             self.agreeing, self.since_s = 1, measured_s
         self.position, self.velocity, self.sensed_s = position, velocity, measured_s
+        self._confirm()
         return leap
+
+    def _confirm(self) -> None:
+        """Compare now and then the way it made with the velocity that is said."""
+        looked_s, place = self.looked
+        if (elapsed_s := self.sensed_s - looked_s) >= CONFIRM_S:
+            self.confirmed = abs(self.position - place) >= CONFIRM_SHARE * abs(self.velocity) * CONFIRM_S
+            self.confirmed = self.confirmed or elapsed_s == math.inf
+            self.looked = (self.sensed_s, self.position)
 
 
 @dataclass
@@ -121,6 +137,11 @@ class MeasuredJoints:
             self.leap = joint.take(position, velocity, measured_s) or self.leap
         return news
 
+    @property
+    def adopted(self) -> int:
+        """How often the driver was taken to have a new clock, the first time included."""
+        return max(joint.timeline.adopted for joint in self._joints)
+
     def forgive(self) -> None:
         """Forget that a reading was impossible."""
         self.leap = ""
@@ -133,8 +154,10 @@ class MeasuredJoints:
 
     @property
     def velocities(self) -> list[float]:
-        """Velocities likewise, where they are asked for."""
-        return [joint.velocity for joint in self._joints] if self.with_velocities and self.positions else []
+        """Velocities likewise, where they are asked for; 0 where a joint makes no way at the velocity that is said."""
+        if not self.with_velocities or not self.positions:
+            return []
+        return [joint.velocity if joint.confirmed else 0.0 for joint in self._joints]
 
     @property
     def times_s(self) -> list[float]:

@@ -92,13 +92,29 @@ class CommandPipeline:
         """Which joints stand where no action leads."""
         return _told([interface.out_of_range() for interface in self.interfaces])
 
+    def can_return(self) -> bool:
+        """Whether commands can bring every joint back that is out of bounds or range."""
+        lost = (interface for interface in self.interfaces if interface.out_of_bounds() or interface.out_of_range())
+        return all(interface.can_return() for interface in lost)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether every joint that is measured at all was measured once."""
+        return all(i.joints.positions for i in self.interfaces if i.joints.source is not None)
+
     def is_at_rest(self, now_s: float) -> bool:
         """Whether nothing is left to command but the same again."""
         return all(interface.is_at_rest(now_s) for interface in self.interfaces)
 
+    @property
+    def has_home(self) -> bool:
+        """Whether the robot's YAML says where its home is, if positions are commanded at all."""
+        positions = any(interface.config.kind == "position" for interface in self.interfaces)
+        return bool(self._robot.home) or not positions
+
     def is_home(self) -> bool:
         """Whether the joints are found near the robot's home."""
-        return all(interface.is_home(self._robot.home) for interface in self.interfaces)
+        return self.has_home and all(interface.is_home(self._robot.home) for interface in self.interfaces)
 
     def reset(self) -> None:
         """Begin the next commands from what is measured then."""

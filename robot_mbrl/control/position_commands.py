@@ -4,7 +4,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from robot_mbrl.command_config import CommandJoint, hard_bounds
+from robot_mbrl.command_config import CommandJoint
 from robot_mbrl.config import CommandConfig
 from robot_mbrl.control.command_interface import SLOW_SHARE, Command, Moment
 from robot_mbrl.control.measured import SLACK_SHARE, MeasuredJoints
@@ -15,10 +15,10 @@ from robot_mbrl.robot_config import SourceConfig
 HOME_TOLERANCE = 0.05
 """How near to its home a joint must be found, rad or m."""
 REST_S = 0.5
-"""How long a hold has lasted before it may follow a joint that was moved: as long as joints may take to come to rest
+"""How long a hold has lasted before it is given up where a joint was moved: as long as joints may take to come to rest
 after their command."""
-HISTORY = 128
-"""Commands that measurements are compared with: more than a second's at 100 Hz, older than any that is not stale."""
+HISTORY = 512
+"""Commands that measurements are compared with: a second's at 500 Hz, older than what is not stale."""
 
 
 class _Trajectory:
@@ -65,7 +65,7 @@ class PositionInterface:
     There is a trajectory or there is none. It begins where the joints are believed to be, with the first command that
     is requested of them. The safe stop brakes it, and holds the point where it comes to rest: nothing goes back. It
     ends at rest only: by a person's act, when the joints are measured no more, or when they are found elsewhere, moved
-    by hand; then what is held is where they are found.
+    by hand; then nothing is commanded until something is requested again.
     """
 
     def __init__(
@@ -94,11 +94,12 @@ class PositionInterface:
         )
 
     def out_of_range(self) -> str:
-        """Which joints stand beyond the range of their commands by more than noise."""
+        """Which joints stand beyond the range of their commands by more than noise, or held, than they yield."""
         if self._trajectory is not None and self._trajectory.acting:
             return ""
+        share = SLACK_SHARE if self._trajectory is None else 1.0
         return _beyond(
-            (joint.name, x, self._range(joint), SLACK_SHARE * (joint.max_following_error or 0.0))
+            (joint.name, x, self._range(joint), share * (joint.max_following_error or 0.0))
             for joint, x in zip(self.config.joints, self.joints.positions, strict=False)
         )
 
@@ -175,6 +176,10 @@ class PositionInterface:
         pairs = zip(self.config.joints, positions, strict=False)
         return bool(positions) and all(abs(x - home[joint.name]) <= HOME_TOLERANCE for joint, x in pairs)
 
+    def can_return(self) -> bool:
+        """Whether joints that are out of bounds or range can be brought back by commands."""
+        return True
+
     def bring_back(self, moment: Moment) -> Command | None:
         """The next command of a slow move into the range of commands and the bounds of positions."""
         trajectory = self._trajectory
@@ -182,10 +187,12 @@ class PositionInterface:
             self._trajectory = None
         places = trajectory.values if trajectory is not None else self.joints.positions
         goals = []
-        for joint, place in zip(self.config.joints, places, strict=False):
+        for joint, place, measured in zip(self.config.joints, places, self.joints.positions, strict=False):
             low, high = resting_bounds(joint)
             range_low, range_high = self._range(joint)
-            goals.append(clamp(place, max(low, range_low), min(high, range_high)))
+            inside = clamp(measured, max(low, range_low), min(high, range_high))
+            # A joint that yields under load is told to go further in by as much.
+            goals.append(place + inside - measured)
         return self._move_slowly(goals, moment, beyond_bounds=True) if goals else None
 
     def _move_slowly(self, goals: Sequence[float], moment: Moment, *, beyond_bounds: bool = False) -> Command | None:
@@ -230,13 +237,8 @@ class PositionInterface:
         """The first command: where the joints are believed to be."""
         if not self._is_believed(now_s) or (not beyond_bounds and (self.out_of_bounds() or self.out_of_range())):
             return None
-        positions = self.joints.positions
-        if not beyond_bounds:
-            # What noise shows beyond is within.
-            limits = [hard_bounds(joint, of_position=True) for joint in self.config.joints]
-            positions = [clamp(x, *bounds) for x, bounds in zip(positions, limits, strict=True)]
-        self._trajectory = _Trajectory(self.config, positions)
-        return Command(self.config, tuple(positions))
+        self._trajectory = _Trajectory(self.config, self.joints.positions)
+        return Command(self.config, tuple(self.joints.positions))
 
     def _stop(self, moment: Moment) -> Command | None:
         trajectory = self._trajectory
@@ -244,15 +246,12 @@ class PositionInterface:
             return None
         trajectory.driven = trajectory.acting = False
         trajectory.rested_s = min(trajectory.rested_s, moment.now_s) if trajectory.rests else math.inf
-        if moment.now_s - trajectory.rested_s >= REST_S:
-            elsewhere = self._is_elsewhere(trajectory) and self._is_believed(moment.now_s)
-            if self.joints.is_stale(moment.now_s) or (elsewhere and (self.out_of_bounds() or self.out_of_range())):
-                # By the time it hears its old position again the robot may be anywhere; and no way back is without a
-                # person who asks for it.
-                self._trajectory = None
-                return None
-            if elsewhere:
-                return self._begin(moment.now_s)
+        rested = moment.now_s - trajectory.rested_s >= REST_S
+        if rested and (self.joints.is_stale(moment.now_s) or self._is_elsewhere(trajectory)):
+            # By the time it hears its old position again the robot may be anywhere. Nor is it told a new one: what is
+            # measured in a stop may be wrong, and nothing moves by it.
+            self._trajectory = None
+            return None
         return Command(self.config, tuple(shaper.brake(moment.dt_s) for shaper in trajectory.shapers))
 
     def _is_believed(self, now_s: float) -> bool:

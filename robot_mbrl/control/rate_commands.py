@@ -16,8 +16,8 @@ FORGIVEN_SHARE = 0.5
 """Share of its measured way by which a joint may be ahead of or behind its commanded velocity for good."""
 NOISE_SHARE = 0.01
 """Share of a joint's effort below which nothing is damped: a measured velocity is never quite 0."""
-HISTORY = 128
-"""Commands that measurements are compared with: more than a second's at 100 Hz."""
+HISTORY = 512
+"""Commands that measurements are compared with: a second's at 500 Hz."""
 
 
 class VelocityFollowing:
@@ -172,6 +172,10 @@ class RateInterface:
     def is_home(self, home: Mapping[str, float]) -> bool:
         """Always: what has no position is at home."""
         return True
+
+    def can_return(self) -> bool:
+        """Whether joints that are out of bounds can be brought back by commands: by velocities of either direction."""
+        return bool(self._following) and all(joint.low < 0.0 < joint.high for joint in self.config.joints)
 
     def bring_back(self, moment: Moment) -> Command | None:
         """Slow velocities of joints beyond their bounds back inside; efforts and twists stop: they lead nowhere."""

@@ -23,6 +23,7 @@ class Timeline:
 
     Attributes:
         refusal: why the newest reading was not accepted; empty if it was.
+        adopted: how often the driver was taken to have a new clock.
     """
 
     def __init__(self, *, stamped: bool = True, by_arrival: bool = False, max_age_s: float = math.inf) -> None:
@@ -34,6 +35,7 @@ class Timeline:
             by_arrival: whether stamps tell news from repetitions alone, as a simulator's, whose time may run slow.
         """
         self.refusal = ""
+        self.adopted = 0
         self._stamped, self._by_arrival = stamped, by_arrival
         self._stamp_ns = -1
         self._accepted_s = -math.inf
@@ -73,6 +75,7 @@ class Timeline:
         late_s = apart_s - self._offset_s
         usual = -AHEAD_S <= late_s <= self._max_age_s
         if usual or anew or arrival_s - self._usual_s > LEAP_S:
+            self.adopted += not usual
             self._usual_s = arrival_s
             self._offset_s = min(self._offset_s + DRIFT * silent_s, apart_s) if usual and not anew else apart_s
         return max(0.0, apart_s - self._offset_s)

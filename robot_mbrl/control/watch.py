@@ -6,7 +6,7 @@ from typing import Any
 from robot_mbrl.config import RobotConfig
 from robot_mbrl.control.command_interface import CommandInterface
 from robot_mbrl.control.conditions import Conditions
-from robot_mbrl.control.enabling import EmergencySwitch, EnableSwitch
+from robot_mbrl.control.enabling import LET_GO_S, EmergencySwitch, EnableSwitch
 from robot_mbrl.control.pipeline import CommandPipeline
 from robot_mbrl.control.stops import Reason, StopMachine, StopState
 from robot_mbrl.errors import MessageError
@@ -26,6 +26,11 @@ REMEDIES = {
     Reason.ASSERTION: f"report this as a bug; {RELEASE}",
 }
 """What a person can do, by reason."""
+BY_HAND = {
+    Reason.JOINT_LIMIT: f"move it back by hand or with the driver's own tool, then {RELEASE}",
+    Reason.OUT_OF_RANGE: "move it back by hand or with the driver's own tool",
+}
+"""The same where no command is sure to bring a joint back."""
 
 
 class Watch:
@@ -41,7 +46,14 @@ class Watch:
     """
 
     def __init__(
-        self, robot: RobotConfig, step_s: float, pipeline: CommandPipeline, *, enabled: bool, lockstep: bool
+        self,
+        robot: RobotConfig,
+        step_s: float,
+        pipeline: CommandPipeline,
+        *,
+        enabled: bool,
+        lockstep: bool,
+        rest_s: float,
     ) -> None:
         """Begin having heard of nobody; see `Guard`."""
         timing = robot.guard
@@ -57,6 +69,10 @@ class Watch:
         self._timeout_s = timing.command_timeout_s + step_s - robot.period_s
         self._timely_s = -math.inf
         self._resting, self._steps = True, 0
+        self._rest_s, self._rested_s = rest_s, math.inf
+        self._age_s = 0.0
+        self._false_s = -math.inf
+        self._clocks: dict[str, int] = {}
         self._session = ""
         self._noted: dict[Reason, str] = {}
         self._trouble: tuple[Reason, str] | None = None
@@ -89,7 +105,8 @@ class Watch:
     @property
     def may_enable(self) -> bool:
         """Whether a person's `enable` would count now."""
-        return not (self.machine.latched or self.held_off or self._lasts())
+        silent = self._emergency.is_silent(self.now_s)
+        return not (self.machine.latched or self.held_off or silent or self._lasts())
 
     @property
     def fault(self) -> str:
@@ -102,15 +119,20 @@ class Watch:
         machine, parts = self.machine, []
         if machine.latched:
             parts.append(self._fault)
-            parts.append(REMEDIES.get(machine.reason or Reason.SHUTDOWN, ""))
+            parts.append(self._remedy(machine.reason or Reason.SHUTDOWN))
         elif machine.state is StopState.DISABLED:
             parts.append(self._revoked)
             parts.append("everybody who says enable must let go first" if self.held_off else "")
         if not machine.latched and self._trouble is not None:
             reason, text = self._trouble
             parts.append("" if text in self._revoked else text)
-            parts.append(REMEDIES.get(reason, ""))
+            parts.append(self._remedy(reason))
         return "; ".join(filter(None, parts))
+
+    def _remedy(self, reason: Reason) -> str:
+        if reason in BY_HAND and not self._pipeline.can_return():
+            return BY_HAND[reason]
+        return REMEDIES.get(reason, "")
 
     def state(self, *, reset: bool) -> str:
         """The state in a word or two.
@@ -133,7 +155,9 @@ class Watch:
 
     def may_bring_back(self) -> bool:
         """Whether joints that are out of bounds may be moved back: nothing else must be amiss."""
-        if self.emergency_pressed or self._stale_or_unsettled() or any(self._noted.values()):
+        if self.emergency_pressed or self._emergency.is_silent(self.now_s) or any(self._noted.values()):
+            return False
+        if self._stale_or_unsettled() or self.now_s - self._false_s <= LET_GO_S:
             return False
         if self._conditions.trouble(self.now_s):
             return False
@@ -141,13 +165,16 @@ class Watch:
 
     def enable(self, on: bool) -> None:
         """Hear a person's switch."""
-        was_on = self._enable.is_on(self.now_s)
+        was_on, silent = self._enable.is_on(self.now_s), self._emergency.is_silent(self.now_s)
         self._enable.hear(on, self.now_s)
-        if on and not was_on and (self.machine.latched or self._lasts()):
+        if not on:
+            self._false_s = self.now_s
+        if on and not was_on and (self.machine.latched or silent or self._lasts()):
             self._enable.revoke()
         # Only when it takes effect: a position that is held must not follow a sagging joint from message to message.
         if self._enable.is_on(self.now_s) and not was_on:
             self._revoked = ""
+            self._rested_s = self.now_s
             self._pipeline.reset()
 
     def press(self, pressed: bool) -> None:
@@ -172,13 +199,13 @@ class Watch:
     def observed(self, session: str, age_s: float, *, is_last: bool) -> None:
         """Note an observation."""
         if self._session and session != self._session:
-            self._revoke("the sensor node was started anew")
+            self.revoke("the sensor node was started anew")
         self._session = session
-        self.observed_s = self.now_s - age_s
+        self.observed_s, self._age_s = self.now_s - age_s, age_s
         if self._resting:
             self._timely_s, self._steps = self.observed_s, 0
         self._steps += 1
-        self._resting = is_last
+        self._resting, self._rested_s = is_last, self.now_s
 
     def timely(self) -> None:
         """Note an action that came in time."""
@@ -227,9 +254,14 @@ class Watch:
             self._together_s = self.now_s
         elif self._lasts():
             text = self._trouble[1] if self._trouble is not None else "no observation comes"
-            self._revoke(f"disabled after {SILENCE_S:g} s: {text}")
+            self.revoke(f"disabled after {SILENCE_S:g} s: {text}")
             # An episode whose observations have ceased is over: what comes next may need the robot enabled.
             self._resting = self._resting or self._is_unobserved()
+        if self._trouble is not None and self._trouble[0] is Reason.OUT_OF_RANGE:
+            # Or it would move by itself once a person has moved it back.
+            self.revoke(f"disabled: {self._trouble[1]}")
+        if self._resting and self.now_s - self._rested_s > self._rest_s:
+            self.revoke(f"disabled: no episode has begun for {self._rest_s:g} s")
         self.enabled = self._enable.is_on(self.now_s)
         if not self.enabled:
             self.machine.not_enabled()
@@ -255,6 +287,9 @@ class Watch:
         if self._resting:
             return None
         if self._is_unobserved():
+            if self._age_s > self._timeout_s:
+                late = f"observations come {self._age_s:.1f} s old: set the clocks of both computers alike"
+                return Reason.NO_OBSERVATION, late
             return Reason.NO_OBSERVATION, "no observation comes: see the sensor node's diagnostics"
         if self.now_s >= self._timely_s + self._timeout_s:
             return Reason.NO_ACTION, "no action comes in time: see the policy node's diagnostics"
@@ -292,7 +327,8 @@ class Watch:
         missing = self._pipeline.is_stale(self.now_s) or self._is_unobserved()
         return missing or any(self._noted.values()) or bool(self._conditions.trouble(self.now_s))
 
-    def _revoke(self, why: str) -> None:
+    def revoke(self, why: str) -> None:
+        """Disable a real robot: a person enables it anew."""
         if not self._unattended and self._enable.is_on(self.now_s):
             self._enable.revoke()
             self._revoked = why
@@ -302,13 +338,19 @@ class Watch:
 
     def _judge(self, interface: CommandInterface) -> None:
         """Latch if joints are found where they must not be."""
-        joints = interface.joints
+        joints, topic = interface.joints, interface.config.topic
+        if joints.adopted > self._clocks.setdefault(topic, joints.adopted):
+            # What was old for a second may be as old still: nobody can tell that from a clock that was set.
+            self._clocks[topic] = joints.adopted
+            self.revoke("disabled: the driver's clock is another, or its readings are delayed")
         if joints.leap and self._unattended and (self._resting or self._steps <= 1):
             interface.relocate()
         elif joints.leap and self.enabled:
             self.latch(Reason.JOINTS_DISAGREE, joints.leap)
         if joints.unsettled():
             return
+        if not self.enabled and not self.machine.latched:
+            joints.forgive()
         if fault := interface.out_of_bounds():
             self.latch(Reason.JOINT_LIMIT, fault)
         if fault := interface.following_fault():

@@ -1,5 +1,6 @@
 """A guard in the hands of a test: time is a number that the test passes in."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,15 @@ class GuardBench:
 
     def __init__(self, kind: str = "effort", *, enabled: bool = True, **changes: Any) -> None:
         guard = {"recover_steps": RECOVER} | changes.pop("guard", {})
+        fresh, rest_s = changes.pop("fresh", False), changes.pop("rest_s", math.inf)
         lockstep, repeat = changes.pop("lockstep", False), changes.pop("action_repeat", 1)
         self.robot = robot(kind, guard=guard, **changes)
         self.spec = self.robot.action_spec()
-        self.guard = Guard(self.robot, repeat * PERIOD_S, enabled=enabled, lockstep=lockstep)
+        self.guard = Guard(self.robot, repeat * PERIOD_S, enabled=enabled, lockstep=lockstep, rest_s=rest_s)
         self.now_s, self.stamp = 50.0, 0
+        if not fresh:
+            # Long enough before that nobody holds a switch any more.
+            self.guard.update(self.now_s - 3.0)
         self.positions, self.velocities = [0.0, 0.0], [0.0, 0.0]
         self.applied: list[Action] = []
         self.commands: list[tuple[float, ...]] = []

@@ -14,7 +14,9 @@ TIMEOUT_S = 0.3
 
 
 def supervised(**guard: Any) -> GuardBench:
-    return GuardBench(enabled=False, guard=guard)
+    bench = GuardBench(enabled=False, guard=guard)
+    bench.run(0.3)
+    return bench
 
 
 def release_switches(bench: GuardBench, duration_s: float) -> None:
@@ -84,6 +86,7 @@ def test_dead_man_switch_counts_after_a_latched_stop_once_it_was_let_go(*, let_g
 
 def test_silent_emergency_stop_latches() -> None:
     bench = supervised(emergency_stop_timeout_s=TIMEOUT_S)
+    bench.guard.emergency_stop(False, bench.now_s)
     bench.guard.enable(True, bench.now_s)
     assert [step(bench, pressed=False) for _ in range(20)][-1] is Source.POLICY
     while bench.guard.stopped is None:
@@ -97,15 +100,26 @@ def test_silent_emergency_stop_latches() -> None:
     assert [step(bench, pressed=False, enable=True) for _ in range(RECOVER)][-1] is Source.POLICY
 
 
-def test_guard_waits_until_it_has_heard_of_the_emergency_stop() -> None:
-    """So that one that is started anew while the switch is pressed learns of it first."""
+def test_nobody_enables_a_robot_whose_emergency_stop_was_not_heard_of() -> None:
+    """So that a guard that is started anew while the switch is pressed learns of it first."""
     bench = supervised(emergency_stop_timeout_s=TIMEOUT_S)
+    assert not bench.guard.watch.may_enable
     bench.guard.enable(True, bench.now_s)
-    assert {step(bench) for _ in range(20)} == {Source.STOP}
-    assert bench.guard.stopped is Reason.EMERGENCY_SILENT
+    assert {step(bench) for _ in range(45)} == {Source.STOP}
+    assert "emergency_stop" in bench.guard.detail
     assert not bench.guard.machine.latched
     assert not bench.guard.may_reset
+    # Plugged in, it moves nothing: the person enables anew.
+    assert {step(bench, pressed=False) for _ in range(2 * RECOVER)} == {Source.STOP}
+    bench.guard.enable(True, bench.now_s)
     assert [step(bench, pressed=False) for _ in range(RECOVER)][-1] is Source.POLICY
+
+
+def test_a_switch_held_since_before_the_guard_was_started_does_not_count() -> None:
+    for timeout_s in (None, TIMEOUT_S):
+        bench = GuardBench(enabled=False, guard={"enable_timeout_s": timeout_s}, fresh=True)
+        assert {step(bench, enable=True) for _ in range(100)} == {Source.STOP}
+        assert bench.guard.watch.held_off
 
 
 @pytest.mark.parametrize(("timeout_s", "released"), [(None, True), (TIMEOUT_S, False)])

@@ -52,8 +52,10 @@ def test_hold_lets_go_of_an_arm_that_is_moved_by_hand() -> None:
     follow(bench, 1.0)
     bench.carry(0.4, 0.7)
     bench.run(REST_S + 0.2)
-    # It follows in steps of what a joint may be off.
-    assert bench.command == pytest.approx((0.4, 0.7), abs=0.25)
+    # It is not pulled back, and told nothing new either.
+    count = len(bench.commands)
+    bench.run(1.0)
+    assert len(bench.commands) == count
     assert bench.guard.machine.latched
 
 
@@ -91,11 +93,11 @@ def test_trajectory_begins_where_the_arm_is_after_a_short_stop() -> None:
     bench.carry(-0.6, 0.3)
     bench.run(0.1)
     count = len(bench.commands)
-    assert bench.command == pytest.approx((-0.6, 0.3), abs=0.25)
     for _ in range(RECOVER):
         bench.step(0.0, -0.6)
     assert bench.guard.stopped is None
-    after = bench.commands[count - 1 :]
+    after = bench.commands[count:]
+    assert after[0] == pytest.approx((-0.6, 0.3))
     assert all(abs(new[0] - old[0]) <= 2.0 * 0.01 + 1e-9 for old, new in pairwise(after))
 
 
@@ -146,8 +148,6 @@ def test_arm_that_is_blocked_latches_before_the_command_winds_up() -> None:
     # As far as it may be off, and braking from 2 rad/s at 8 rad/s².
     assert max(values[0] for values in bench.commands) < 0.1 + 0.25
     bench.run(1.0)
-    # What is held is where it is, so that it does not leap when it comes free.
-    assert bench.command[0] == pytest.approx(0.0)
     assert bench.applied[-1].source is Source.STOP
     assert bench.guard.reset_stop(bench.now_s)
     bench.move(0.0, -0.6)
@@ -192,8 +192,8 @@ def test_joint_found_beyond_its_bounds_is_braked_and_then_told_nothing() -> None
     assert bench.guard.reset_stop(bench.now_s)
     bench.run(2.0)
     assert bench.guard.stopped is Reason.JOINT_LIMIT
-    # What is held follows the hand within the bounds, and no further.
-    assert all(before[1] - 1e-9 <= values[1] <= 1.8 for values in bench.commands[count:])
+    # No way back is without a person who asks for it.
+    assert all(values[1] == pytest.approx(before[1], abs=0.05) for values in bench.commands[count:])
     count = len(bench.commands)
     bench.run(2.0)
     assert len(bench.commands) == count

@@ -138,7 +138,7 @@ def test_joint_found_beyond_its_limits_latches() -> None:
     bench.sense()
     assert bench.guard.stopped is Reason.JOINT_LIMIT
     assert "joint a is at 2.6000" in bench.guard.watch.fault
-    assert "bring it back (robot-mbrl bring-back, or by hand)" in bench.guard.detail
+    assert "move it back by hand or with the driver's own tool" in bench.guard.detail
     bench.positions = [0.0, 0.0]
     bench.sense()
     assert bench.guard.machine.latched
@@ -204,10 +204,25 @@ def test_arm_moved_by_hand_is_held_where_it_is_found_when_released() -> None:
     assert bench.commands[count] == (0.5, 0.5)
 
 
+def spin(bench: GuardBench, *velocities: float) -> None:
+    """Let the joints turn for half a second."""
+    bench.velocities = list(velocities)
+    for _ in range(50):
+        bench.positions = [x + 0.01 * v for x, v in zip(bench.positions, velocities, strict=True)]
+        bench.run(0.01)
+
+
+def test_damping_pushes_no_joint_whose_velocity_stands_still_under_fresh_stamps() -> None:
+    """It would drive the joint for ever, against a motion that is none."""
+    bench = GuardBench("effort", guard={"safe_stop": "damping", "damping": 2.0})
+    bench.velocities = [3.0, 0.0]
+    bench.run(1.0)
+    assert bench.command == (0.0, 0.0)
+
+
 def test_damping_works_against_the_velocity() -> None:
     bench = GuardBench("effort", guard={"safe_stop": "damping", "damping": 2.0})
-    bench.velocities = [1.5, -10.0]
-    bench.run(0.5)
+    spin(bench, 1.5, -10.0)
     assert bench.command == (-3.0, 2.0)
     # A robot without limits of its own on a joint's effort has at least those of its command.
     assert bench.miss().values == pytest.approx([0.0, -1 / 3])
@@ -215,8 +230,7 @@ def test_damping_works_against_the_velocity() -> None:
 
 def test_nothing_is_damped_by_a_velocity_that_is_not_known_any_more() -> None:
     bench = GuardBench("effort", guard={"safe_stop": "damping", "damping": 2.0})
-    bench.velocities = [3.0, 0.0]
-    bench.run(0.5)
+    spin(bench, 3.0, 0.0)
     assert bench.command == (-6.0, 0.0)
     count = len(bench.commands)
     bench.run(60.0, sensing=False)
@@ -227,8 +241,7 @@ def test_nothing_is_damped_by_a_velocity_that_is_not_known_any_more() -> None:
 
 def test_damped_robot_is_left_without_effort_when_the_guard_ends() -> None:
     bench = GuardBench("effort", guard={"safe_stop": "damping", "damping": 2.0})
-    bench.velocities = [3.0, 0.0]
-    bench.run(0.5)
+    spin(bench, 3.0, 0.0)
     bench.guard.shut_down(bench.now_s)
     assert not bench.guard.at_rest
     bench.run(0.03, sensing=False)

@@ -152,8 +152,8 @@ def test_a_driver_that_says_zero_before_it_knows_moves_nothing() -> None:
 
 def test_joints_are_believed_once_several_readings_agree() -> None:
     bench = GuardBench("position", enabled=False)
-    bench.guard.enable(True, bench.now_s)
     bench.sense()
+    bench.guard.enable(True, bench.now_s)
     assert bench.guard.update(bench.now_s).commands == ()
     assert bench.guard.state == "stopped: joints_disagree"
     bench.run(0.15)
@@ -429,11 +429,15 @@ def test_conditions_stop_a_robot_and_those_that_latch_need_a_person() -> None:
 
     bench.run(0.5)
     bench.guard.enable(True, bench.now_s)
-    follow(bench, 0.0, -0.5, steps=2 * RECOVER)
-    assert bench.guard.state == "stopped: condition"
+    assert bench.guard.state == "disabled"
+    assert not bench.guard.watch.may_enable
     assert "safety.mode has not been heard of on safety_mode" in bench.guard.detail
     safety(1)
     battery(0.8)
+    bench.run(1.0)
+    battery(0.8)
+    bench.run(1.1)
+    bench.guard.enable(True, bench.now_s)
     follow(bench, 0.0, -0.5, steps=2 * RECOVER)
     assert bench.guard.state == "moving", bench.guard.detail
     battery(0.1)
@@ -498,3 +502,111 @@ def test_few_actions_are_no_reason_to_move_while_something_is_amiss() -> None:
     bench.guard.note(Reason.NO_DRIVER, "nobody listens", bench.now_s)
     assert {bench.step(0.5, 0.5).source for _ in range(5)} == {Source.STOP}
     assert PERIOD_S
+
+
+@pytest.mark.parametrize("lie", ["frozen", "glides"])
+def test_no_latched_stop_sends_a_position_that_the_encoder_made_up(lie: str) -> None:
+    bench = real("position")
+    follow(bench, 0.6, 0.2, steps=10)
+    bench.guard.emergency_stop(True, bench.now_s)
+    bench.run(0.5)
+    held = bench.command
+    if lie == "frozen":
+        bench.positions = [0.0, 0.0]
+        bench.run(0.1)
+    else:
+        bench.carry(0.0, 0.0)
+    bench.run(3.0)
+    assert bench.command == held
+
+
+def test_a_driver_whose_readings_come_late_from_now_on_disables_the_robot() -> None:
+    """Nobody can tell a delay that lasts from a clock that was set."""
+    bench = real()
+    follow(bench, 0.0, -0.5, steps=5)
+    for _ in range(300):
+        bench.guard.sense("joints", joint_state(["a", "b"], [0.0, 0.0], stamp_s=bench.now_s - 0.55), bench.now_s)
+        bench.run(0.01, sensing=False)
+    assert bench.guard.state == "disabled"
+    bench.observe()
+    bench.act(0.5, 0.5)
+    assert bench.command == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("how", ["disabled", "emergency switch not heard"])
+def test_a_way_back_ends_by_a_persons_word(how: str) -> None:
+    guard = {} if how == "disabled" else {"emergency_stop_timeout_s": 0.5}
+    bench = GuardBench("position", enabled=False, guard=guard)
+    bench.positions = [0.0, 1.95]
+    bench.run(0.3)
+    if how == "disabled":
+        bench.guard.bring_back(bench.now_s)
+        bench.run(0.3)
+        assert bench.command[1] < 1.95
+        bench.guard.enable(False, bench.now_s)
+        bench.run(0.3)
+    count, place = len(bench.commands), bench.commands[-1] if bench.commands else None
+    for _ in range(4):
+        bench.guard.bring_back(bench.now_s)
+        bench.run(0.3)
+    assert all(command == place for command in bench.commands[count:])
+
+
+@pytest.mark.parametrize("how", ["by hand", "by command"])
+def test_an_arm_brought_back_into_its_range_waits_to_be_enabled(how: str) -> None:
+    bench = real("position")
+    follow(bench, 0.0, -0.6, steps=5)
+    bench.observe(is_last=True)
+    bench.run(1.0)
+    bench.carry(1.6, 0.0)
+    bench.run(0.1)
+    assert bench.guard.state == "disabled"
+    assert "not within [-1.0, 1.0]" in bench.guard.detail
+    if how == "by hand":
+        bench.carry(0.5, 0.0)
+    else:
+        for _ in range(100):
+            if bench.guard.bring_back(bench.now_s):
+                break
+            for _ in range(30):
+                bench.run(0.01)
+                bench.positions = list(bench.command)
+            # Observations go on meanwhile.
+            bench.observe()
+    follow(bench, 0.5, -0.6, steps=2 * RECOVER)
+    assert bench.guard.state == "disabled"
+
+
+def test_a_robot_for_which_no_episode_begins_is_disabled() -> None:
+    bench = real(rest_s=30.0)
+    follow(bench, 0.0, -0.5, steps=5)
+    bench.observe(is_last=True)
+    bench.run(29.0)
+    assert bench.guard.state == "resetting"
+    bench.run(2.0)
+    assert bench.guard.state == "disabled"
+    assert "no episode has begun for 30 s" in bench.guard.detail
+    bench.guard.enable(True, bench.now_s)
+    assert bench.guard.state == "resetting"
+
+
+def test_a_robot_without_a_home_is_not_moved_there() -> None:
+    bench = real("position")
+    assert not bench.guard.home(bench.now_s)
+    bench.run(0.1)
+    assert bench.commands == []
+
+
+def test_nothing_is_inside_before_it_was_measured() -> None:
+    bench = GuardBench("position", enabled=False)
+    assert not bench.guard.bring_back(bench.now_s)
+
+
+def test_the_last_observation_before_the_end_has_its_action() -> None:
+    bench = real()
+    follow(bench, 0.0, -0.5, steps=5)
+    bench.observe()
+    bench.guard.shut_down(bench.now_s)
+    bench.update()
+    assert bench.applied[-1].key == bench.key
+    assert bench.applied[-1].source is Source.STOP

@@ -75,6 +75,7 @@ class Facts:
         self.readings = 0
         self._stamps: set[tuple[int, tuple[str, ...]]] = set()
         self.newest: dict[str, tuple[float, float]] = {}
+        self._stamped: dict[str, int] = {}
         self.honest: dict[str, tuple[float, float]] = {}
         self.speeds: deque[tuple[float, str, float]] = deque()
         self.places: deque[tuple[float, dict[str, float]]] = deque([(0.0, dict(plan.start))])
@@ -162,7 +163,9 @@ class Facts:
             self.lying_s = min(self.lying_s, now_s)
         for index, name in enumerate(reading.name):
             place = reading.position[index]
-            self.newest[name] = (place, now_s)
+            # What is repeated among newer readings tells nothing new.
+            if stamp[0] >= self._stamped.get(name, 0) or now_s - self.newest[name][1] > SILENCE_S:
+                self.newest[name], self._stamped[name] = (place, now_s), stamp[0]
             if delivery.honest:
                 self.honest[name] = (place, now_s)
             self.speeds.append((now_s, name, abs(reading.velocity[index])))

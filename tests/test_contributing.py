@@ -1,15 +1,21 @@
-"""The worked examples of CONTRIBUTING.md work."""
+"""The worked examples of CONTRIBUTING.md work, and the files that a newcomer is told to write are read."""
 
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from robot_mbrl import tasks
-from robot_mbrl.config import load_run
+from robot_mbrl.config import RobotConfig, load_run
+from sim.faults import load_faults
 
-GUIDE = Path(__file__).parents[1] / "CONTRIBUTING.md"
+ROOT = Path(__file__).parents[1]
+GUIDE = ROOT / "CONTRIBUTING.md"
+WALKS = ("README.md", "docs/first-robot.md")
+HEREDOC = re.compile(r"^cat > ([\w.-]+) <<'END'\n(.*?)^END$", re.DOTALL | re.MULTILINE)
+ECHO = re.compile(r"^echo '(.*)' > ([\w.-]+)$", re.MULTILINE)
 BLOCKS = re.findall(r"^ *```(\w+)\n(.*?)^ *```", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
 
 
@@ -34,6 +40,9 @@ def test_the_robot_the_task_and_the_preset_are_read(tmp_path: Path, monkeypatch:
     (tmp_path / "reinforce.yaml").write_text(block("yaml", "# Dreamer with Reinforce"))
     config = load_run(tmp_path / "drive-ahead.yaml")
     assert config.robot.joint_names == ("linear.x", "angular.z")
+    assert [joint.stop_rate for joint in config.robot.joints] == [1.0, 4.0]
+    assert [condition.name for condition in config.robot.guard.conditions] == ["battery.percentage"]
+    assert not any(source.reliable for source in config.robot.sources.values())
     assert config.agent.actor_gradient == "reinforce"
 
 
@@ -47,3 +56,22 @@ def test_the_task_judges() -> None:
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:robot_mbrl|sim|tests)/[\w/.]+)`", GUIDE.read_text()))))
 def test_every_path_that_is_named_exists_or_is_the_examples_own(path: str) -> None:
     assert (GUIDE.parent / path).exists() or path == "robot_mbrl/tasks/drive_ahead.py"
+
+
+def test_the_choices_that_are_shown_suit_the_robot() -> None:
+    (shown,) = re.findall(r"`(choices: \[.*?\])`", GUIDE.read_text())
+    robot = yaml.safe_load(block("yaml", "name: wheelie")) | yaml.safe_load(shown)
+    spec = RobotConfig.model_validate(robot).action_spec()
+    assert (spec.kind, spec.names) == ("discrete", ("stop", "left"))
+
+
+@pytest.mark.parametrize("walk", WALKS)
+def test_the_task_and_the_faults_of_a_newcomers_walk_are_read(walk: str, tmp_path: Path) -> None:
+    text = (ROOT / walk).read_text()
+    written = dict(HEREDOC.findall(text)) | {name: line for line, name in ECHO.findall(text)}
+    for name, content in written.items():
+        (tmp_path / name).write_text(content)
+    config = load_run(tmp_path / "reach-by-hand.yaml")
+    assert config.task.reset == "human"
+    faults = {name: load_faults(tmp_path / name, config.robot) for name in written if name != "reach-by-hand.yaml"}
+    assert [fault.kind for fault in faults["dies.yaml"].faults] == ["driver_death"]

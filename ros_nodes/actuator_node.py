@@ -209,7 +209,8 @@ class ActuatorNode:
 
     def _on_reset_stop(self, request: Any, response: Any) -> Any:
         response.success = self._guard.reset_stop(self._now_s())
-        response.message = "released" if response.success else "the emergency stop is still pressed, or not heard"
+        refusal = self._guard.detail or "the emergency stop is still pressed, or not heard"
+        response.message = "released" if response.success else refusal
         self._update()
         return response
 

@@ -77,6 +77,8 @@ class EnableSwitch:
         self._unattended = on
         self._timeout_s = math.inf if on or timeout_s is None else timeout_s
         self._heard = on
+        self.was_pressed = False
+        """Whether anybody has said `true` yet."""
         self._true_s: float | None = None
         """When `true` was last heard, or the switch first asked."""
 
@@ -88,7 +90,7 @@ class EnableSwitch:
             self.state = Enabling.ON if on else Enabling.OFF
             return
         if on:
-            self._true_s = now_s
+            self._true_s, self.was_pressed = now_s, True
         self._follow(EnableEvent.TRUE if on else EnableEvent.FALSE)
 
     def is_on(self, now_s: float) -> bool:

@@ -137,7 +137,7 @@ class Guard:
         self._pass(now_s)
 
     def reset_stop(self, now_s: float) -> bool:
-        """Release a latched stop; False while the emergency stop is still pressed or the guard shuts down.
+        """Release a latched stop; False while the emergency stop is pressed, a joint out of bounds, or the guard ends.
 
         A real robot does not move again by this: the stop has disabled it.
         """

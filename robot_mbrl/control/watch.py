@@ -122,11 +122,12 @@ class Watch:
             parts.append(self._remedy(machine.reason or Reason.SHUTDOWN))
         elif machine.state is StopState.DISABLED:
             parts.append(self._revoked)
-            parts.append("everybody who says enable must let go first" if self.held_off else "")
+            held = self.held_off and self._enable.was_pressed
+            parts.append("everybody who says enable must let go first" if held else "")
         if not machine.latched and self._trouble is not None:
             reason, text = self._trouble
             parts.append("" if text in self._revoked else text)
-            parts.append(self._remedy(reason))
+            parts.append("" if reason is Reason.JOINTS_DISAGREE else self._remedy(reason))
         return "; ".join(filter(None, parts))
 
     def _remedy(self, reason: Reason) -> str:
@@ -184,8 +185,10 @@ class Watch:
             self.latch(Reason.EMERGENCY_STOP, "the emergency stop was pressed")
 
     def release(self) -> bool:
-        """Release a latched stop, if the emergency stop allows it."""
+        """Release a latched stop, if the emergency stop allows it and no joint is out of bounds."""
         if self.emergency_pressed or self._emergency.is_silent(self.now_s) or self.machine.state is StopState.ENDED:
+            return False
+        if self.machine.reason is Reason.JOINT_LIMIT and self.machine.latched and self._pipeline.out_of_bounds():
             return False
         if self.machine.latched:
             self._pipeline.reset()
@@ -254,14 +257,14 @@ class Watch:
             self._together_s = self.now_s
         elif self._lasts():
             text = self._trouble[1] if self._trouble is not None else "no observation comes"
-            self.revoke(f"disabled after {SILENCE_S:g} s: {text}")
+            self.revoke(f"for longer than {SILENCE_S:g} s: {text}")
             # An episode whose observations have ceased is over: what comes next may need the robot enabled.
             self._resting = self._resting or self._is_unobserved()
         if self._trouble is not None and self._trouble[0] is Reason.OUT_OF_RANGE:
             # Or it would move by itself once a person has moved it back.
-            self.revoke(f"disabled: {self._trouble[1]}")
+            self.revoke(self._trouble[1])
         if self._resting and self.now_s - self._rested_s > self._rest_s:
-            self.revoke(f"disabled: no episode has begun for {self._rest_s:g} s")
+            self.revoke(f"no episode has begun for {self._rest_s:g} s")
         self.enabled = self._enable.is_on(self.now_s)
         if not self.enabled:
             self.machine.not_enabled()
@@ -342,7 +345,7 @@ class Watch:
         if joints.adopted > self._clocks.setdefault(topic, joints.adopted):
             # What was old for a second may be as old still: nobody can tell that from a clock that was set.
             self._clocks[topic] = joints.adopted
-            self.revoke("disabled: the driver's clock is another, or its readings are delayed")
+            self.revoke("the driver's clock is another, or its readings are delayed")
         if joints.leap and self._unattended and (self._resting or self._steps <= 1):
             interface.relocate()
         elif joints.leap and self.enabled:

@@ -13,7 +13,9 @@ def running_runs(*roots: Path) -> list[RunFolder]:
     found: dict[Path, float] = {}
     for root in roots or (RUNS, ROBOT_RUNS):
         for processes in _expanded(root).glob("*/processes.json"):
-            if any(Path(f"/proc/{pid}").exists() for pid in read_json(processes).values()):
+            # What plays a driver is no robot that anybody means to enable or to stop.
+            nodes = {name: pid for name, pid in read_json(processes).items() if name != "stand_in"}
+            if any(Path(f"/proc/{pid}").exists() for pid in nodes.values()):
                 found[processes.parent] = processes.stat().st_mtime
     return [RunFolder.open(path) for path in sorted(found, key=lambda path: found[path], reverse=True)]
 

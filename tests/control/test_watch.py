@@ -172,7 +172,7 @@ def test_silence_longer_than_a_second_disables_a_real_robot(what: str) -> None:
     else:
         bench.run(SILENCE_S + 0.5)
     assert bench.guard.state == "disabled"
-    assert "disabled after 1 s" in bench.guard.detail
+    assert "for longer than 1 s" in bench.guard.detail
     follow(bench, 0.5, -0.5, steps=60)
     assert bench.command == (0.0, 0.0)
     bench.guard.enable(True, bench.now_s)

@@ -1,7 +1,7 @@
 """How long it takes from an accident until the robot is told to brake, and until it is told to stand still.
 
-Run it with `python -m benchmarks.stopping_times`. A real robot's nodes drive a stand-in for its driver over DDS: an arm that
-is commanded by position, and a base by velocity. Each accident happens several times, to a robot that moves.
+Run it with `python -m benchmarks.stopping_times`. A real robot's nodes drive a stand-in for its driver over DDS: an arm
+that is commanded by position, and a base by velocity. Each accident happens several times, to a robot that moves.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def measure(graph: RobotGraph, happen: Callable[[RobotGraph], None]) -> tuple[fl
     at_s = time.time()
     happen(graph)
     graph.serve(WATCHED_S)
-    stopped = [s for s, report in graph.heard.reports if s > at_s and not report["state"] == "moving"]
+    stopped = [s for s, report in graph.heard.reports if s > at_s and report["state"] != "moving"]
     commands = [(s, tuple(values.values())) for s, values in graph.heard.commands if s > at_s - 0.1]
     changed = [s for (_, old), (s, new) in zip(commands, commands[1:], strict=False) if old != new and s > at_s]
     graph.running["driver"].send_signal(signal.SIGCONT)

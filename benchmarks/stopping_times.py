@@ -123,11 +123,9 @@ def main() -> int:
         return 0
     print("robot  accident                  stopped ms p50 / max   at rest ms p50 / max")
     for row in rows:
-        stopped, rest = row["stopped_ms"], row["at_rest_ms"]
-        middle = args.times // 2
-        print(
-            f"{row['robot']:6} {row['accident']:25} {stopped[middle]:8} / {stopped[-1]:<8} {rest[middle]:11} / {rest[-1]}"
-        )
+        stopped, rest, middle = row["stopped_ms"], row["at_rest_ms"], args.times // 2
+        print(f"{row['robot']:6} {row['accident']:25}", end="")
+        print(f"{stopped[middle]:8} / {stopped[-1]:<8} {rest[middle]:11} / {rest[-1]}")
     return 0
 
 

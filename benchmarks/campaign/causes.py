@@ -26,6 +26,8 @@ def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -
             taken_back = not facts.permitted or facts.lapses(now_s)
             # Of several faults in a row, each may make another joint silent.
             return taken_back or _silent_s(facts, now_s) > SILENCE_S - MARGIN_S or facts.troubled(now_s)
+        case "resetting":
+            return now_s - facts.observed_s >= facts.timeout_s - MARGIN_S
         case "no_action":
             return now_s - facts.timely_s >= facts.timeout_s - MARGIN_S or facts.stalled(now_s)
         case "no_observation":

@@ -30,6 +30,7 @@ MARGIN_S = 3 * TICK_S
 """What the judge adds to a limit of time before he finds fault with somebody."""
 PERSUASIVE_S = 0.19
 """A lie that was told for this long, while nothing else was said, cannot be seen through."""
+ABOUT_S = 0.5
 RECENT_S = 1.5
 """How long a fault may have its consequences after it has gone."""
 HISTORY_S = 0.4
@@ -94,8 +95,8 @@ class Facts:
         # It counts from the moment that the one or the other is missed.
         silent = self.silent_s(now_s) > self.max_age_s + SILENCE_S + MARGIN_S
         silent |= now_s - self.observed_s > self.timeout_s + SILENCE_S + MARGIN_S
-        # A person who enables the robot meanwhile knows what he does.
-        if silent and not self._silent:
+        # A person who enables the robot meanwhile, or about when it is disabled, knows what he does.
+        if silent and not self._silent and now_s - self._on_s > ABOUT_S:
             self.revoke()
         self._silent = silent
 

@@ -244,6 +244,8 @@ class PositionInterface:
         trajectory = self._trajectory
         if trajectory is None:
             return None
+        if trajectory.driven:
+            trajectory.rested_s = math.inf
         trajectory.driven = trajectory.acting = False
         trajectory.rested_s = min(trajectory.rested_s, moment.now_s) if trajectory.rests else math.inf
         rested = moment.now_s - trajectory.rested_s >= REST_S

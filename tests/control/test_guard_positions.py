@@ -202,3 +202,24 @@ def test_joint_found_beyond_its_bounds_is_braked_and_then_told_nothing() -> None
     assert bench.guard.reset_stop(bench.now_s)
     bench.move(0.0, 0.7)
     assert bench.commands[count] == (0.0, 1.7)
+
+
+def test_a_hold_has_to_rest_anew_in_each_stop() -> None:
+    """The rest of an earlier stop is no reason to give up the hold of this one."""
+    bench = GuardBench("position", commands=[watched(max_following_error=0.8)])
+    bench.positions = [-1.0, 0.0]
+    servo = Servo(bench, 0.1)
+    for _ in range(2):
+        for _ in range(8):
+            bench.observe()
+            bench.act(1.0, -0.6)
+            servo.follow(PERIOD_S)
+        count = len(bench.commands)
+        # The guard's own process is held up, so that it takes the robot to rest where it was last told to be.
+        bench.now_s += 0.2
+        while bench.guard.stopped is None:
+            bench.miss()
+        servo.follow(0.3)
+        commanded = [values[0] for values in bench.commands[count:]]
+        assert len(commanded) >= 25
+        assert all(new >= old - 1e-9 for old, new in pairwise(commanded))

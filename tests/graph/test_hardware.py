@@ -122,7 +122,11 @@ def test_robot_moves_only_while_it_is_enabled(
     assert f"robot-mbrl enable --run {robot.folder.path}" in printed
     told = [line.removeprefix("robot: ").partition(":")[0] for line in printed.splitlines() if "robot: " in line]
     states = [word for word, _ in groupby(word for word in told if word in ("disabled", "moving", "latched"))]
-    assert states[:7] == ["disabled", "moving", "disabled", "moving", "latched", "disabled", "moving"]
+    # Changes in quick succession are told a little later, the last ones not at all if it ends meanwhile.
+    assert states[:5] == ["disabled", "moving", "disabled", "moving", "latched"]
+    heard = [message.data.partition(":")[0] for message in robot.states]
+    acted = [word for word, _ in groupby(word for word in heard if word in ("disabled", "moving", "latched"))]
+    assert acted[:7] == ["disabled", "moving", "disabled", "moving", "latched", "disabled", "moving"]
     assert read_json(robot.folder.processes) == {}
     assert list(robot.folder.bags.glob("*.mcap"))
 

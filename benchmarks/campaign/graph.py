@@ -113,7 +113,7 @@ class RobotGraph:
         """Start a node."""
         parameters: dict[str, Any] = {"config": str(self._file)}
         if name == "policy":
-            parameters["start_policy"] = "random"
+            parameters["start_policy"], parameters["random_slack_steps"] = "random", 1_000_000
         if name == "bundle":
             parameters["store"] = str(self._folder / "bundles")
         spec = NodeProcess(name, NODES[name], "", Side.ROBOT, namespace(self.config), parameters)

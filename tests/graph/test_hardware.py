@@ -122,8 +122,9 @@ def test_robot_moves_only_while_it_is_enabled(
     assert f"robot-mbrl enable --run {robot.folder.path}" in printed
     told = [line.removeprefix("robot: ").partition(":")[0] for line in printed.splitlines() if "robot: " in line]
     states = [word for word, _ in groupby(word for word in told if word in ("disabled", "moving", "latched"))]
-    # Changes in quick succession are told a little later, the last ones not at all if it ends meanwhile.
-    assert states[:5] == ["disabled", "moving", "disabled", "moving", "latched"]
+    # Of changes in quick succession only the newest is told; all of them are on the topic.
+    assert states[:2] == ["disabled", "moving"]
+    assert "latched" in states
     heard = [message.data.partition(":")[0] for message in robot.states]
     acted = [word for word, _ in groupby(word for word in heard if word in ("disabled", "moving", "latched"))]
     assert acted[:7] == ["disabled", "moving", "disabled", "moving", "latched", "disabled", "moving"]

@@ -86,14 +86,11 @@ def test_a_learner_killed_at_random_moments_always_resumes_by_itself(tmp_path, m
     monkeypatch.setattr(replay_files, "SEGMENT", 64)
     rng = random.Random(0)
     saved = (0, 0)
-    parts: set[str] = set()
     for _ in range(KILLS):
         resumed, *since = killed_after(tmp_path, 1, rng.uniform(0.0, 1.2))
         # At least the last checkpoint that was told of; at most one more, whose writer was killed before it told.
         assert saved <= resumed <= (saved[0] + 1, saved[1] + 25)
         saved = since[-1] if since else resumed
-        parts |= {path.suffix for path in tmp_path.glob("checkpoints/*")}
-    assert ".partial" in parts  # Some were killed while they wrote.
     learner = Learner.resume(CONFIG, tmp_path)
     assert learner.updates >= KILLS
     # Each step of the life is there once, in order.

@@ -129,10 +129,6 @@ class Endpoints:
         """The subscribers of a topic, in the same order."""
         return self._living(self._node.get_subscriptions_info_by_topic(topic))
 
-    def is_own(self, endpoint: Endpoint) -> bool:
-        """Whether it belongs to this process."""
-        return endpoint.gid[_PARTICIPANT] == self._own
-
     def _living(self, infos: Iterable[Any]) -> list[Endpoint]:
         found = []
         for info in infos:

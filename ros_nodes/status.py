@@ -1,11 +1,11 @@
 """Shows the live graph: who publishes what, how often, how old the newest is, which bundle drives, the guard."""
 
 import argparse
-import importlib
 import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,9 @@ from rich.table import Table
 
 from robot_mbrl import topics
 from robot_mbrl.bundles import read_announcement
-from robot_mbrl.errors import BundleError
+from robot_mbrl.errors import BundleError, ConfigError
 from robot_mbrl.terminal import with_output
+from ros_nodes.message_types import message_type
 from ros_nodes.operate import INTERRUPTED, NO_LOG_FILE
 from ros_nodes.robot_state import explained
 from ros_nodes.runtime import make_executor
@@ -143,10 +144,13 @@ class Listener:
         }
         if (topic, type_name) in known:
             take, profile = known[topic, type_name]
-            message = message_class(type_name)
-            self.node.create_subscription(message, name, lambda m: take(name, namespace or "/", m), profile)
-        elif (message := message_class(type_name)) is not None:
-            self.node.create_subscription(message, name, lambda _: self.traffic[name].note(), ANY, raw=True)
+            kind = message_type(type_name)
+            self.node.create_subscription(kind, name, lambda m: take(name, namespace or "/", m), profile)
+            return
+        # What is not installed here cannot be counted.
+        with suppress(ConfigError):
+            kind = message_type(type_name)
+            self.node.create_subscription(kind, name, lambda _: self.traffic[name].note(), ANY, raw=True)
 
     def _on_bundle(self, name: str, namespace: str, message: Any) -> None:
         self.traffic[name].note()
@@ -175,15 +179,6 @@ class Listener:
                 "message": status.message,
                 "values": {pair.key: pair.value for pair in status.values},
             }
-
-
-def message_class(name: str) -> Any | None:
-    """The class of a message type such as `sensor_msgs/msg/Image`; None if its package is not installed."""
-    package, _, cls = name.split("/")
-    try:
-        return getattr(importlib.import_module(f"{package}.msg"), cls)
-    except (ImportError, AttributeError):
-        return None
 
 
 def show(report: dict[str, Any], console: Console) -> None:

@@ -1,7 +1,6 @@
 """What a plant's other sensors say: odometry, inertia, forces, and for any other type an empty message."""
 
 import math
-from importlib import import_module
 from typing import Any
 
 from geometry_msgs.msg import WrenchStamped
@@ -9,11 +8,11 @@ from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from sensor_msgs.msg import Imu
 
-from robot_mbrl.errors import ConfigError
 from robot_mbrl.messages import write_stamp
 from robot_mbrl.robot_config import IMAGE_TYPES, SourceConfig
 from robot_mbrl.topics import JOINT_STATE
 from ros_nodes import qos
+from ros_nodes.message_types import message_type
 from sim.plant import Plant
 
 GRAVITY = 9.81
@@ -42,8 +41,8 @@ class Devices:
         self._x = self._y = self._yaw = 0.0
         self._sources = [
             (
-                _message_type(name, source),
-                node.create_publisher(_message_type(name, source), source.topic, qos.sensor(source)),
+                message_type(source.type),
+                node.create_publisher(message_type(source.type), source.topic, qos.sensor(source)),
             )
             for name, source in sources.items()
             if source.type != JOINT_STATE and source.type not in IMAGE_TYPES
@@ -93,11 +92,3 @@ class Devices:
 
     def _turn(self, orientation: Any) -> None:
         orientation.z, orientation.w = math.sin(self._yaw / 2.0), math.cos(self._yaw / 2.0)
-
-
-def _message_type(name: str, source: SourceConfig) -> Any:
-    package, _, kind = source.type.partition("/msg/")
-    try:
-        return getattr(import_module(f"{package}.msg"), kind)
-    except (ImportError, AttributeError):
-        raise ConfigError(f"sources.{name}.type: {source.type} is not installed here") from None

@@ -29,31 +29,16 @@ class EnableEvent(StrEnum):
     REVOKED = "a fault or a silence takes it back"
 
 
-ENABLING: dict[Enabling, dict[EnableEvent, Enabling]] = {
-    Enabling.OFF: {
-        EnableEvent.TRUE: Enabling.ON,
-        EnableEvent.FALSE: Enabling.OFF,
-        EnableEvent.LET_GO: Enabling.OFF,
-        EnableEvent.TIMEOUT: Enabling.OFF,
-        EnableEvent.REVOKED: Enabling.HELD_OFF,
-    },
-    Enabling.ON: {
-        EnableEvent.TRUE: Enabling.ON,
-        EnableEvent.FALSE: Enabling.HELD_OFF,
-        EnableEvent.LET_GO: Enabling.ON,
-        EnableEvent.TIMEOUT: Enabling.HELD_OFF,
-        EnableEvent.REVOKED: Enabling.HELD_OFF,
-    },
-    Enabling.HELD_OFF: {
-        EnableEvent.TRUE: Enabling.HELD_OFF,
-        EnableEvent.FALSE: Enabling.HELD_OFF,
-        EnableEvent.LET_GO: Enabling.OFF,
-        EnableEvent.TIMEOUT: Enabling.HELD_OFF,
-        EnableEvent.REVOKED: Enabling.HELD_OFF,
-    },
+TRANSITIONS: dict[tuple[Enabling, EnableEvent], Enabling] = {
+    (Enabling.OFF, EnableEvent.TRUE): Enabling.ON,
+    (Enabling.OFF, EnableEvent.REVOKED): Enabling.HELD_OFF,
+    (Enabling.ON, EnableEvent.FALSE): Enabling.HELD_OFF,
+    (Enabling.ON, EnableEvent.TIMEOUT): Enabling.HELD_OFF,
+    (Enabling.ON, EnableEvent.REVOKED): Enabling.HELD_OFF,
+    (Enabling.HELD_OFF, EnableEvent.LET_GO): Enabling.OFF,
 }
-"""What follows from each event. `false` wins over every switch that is held: whoever goes on saying `true` has not let
-go, and messages do not tell who says it."""
+"""What follows from each event; what is not here changes nothing. `false` wins over every switch that is held:
+whoever goes on saying `true` has not let go, and messages do not tell who says it."""
 
 
 class EnableSwitch:
@@ -120,7 +105,7 @@ class EnableSwitch:
             self._follow(EnableEvent.LET_GO)
 
     def _follow(self, event: EnableEvent) -> None:
-        self.state = ENABLING[self.state][event]
+        self.state = TRANSITIONS.get((self.state, event), self.state)
 
 
 class EmergencySwitch:

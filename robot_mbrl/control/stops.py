@@ -73,54 +73,24 @@ class StopEvent(StrEnum):
     SHUTDOWN = "the guard shuts down"
 
 
-def _row(**following: StopState) -> dict[StopEvent, StopState]:
-    return {StopEvent[name.upper()]: state for name, state in following.items()}
-
-
-_DISABLED, _STOPPED, _MOVING = StopState.DISABLED, StopState.STOPPED, StopState.MOVING
-_LATCHED, _ENDED = StopState.LATCHED, StopState.ENDED
-
-TRANSITIONS: dict[StopState, dict[StopEvent, StopState]] = {
-    _DISABLED: _row(
-        fault=_LATCHED,
-        not_enabled=_DISABLED,
-        trouble=_STOPPED,
-        all_well=_STOPPED,
-        steady=_DISABLED,
-        release=_DISABLED,
-        shutdown=_ENDED,
-    ),
-    _STOPPED: _row(
-        fault=_LATCHED,
-        not_enabled=_DISABLED,
-        trouble=_STOPPED,
-        all_well=_STOPPED,
-        steady=_MOVING,
-        release=_STOPPED,
-        shutdown=_ENDED,
-    ),
-    _MOVING: _row(
-        fault=_LATCHED,
-        not_enabled=_DISABLED,
-        trouble=_STOPPED,
-        all_well=_MOVING,
-        steady=_MOVING,
-        release=_MOVING,
-        shutdown=_ENDED,
-    ),
-    _LATCHED: _row(
-        fault=_LATCHED,
-        not_enabled=_LATCHED,
-        trouble=_LATCHED,
-        all_well=_LATCHED,
-        steady=_LATCHED,
-        release=_DISABLED,
-        shutdown=_ENDED,
-    ),
-    _ENDED: dict.fromkeys(StopEvent, _ENDED),
+TRANSITIONS: dict[tuple[StopState, StopEvent], StopState] = {
+    (StopState.DISABLED, StopEvent.FAULT): StopState.LATCHED,
+    (StopState.DISABLED, StopEvent.TROUBLE): StopState.STOPPED,
+    (StopState.DISABLED, StopEvent.ALL_WELL): StopState.STOPPED,
+    (StopState.DISABLED, StopEvent.SHUTDOWN): StopState.ENDED,
+    (StopState.STOPPED, StopEvent.FAULT): StopState.LATCHED,
+    (StopState.STOPPED, StopEvent.NOT_ENABLED): StopState.DISABLED,
+    (StopState.STOPPED, StopEvent.STEADY): StopState.MOVING,
+    (StopState.STOPPED, StopEvent.SHUTDOWN): StopState.ENDED,
+    (StopState.MOVING, StopEvent.FAULT): StopState.LATCHED,
+    (StopState.MOVING, StopEvent.NOT_ENABLED): StopState.DISABLED,
+    (StopState.MOVING, StopEvent.TROUBLE): StopState.STOPPED,
+    (StopState.MOVING, StopEvent.SHUTDOWN): StopState.ENDED,
+    (StopState.LATCHED, StopEvent.RELEASE): StopState.DISABLED,
+    (StopState.LATCHED, StopEvent.SHUTDOWN): StopState.ENDED,
 }
-"""What follows from each event in each state. No transition leads to MOVING but by timely actions, and none leaves
-LATCHED but by a person's act, after which the robot has to be enabled anew."""
+"""What follows from each event in each state; what is not here changes nothing. No transition leads to MOVING but by
+timely actions, and none leaves LATCHED but by a person's act, after which the robot has to be enabled anew."""
 
 
 class StopMachine:
@@ -172,7 +142,7 @@ class StopMachine:
         """
         if self.state is StopState.DISABLED or (resting and self.state is StopState.STOPPED):
             self.reason = Reason.STARTING
-        self.state = TRANSITIONS[self.state][StopEvent.ALL_WELL]
+        self._follow(StopEvent.ALL_WELL)
 
     def latch(self, reason: Reason) -> bool:
         """Stop until a person releases it; the first reason stays. Returns whether it is the first."""
@@ -191,7 +161,7 @@ class StopMachine:
 
     def release(self) -> None:
         """Release a latched stop, as a person's deliberate act; the robot is then disabled."""
-        self.state = TRANSITIONS[self.state][StopEvent.RELEASE]
+        self._follow(StopEvent.RELEASE)
         self._timely = 0
 
     def shut_down(self) -> None:
@@ -202,7 +172,7 @@ class StopMachine:
         """Note an action that came in time; the last of enough in a row ends the stop and may be applied itself."""
         self._timely += 1
         if self._timely >= self._recover_steps:
-            self.state = TRANSITIONS[self.state][StopEvent.STEADY]
+            self._follow(StopEvent.STEADY)
             if self.state is StopState.MOVING:
                 self.reason = None
 
@@ -212,10 +182,14 @@ class StopMachine:
 
     def _go(self, event: StopEvent, reason: Reason) -> None:
         """Follow an event that is a reason to stand still."""
-        state, self.state = self.state, TRANSITIONS[self.state][event]
+        state = self.state
+        self._follow(event)
         self._timely = 0
         if state in (StopState.LATCHED, StopState.ENDED) and self.state is state:
             return
         if self.reason is not reason:
             self.reason = reason
             self.counts[reason] += 1
+
+    def _follow(self, event: StopEvent) -> None:
+        self.state = TRANSITIONS.get((self.state, event), self.state)

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from robot_mbrl.control.enabling import ENABLING
+from robot_mbrl.control.enabling import TRANSITIONS as ENABLING
 from robot_mbrl.control.episodes import TRANSITIONS as EPISODES
 from robot_mbrl.control.guard_link import TRANSITIONS as GUARD_LINK
 from robot_mbrl.control.stops import TRANSITIONS as STOPS
@@ -19,13 +19,9 @@ Transitions = Mapping[Any, Enum]
 """From (state, event) to state."""
 
 
-def _flat(rows: Mapping[Any, Mapping[Any, Enum]]) -> Transitions:
-    return {(state, event): to for state, row in rows.items() for event, to in row.items()}
-
-
 TABLES: dict[str, Transitions] = {
-    "stops": _flat(STOPS),
-    "enabling": _flat(ENABLING),
+    "stops": STOPS,
+    "enabling": ENABLING,
     "episodes": EPISODES,
     "link": GUARD_LINK,
 }
@@ -33,8 +29,8 @@ TABLES: dict[str, Transitions] = {
 
 def table(transitions: Transitions) -> str:
     """A state machine as a Markdown table: a row per event, a column per state, a dash where nothing changes."""
-    states = list(dict.fromkeys([*(state for state, _ in transitions), *transitions.values()]))
-    events = dict.fromkeys(event for _, event in transitions)
+    some_state, some_event = next(iter(transitions))
+    states, events = list(some_state.__class__), list(some_event.__class__)
     lines = ["| | " + " | ".join(state.value for state in states) + " |", "|---|" + "---|" * len(states)]
     for event in events:
         cells = []

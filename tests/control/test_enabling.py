@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from robot_mbrl.control.enabling import ENABLING, LET_GO_S, EnableEvent, EnableSwitch, Enabling
+from robot_mbrl.control.enabling import LET_GO_S, TRANSITIONS, EnableEvent, EnableSwitch, Enabling
 from robot_mbrl.control.stops import Reason
 from robot_mbrl.specs import Source
 from tests.control.guard_bench import RECOVER, GuardBench
@@ -171,13 +171,11 @@ def test_false_wins_over_a_publisher_that_goes_on_without_a_timeout() -> None:
     assert [step(bench) for _ in range(RECOVER)][-1] is Source.POLICY
 
 
-def test_every_state_of_the_switch_knows_every_event() -> None:
-    assert set(ENABLING) == set(Enabling)
-    assert all(set(row) == set(EnableEvent) for row in ENABLING.values())
-    # Nothing but a person's `true`, after everybody has let go, leads to ON.
-    leading = {(state, event) for state, row in ENABLING.items() for event, to in row.items() if to is Enabling.ON}
-    assert {state for state, event in leading if event is EnableEvent.TRUE} == {Enabling.OFF, Enabling.ON}
-    assert {state for state, event in leading if event is not EnableEvent.TRUE} == {Enabling.ON}
+def test_nothing_but_a_persons_true_after_everybody_has_let_go_leads_to_on() -> None:
+    assert [key for key, to in TRANSITIONS.items() if to is Enabling.ON] == [(Enabling.OFF, EnableEvent.TRUE)]
+    assert [key for key, to in TRANSITIONS.items() if to is Enabling.OFF] == [(Enabling.HELD_OFF, EnableEvent.LET_GO)]
+    for event in (EnableEvent.FALSE, EnableEvent.TIMEOUT, EnableEvent.REVOKED):
+        assert TRANSITIONS[Enabling.ON, event] is Enabling.HELD_OFF
 
 
 def test_switch_of_a_simulated_robot_counts_at_once() -> None:

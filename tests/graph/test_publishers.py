@@ -233,6 +233,8 @@ def test_driver_whose_quality_of_service_cannot_match_is_named(robot: Robot) -> 
 def test_command_line_that_publishes_actions_is_a_second_publisher(driven: Robot) -> None:
     driven.start("_ros2cli_77", topic=topics.ACTION)
     driven.graph.until(lambda: "_ros2cli_77" in "".join(driven.conflicts()))
+    (sentence,) = driven.conflicts()
+    assert sentence.startswith(f"2 publishers of {driven.graph.node.resolve_topic_name(topics.ACTION)}: ")
 
 
 def test_two_publishers_of_the_same_joint_are_named_and_of_different_joints_are_not(driven: Robot) -> None:

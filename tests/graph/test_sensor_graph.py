@@ -5,6 +5,7 @@ import sys
 import time
 from array import array
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +316,8 @@ def test_drivers_are_heard_whatever_they_offer(graph: Graph, tmp_path: Path, pro
     driver.answer()
     driver.start()
     graph.until(lambda: len(driver.observations) > 20)
+    stamps = [messages.read_stamp(message.header.stamp) for message in driver.observations]
+    assert all(new > old for old, new in pairwise(stamps))
 
 
 @pytest.mark.parametrize(

@@ -45,13 +45,19 @@ def learn_until_killed(folder: Path, tell: int) -> None:
         os.write(tell, f"{learner.updates} {learner.replay.total}\n".encode())
 
 
-def killed_after(folder: Path, saves: int, share: float) -> list[tuple[int, int]]:
+def is_half_written(folder: Path) -> bool:
+    """Whether a part of a checkpoint lies there that is not whole."""
+    return any(folder.glob("checkpoints/*.partial"))
+
+
+def killed_after(folder: Path, saves: int, share: float | None) -> list[tuple[int, int]]:
     """Run a learner in a process of its own and kill it; what it told of itself.
 
     Args:
         folder: of the run.
         saves: checkpoints that it has written by then.
-        share: of the time from one checkpoint to the next, how much it is given after that.
+        share: of the time from one checkpoint to the next, how much it is given after that; None to kill it as soon as
+            a part of the next one is seen on the disk.
     """
     read, write = os.pipe()
     pid = os.fork()
@@ -69,7 +75,10 @@ def killed_after(folder: Path, saves: int, share: float) -> list[tuple[int, int]
         assert more, "it did not come up by itself"
         told += more
         times_s += [time.monotonic()] * (told.count(b"\n") - len(times_s))
-    time.sleep(share * (times_s[-1] - times_s[0]) / saves)
+    if share is not None:
+        time.sleep(share * (times_s[-1] - times_s[0]) / saves)
+    while share is None and not is_half_written(folder):
+        pass
     os.kill(pid, signal.SIGKILL)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL, "it did not come up by itself"
     while more := os.read(read, 100_000):
@@ -86,11 +95,15 @@ def test_a_learner_killed_at_random_moments_always_resumes_by_itself(tmp_path, m
     monkeypatch.setattr(replay_files, "SEGMENT", 64)
     rng = random.Random(0)
     saved = (0, 0)
-    for _ in range(KILLS):
-        resumed, *since = killed_after(tmp_path, 1, rng.uniform(0.0, 1.2))
+    half_written = 0
+    for kill in range(KILLS):
+        # Every third one while it writes, the others at any moment.
+        resumed, *since = killed_after(tmp_path, 1, None if kill % 3 == 0 else rng.uniform(0.0, 1.2))
+        half_written += is_half_written(tmp_path)
         # At least the last checkpoint that was told of; at most one more, whose writer was killed before it told.
         assert saved <= resumed <= (saved[0] + 1, saved[1] + 25)
         saved = since[-1] if since else resumed
+    assert half_written > 0
     learner = Learner.resume(CONFIG, tmp_path)
     assert learner.updates >= KILLS
     # Each step of the life is there once, in order.

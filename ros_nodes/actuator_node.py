@@ -117,7 +117,7 @@ class ActuatorNode:
         self._applied = node.create_publisher(JointState, topics.APPLIED_ACTION, qos.STEPS)
         self._shaped = node.create_publisher(JointState, topics.SHAPED_COMMAND, qos.EVENTS)
         # Asked for once a second: for most of the time nobody listens, and it would be half of the work.
-        self._is_heard = False
+        self._shaped_is_wanted = False
         self._drivers = {
             command.topic: node.create_publisher(commands.TYPES[command.type], command.topic, qos.COMMANDS)
             for command in robot.commands
@@ -260,7 +260,7 @@ class ActuatorNode:
             message = commands.command_message(command, stamp, self._horizon_s)
             self._drivers[command.config.topic].publish(message)
             values |= zip((joint.name for joint in command.config.joints), command.values, strict=True)
-        if self._is_heard:
+        if self._shaped_is_wanted:
             repeated = JointState()
             repeated.header.stamp = stamp
             messages.write_named(repeated, values)
@@ -286,7 +286,7 @@ class ActuatorNode:
             log.warning(text)
 
     def _publish_report(self) -> None:
-        self._is_heard = self._shaped.get_subscription_count() > 0
+        self._shaped_is_wanted = self._shaped.get_subscription_count() > 0
         self._reports.publish(self._report())
 
     def _report(self) -> DiagnosticArray:
@@ -303,7 +303,7 @@ class ActuatorNode:
             "moving": guard.is_moving,
             "enabled": guard.watch.enabled,
             "may_enable": guard.watch.may_enable,
-            "lapsed": guard.watch.held_off,
+            "held_off": guard.watch.held_off,
             "stopped": guard.stopped or "",
             "latched": guard.machine.latched,
             "emergency_pressed": guard.watch.emergency_pressed,

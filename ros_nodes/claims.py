@@ -1,5 +1,7 @@
 """One node of each kind per robot: what two of them would do to it, each would take for the other's doing."""
 
+import errno
+import hashlib
 import socket
 
 from rclpy.node import Node
@@ -22,11 +24,15 @@ def claim(node: Node) -> socket.socket:
         ConfigError: if another process has it.
     """
     domain, namespace, name = node.context.get_domain_id(), node.get_namespace(), node.get_name()
+    # The kernel's names have 107 bytes, ROS's namespaces up to 256.
+    whose = hashlib.sha256(f"{domain}{namespace}".encode()).hexdigest()
     claimed = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        claimed.bind(f"\0robot-mbrl/{domain}{namespace}/{name}")
-    except OSError:
+        claimed.bind(f"\0robot-mbrl/{name}/{whose}")
+    except OSError as error:
         claimed.close()
+        if error.errno != errno.EADDRINUSE:
+            raise ConfigError(f"nobody can tell whether {namespace} has another {name} node: {error}") from error
         raise ConfigError(
             f"{namespace} in ROS domain {domain} has another {name} node on this computer already: end that one "
             "first, two would drive one robot"

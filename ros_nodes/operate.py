@@ -95,7 +95,7 @@ class Operator:
         self._await_permission(lambda: self._say(on=False) if hold_s is not None else None)
         # Once it is heard, only a dead-man switch repeats itself: whoever stops the robot meanwhile means it.
         repeat = self._wait if hold_s is None else self._say_on
-        self._until(lambda: state.says("enabled") or state.says("lapsed"), self._say_on, topics.ENABLE)
+        self._until(lambda: state.says("enabled") or state.says("held_off"), self._say_on, topics.ENABLE)
         # Right after a launch, sensors may still be on their way.
         self._serve(PATIENCE_S, repeat, until=lambda: state.word in (MOVING, RESETTING, DISABLED) or state.latched)
         self._serve(SETTLE_S, repeat, until=lambda: state.word == MOVING)
@@ -114,15 +114,15 @@ class Operator:
         state = self._state
 
         def permitted() -> bool:
-            return state.latched or (state.report.get("may_enable") != "False" and not state.says("lapsed"))
+            return state.latched or (state.report.get("may_enable") != "False" and not state.says("held_off"))
 
         if not self._serve(NOTICE_S, wait, until=permitted):
             held = "somebody holds enable: waiting until it is let go"
-            print(held if state.says("lapsed") else f"waiting: {state.sentence}{_because(state.reasons)}", flush=True)
+            print(held if state.says("held_off") else f"waiting: {state.sentence}{_because(state.reasons)}", flush=True)
             self._serve(PATIENCE_S, wait, until=permitted)
         if state.latched:
             raise RefusedError(f"not enabled: {_with_remedy(state.sentence, 'robot-mbrl release')}")
-        if state.says("lapsed"):
+        if state.says("held_off"):
             raise RefusedError(
                 "not enabled: the robot was stopped, and somebody still holds enable: a switch that is stuck, or "
                 "another robot-mbrl enable; end it, then try again"
@@ -176,16 +176,23 @@ class Operator:
 
     def start_episode(self) -> str:
         """Tell the robot that a person has brought the scene to a start."""
+        state = RobotState(self.node)
         answer = self._call(SENSOR + topics.START_EPISODE.removeprefix("~/"))
         if not answer.success:
             raise RefusedError(f"no episode was begun: {answer.message}")
-        return str(answer.message)
+        self._serve(REPEAT_S, self._wait, until=lambda: bool(state.word))
+        disabled = state.word == DISABLED
+        return (
+            f"{answer.message}; the robot is disabled: robot-mbrl enable lets it move"
+            if disabled
+            else str(answer.message)
+        )
 
     def _hold(self) -> None:
         """Be the dead-man switch until a signal comes."""
         print(f"{self._outcome()}; Ctrl-C stops it", flush=True)
         with suppress(KeyboardInterrupt):
-            self._serve(math.inf, self._say_on, until=lambda: self._state.says("lapsed"))
+            self._serve(math.inf, self._say_on, until=lambda: self._state.says("held_off"))
             # Held on, this switch would keep everybody from enabling the robot.
             raise RefusedError(f"the robot was stopped, so enable is let go: {self._state.sentence}")
         self._interrupted = False
@@ -195,7 +202,7 @@ class Operator:
         state = self._state
         match state.word:
             case "moving":
-                return "enabled: the robot moves as its policy wishes"
+                return "enabled: the robot carries out its policy's actions"
             case "disabled":
                 return "disabled: somebody has stopped the robot meanwhile"
             case "resetting" if self._reset == "human":

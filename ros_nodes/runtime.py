@@ -132,32 +132,14 @@ def run(
     # Before DDS starts its threads, which inherit the priority: a message is read only once they have run.
     warnings = [_ask_for_fifo(priority) if priority else None]
     try:
-        # However the node was started: by the supervisor, a launch file or `ros2 run`.
-        middleware = get_rmw_implementation_identifier()
-        transport = choose_transport(os.environ, middleware, Path.cwd(), shared_memory=shared_memory)
-        os.environ.update(transport.variables)
-        rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
+        warnings.append(_enter_graph(args, shared_memory=shared_memory))
     except (RuntimeError, ConfigError) as error:
         return _report(error, USER_ERROR)
-    warnings.append(transport.warning)
     try:
         managed = build()
         for warning in filter(None, warnings):
             managed.node.get_logger().warning(warning)
-        executor = make_executor()
-        executor.add_node(managed.node)
-        executor.spin_once(0.0)
-        take_unannounced(managed.node)
-        collector = _Collector() if priority else None
-        gc.collect()
-        gc.freeze()
-        while not stop and rclpy.ok():
-            spin_until_deadline(executor, managed)
-            if collector is not None:
-                collector.collect_before(managed.next_deadline_s())
-        # The executor holds on to what it has served: only without it does the node really leave when destroyed.
-        executor.remove_node(managed.node)
-        executor.shutdown()
+        _serve(managed, lambda: stop, collect=priority > 0)
     except RobotMbrlError as error:
         return _report(error, USER_ERROR if managed is None else FAILED)
     finally:
@@ -169,6 +151,34 @@ def run(
         rclpy.try_shutdown()
         signal.alarm(0)
     return 0
+
+
+def _enter_graph(args: Sequence[str] | None, *, shared_memory: bool) -> str | None:
+    """Begin with ROS, by the project's transports; returns what to tell the user about them."""
+    # However the node was started: by the supervisor, a launch file or `ros2 run`.
+    middleware = get_rmw_implementation_identifier()
+    transport = choose_transport(os.environ, middleware, Path.cwd(), shared_memory=shared_memory)
+    os.environ.update(transport.variables)
+    rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
+    return transport.warning
+
+
+def _serve(managed: ManagedNode, stopped: Callable[[], bool], *, collect: bool) -> None:
+    """Spin a node until a signal asks for the end; `collect` has garbage collected between its deadlines alone."""
+    executor = make_executor()
+    executor.add_node(managed.node)
+    executor.spin_once(0.0)
+    take_unannounced(managed.node)
+    collector = _Collector() if collect else None
+    gc.collect()
+    gc.freeze()
+    while not stopped() and rclpy.ok():
+        spin_until_deadline(executor, managed)
+        if collector is not None:
+            collector.collect_before(managed.next_deadline_s())
+    # The executor holds on to what it has served: only without it does the node really leave when destroyed.
+    executor.remove_node(managed.node)
+    executor.shutdown()
 
 
 class _Collector:

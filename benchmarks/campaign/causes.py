@@ -3,11 +3,52 @@
 import math
 
 from benchmarks.campaign.facts import MARGIN_S, SILENCE_S, Facts
+from sim.faults.description import (
+    Blocked,
+    Burst,
+    CommandDelay,
+    Contradiction,
+    DeadTime,
+    Deaf,
+    Delay,
+    DriverDeath,
+    DropOut,
+    Fault,
+    FrozenReading,
+    ImpossibleReading,
+    MovedByHand,
+    Overshoot,
+    Reordered,
+    ServoLag,
+    Slipping,
+    StampJump,
+    StampStill,
+    Wrapping,
+)
 
 AGREED_S = 0.3
 """How long readings may have to agree at the beginning."""
 FEW = 8
 """Readings that may have to agree before joints are believed, some of them lost."""
+LASTING_S = 0.8
+"""How long faults must have lasted in all for a second without readings or observations to come of them."""
+UNTIMELY: tuple[type[Fault], ...] = (
+    Burst,
+    Delay,
+    DropOut,
+    DriverDeath,
+    FrozenReading,
+    Reordered,
+    StampJump,
+    StampStill,
+)
+"""Faults for which readings do not come when they should, or cannot be told from those that did not."""
+UNTRUE: tuple[type[Fault], ...] = (Contradiction, FrozenReading, ImpossibleReading, Wrapping)
+"""Faults for which what a driver says of a joint is not where it is."""
+DISOBEDIENT: tuple[type[Fault], ...] = (
+    *(Blocked, CommandDelay, Deaf, DeadTime, DriverDeath, MovedByHand, Overshoot, ServoLag, Slipping),
+)
+"""Faults for which a joint does not move as it is told."""
 
 
 def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -> bool:
@@ -22,10 +63,11 @@ def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -
     match reason:
         case "starting":
             return now_s < MARGIN_S
-        case "disabled" | "silence":
-            taken_back = not facts.permitted or facts.lapses(now_s)
-            # Of several faults in a row, each may make another joint silent.
-            return taken_back or _silent_s(facts, now_s) > SILENCE_S - MARGIN_S or facts.troubled(now_s)
+        case "disabled":
+            # A guard that is held up does not hear that a switch is held.
+            taken_back = not facts.permitted or facts.lapses(now_s) or facts.stalled(now_s)
+            lasting = facts.suffers(UNTIMELY, now_s) and facts.untimely_s(UNTIMELY, now_s) > LASTING_S
+            return taken_back or _silent_s(facts, now_s) > SILENCE_S - MARGIN_S or lasting
         case "resetting":
             return now_s - facts.observed_s >= facts.timeout_s - MARGIN_S
         case "no_action":
@@ -33,20 +75,19 @@ def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -
         case "no_observation":
             return now_s - facts.observed_s >= facts.timeout_s - MARGIN_S or facts.stalled(now_s)
         case "stale_joints":
-            return facts.silent_s(now_s) >= facts.max_age_s - MARGIN_S or facts.troubled(now_s) or not facts.newest
+            return facts.silent_s(now_s) >= facts.max_age_s - MARGIN_S or facts.suffers(UNTIMELY, now_s)
         case "joints_disagree":
-            return facts.readings < FEW or now_s < AGREED_S or facts.troubled(now_s)
+            return facts.readings < FEW or now_s < AGREED_S or facts.suffers(UNTRUE + UNTIMELY, now_s)
         case "not_finite":
             return facts.not_a_number
         case "joint_limit":
             return any(now_s - at_s < MARGIN_S for at_s in facts.beyond_s.values())
         case "following_error":
-            return _apart(facts, sent) or facts.troubled(now_s)
-        case "emergency_stop" | "emergency":
+            return _apart(facts, sent) or facts.suffers(DISOBEDIENT + UNTRUE, now_s)
+        case "emergency_stop":
             return facts.pressed or facts.latched
-        case "assertion" | "shutdown":
-            return False
-    return facts.troubled(now_s)
+    # Nothing else happens in a case.
+    return False
 
 
 def _silent_s(facts: Facts, now_s: float) -> float:

@@ -6,11 +6,10 @@ from typing import Any
 
 from benchmarks.campaign.plan import Plan
 from benchmarks.campaign.robots import TICK_S
-from robot_mbrl.messages import read_stamp
+from robot_mbrl.messages import NANOSECONDS, read_stamp
 from robot_mbrl.steps import StepKey
 from sim.faults import Delivery
 from sim.faults.description import (
-    BestEffort,
     CommandDelay,
     DeadTime,
     Delay,
@@ -19,7 +18,6 @@ from sim.faults.description import (
     Overshoot,
     Quantisation,
     ServoLag,
-    Split,
 )
 
 SILENCE_S = 1.0
@@ -28,6 +26,8 @@ LET_GO_S = 2.0
 """So long nobody says `true` for everybody to have let go of switches that are not repeated."""
 MARGIN_S = 3 * TICK_S
 """What the judge adds to a limit of time before he finds fault with somebody."""
+LEAP_S = 1.0
+"""A stamp farther ahead than this is of another clock."""
 PERSUASIVE_S = 0.19
 """A lie that was told for this long, while nothing else was said, cannot be seen through."""
 ABOUT_S = 0.5
@@ -35,8 +35,6 @@ RECENT_S = 1.5
 """How long a fault may have its consequences after it has gone."""
 HISTORY_S = 0.4
 """How far back a measured place may lie."""
-HARMLESS = (Noise, Quantisation, Split, BestEffort)
-"""Faults that no guard stops for."""
 
 
 class Facts:
@@ -164,8 +162,7 @@ class Facts:
             self.lying_s = min(self.lying_s, now_s)
         for index, name in enumerate(reading.name):
             place = reading.position[index]
-            # What is repeated among newer readings tells nothing new.
-            if stamp[0] >= self._stamped.get(name, 0) or now_s - self.newest[name][1] > SILENCE_S:
+            if self._tells_news(name, stamp[0], now_s):
                 self.newest[name], self._stamped[name] = (place, now_s), stamp[0]
             if delivery.honest:
                 self.honest[name] = (place, now_s)
@@ -173,6 +170,14 @@ class Facts:
             self._compare_with_bounds(name, place, now_s)
         while self.speeds and self.speeds[0][0] < now_s - 1.0:
             self.speeds.popleft()
+
+    def _tells_news(self, name: str, stamp_ns: int, now_s: float) -> bool:
+        """Whether a reading is neither repeated among newer ones nor under a stamp of another clock."""
+        if name not in self.newest:
+            return True
+        silent_s = now_s - self.newest[name][1]
+        passed_s = (stamp_ns - self._stamped[name]) / NANOSECONDS
+        return silent_s > SILENCE_S or 0.0 <= passed_s <= silent_s + LEAP_S
 
     def move(self, places: dict[str, float], now_s: float) -> None:
         """Where the joints are."""
@@ -193,12 +198,18 @@ class Facts:
         low, high = (min(max(x, bounds[0]), bounds[1]) for x in (min(places), max(places)))
         return low - slack <= value <= high + slack
 
-    def troubled(self, now_s: float) -> bool:
-        """Whether a fault that a guard may stop for is there, or was lately, or the guard was held up."""
+    def suffers(self, kinds: tuple[type[Fault], ...], now_s: float) -> bool:
+        """Whether a fault of one of these kinds is there, or was lately, or the guard was held up."""
         return self.stalled(now_s) or any(
-            not isinstance(fault, HARMLESS) and fault.start_s <= now_s <= _end_s(fault) + RECENT_S + self.lag_s
+            isinstance(fault, kinds) and fault.start_s <= now_s <= _end_s(fault) + RECENT_S + self.lag_s
             for fault in self.plan.faults.faults
         )
+
+    def untimely_s(self, kinds: tuple[type[Fault], ...], now_s: float) -> float:
+        """For how long faults of these kinds have lasted, observations were missing and the guard was held up."""
+        windows = [(f.start_s, _end_s(f)) for f in self.plan.faults.faults if isinstance(f, kinds)]
+        windows += [self.plan.blind, self.plan.stalls]
+        return sum(max(0.0, min(end_s, now_s) - begin_s) for begin_s, end_s in windows)
 
     def stalled(self, now_s: float) -> bool:
         """Whether the guard's process was lately given no time."""

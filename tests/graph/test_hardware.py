@@ -99,7 +99,7 @@ def test_robot_moves_only_while_it_is_enabled(
     robot = Robot(cartpole, robot_mbrl, tmp_path / "run")
     robot.assert_still()
     assert read_json(robot.folder.processes).keys() == {*SCENARIOS["robot"], "console"}
-    assert robot.do("enable") == "enabled: the robot moves as its policy wishes"
+    assert robot.do("enable") == "enabled: the robot carries out its policy's actions"
     robot.await_motion()
     assert "the robot is stopped" in robot.do("enable", "--off")
     robot.await_rest()
@@ -112,7 +112,7 @@ def test_robot_moves_only_while_it_is_enabled(
     assert "not enabled: latched: emergency_stop" in robot.refuse("enable")
     assert robot.do("release").startswith("released")
     robot.assert_still()
-    assert robot.do("enable") == "enabled: the robot moves as its policy wishes"
+    assert robot.do("enable") == "enabled: the robot carries out its policy's actions"
     robot.await_motion()
 
     robot.process.send_signal(signal.SIGINT)
@@ -185,7 +185,7 @@ def test_dead_man_switch_moves_the_robot_while_it_lives(
     held = robot.begin("enable")
     said = held.stdout
     assert said is not None
-    assert said.readline() == "enabled: the robot moves as its policy wishes; Ctrl-C stops it\n"
+    assert said.readline() == "enabled: the robot carries out its policy's actions; Ctrl-C stops it\n"
     robot.await_motion()
     held.send_signal(signal.SIGINT)
     cartpole.until(lambda: held.poll() is not None)
@@ -231,6 +231,18 @@ def test_episode_that_a_person_starts(
     assert robot.do("enable").startswith("enabled: the robot moves once an episode begins")
     assert {command.data[0] for command in robot.commands} <= {0.0}
     assert robot.do("start-episode") == "it begins"
+    robot.await_motion()
+
+
+def test_an_episode_that_begins_while_the_robot_is_disabled_says_what_is_missing(
+    cartpole: Graph, robot_mbrl: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    robot = Robot(cartpole, robot_mbrl, tmp_path / "run", **{"task.reset": "human"})
+    while (begun := robot.begin("start-episode")).wait() != 0:
+        assert "waiting for the guard" in begun.communicate()[1]
+    assert begun.communicate()[0] == "it begins; the robot is disabled: robot-mbrl enable lets it move\n"
+    robot.assert_still()
+    robot.do("enable")
     robot.await_motion()
 
 

@@ -40,9 +40,9 @@ class Guard:
 
     def be(self, state: str, detail: str = "", **flags: bool) -> None:
         """Take on a state; flags that are not named are False."""
-        names = ("enabled", "lapsed", "latched", "emergency_pressed", "may_reset")
+        names = ("enabled", "held_off", "latched", "emergency_pressed", "may_reset")
         self._values = {"state": state, "detail": detail} | {name: str(flags.get(name, False)) for name in names}
-        self._values["may_enable"] = str(not (flags.get("lapsed") or flags.get("latched")))
+        self._values["may_enable"] = str(not (flags.get("held_off") or flags.get("latched")))
         self._states.publish(String(data=state))
         self._report()
 
@@ -99,7 +99,7 @@ def test_enable_waits_in_silence_until_nobody_holds_the_switch(
     guard.be("disabled")
     cartpole.until(lambda: bool(guard.enabled_by))
     guard.be("moving", enabled=True)
-    assert finish(cartpole, act) == (0, "enabled: the robot moves as its policy wishes", "")
+    assert finish(cartpole, act) == (0, "enabled: the robot carries out its policy's actions", "")
 
 
 def test_dead_man_switch_lets_go_when_somebody_else_stops_the_robot(

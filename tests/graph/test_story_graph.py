@@ -13,6 +13,7 @@ from geometry_msgs.msg import WrenchStamped
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import BatteryState, JointState
 from std_msgs.msg import Bool, String
@@ -26,6 +27,7 @@ from ros_nodes.message_types import message_type
 from ros_nodes.recorder_node import SAID, SENT_COMMANDS
 from ros_nodes.runtime import take_unannounced
 from tests.graph.experience_bench import RobotBench, bags
+from tests.graph.graph import Graph
 
 RECORDER = "ros_nodes.recorder_node"
 
@@ -81,8 +83,9 @@ def config(tmp_path) -> Path:
     return path
 
 
-def test_an_accident_is_told_by_the_bag_alone(graph, config, tmp_path):
-    publish = {
+def all_that_happens(graph: Graph) -> dict[str, Publisher]:
+    """Publishers of everything that is said about a robot, by topic."""
+    return {
         topics.ENABLE: graph.publisher(Bool, topics.ENABLE, qos.EVENTS),
         topics.EMERGENCY_STOP: graph.publisher(Bool, topics.EMERGENCY_STOP, qos.EVENTS),
         topics.STATE: graph.publisher(String, topics.STATE, qos.LATCHED),
@@ -96,6 +99,10 @@ def test_an_accident_is_told_by_the_bag_alone(graph, config, tmp_path):
         topics.GOAL: graph.publisher(JointState, topics.GOAL, qos.EVENTS),
         topics.DIAGNOSTICS: graph.publisher(DiagnosticArray, topics.DIAGNOSTICS, qos.EVENTS),
     }
+
+
+def test_an_accident_is_told_by_the_bag_alone(graph, config, tmp_path):
+    publish = all_that_happens(graph)
     # Said before anybody recorded, and still so.
     publish[topics.STATE].publish(String(data="disabled"))
     publish["battery"].publish(BatteryState(percentage=0.5))

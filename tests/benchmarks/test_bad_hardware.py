@@ -57,6 +57,15 @@ class Nervous(Guard):
         return super().observe(*args, **kwargs)
 
 
+class Timid(Guard):
+    """Disables the robot for a silence that was over at once."""
+
+    def observe(self, *args: Any, **kwargs: Any) -> bool:
+        if self.steps == 20:
+            self.watch.revoke("it was silent")
+        return super().observe(*args, **kwargs)
+
+
 class Trusting(Guard):
     """Takes every reading for a new one."""
 
@@ -103,6 +112,8 @@ def test_the_same_seed_gives_the_same_case() -> None:
         (Forgetful, quiet(1), "unanswered", "without an applied action"),
         (Careless, replace(quiet(1), acts=((0.1, "enable"), (1.0, "press"))), "unsafe", "in a stop"),
         (Nervous, quiet(2), "unexplained", "following_error"),
+        (Nervous, quiet(2, kind="drop_out", start_s=0.5, duration_s=0.3), "unexplained", "following_error"),
+        (Timid, quiet(1, kind="drop_out", start_s=0.5, duration_s=0.3), "unexplained", "disabled"),
         (
             Trusting,
             quiet(1, kind="frozen", stamp="old", start_s=1.0, duration_s=1.5),
@@ -110,7 +121,7 @@ def test_the_same_seed_gives_the_same_case() -> None:
             "readings that are",
         ),
     ],
-    ids=["reversing", "forgetful", "careless", "nervous", "trusting"],
+    ids=["reversing", "forgetful", "careless", "nervous", "nervous in trouble", "timid", "trusting"],
 )
 def test_a_guard_that_is_wrong_is_found_out(guard: Callable[..., Guard], plan: Plan, kind: str, words: str) -> None:
     findings = run_case(plan, guard)

@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 from std_msgs.msg import Bool
 
-from benchmarks.campaign.graph import RobotGraph
+from benchmarks.campaign.graph import GraphError, RobotGraph
 from benchmarks.campaign.kills import load_hardware
 
 TIMES = 10
@@ -67,7 +67,11 @@ ACCIDENTS: dict[str, Callable[[RobotGraph], None]] = {
 
 
 def measure(graph: RobotGraph, happen: Callable[[RobotGraph], None]) -> tuple[float, float]:
-    """Seconds until the guard says that the robot is stopped, and until its newest command is the last that differs."""
+    """Seconds until the guard says that the robot is stopped, and until its newest command is the last that differs.
+
+    Raises:
+        GraphError: if it is not stopped.
+    """
     get_going(graph)
     before = set(graph.running)
     at_s = time.time()
@@ -75,6 +79,10 @@ def measure(graph: RobotGraph, happen: Callable[[RobotGraph], None]) -> tuple[fl
     graph.serve(WATCHED_S)
     stopped = [s for s, report in graph.heard.reports if s > at_s and report["state"] != "moving"]
     commands = [(s, tuple(values.values())) for s, values in graph.heard.commands if s > at_s - 0.1]
+    if not stopped:
+        raise GraphError(
+            f"the robot was not stopped within {WATCHED_S} s; the guard says: {graph.heard.reports[-1][1]}"
+        )
     changed = [s for (_, old), (s, new) in zip(commands, commands[1:], strict=False) if old != new and s > at_s]
     graph.running["driver"].send_signal(signal.SIGCONT)
     for name in before - set(graph.running):

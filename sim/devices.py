@@ -1,17 +1,15 @@
 """What a plant's other sensors say: odometry, inertia, forces, and for any other type an empty message."""
 
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
-from rclpy.node import Node
 from sensor_msgs.msg import Imu
 
-from robot_mbrl.messages import write_stamp
 from robot_mbrl.robot_config import IMAGE_TYPES, SourceConfig
 from robot_mbrl.topics import JOINT_STATE
-from ros_nodes import qos
 from ros_nodes.message_types import message_type
 from sim.plant import Plant
 
@@ -26,11 +24,10 @@ class Devices:
     A twist moves the base over flat ground; other robots stand still.
     """
 
-    def __init__(self, node: Node, sources: dict[str, SourceConfig], plant: Plant) -> None:
-        """Advertise them.
+    def __init__(self, sources: Mapping[str, SourceConfig], plant: Plant) -> None:
+        """Put the base at its origin.
 
         Args:
-            node: the driver's.
             sources: all of the robot's.
             plant: whose joints named as axes of a twist move the base.
 
@@ -39,14 +36,16 @@ class Devices:
         """
         self._plant = plant
         self._x = self._y = self._yaw = 0.0
-        self._sources = [
-            (
-                message_type(source.type),
-                node.create_publisher(message_type(source.type), source.topic, qos.sensor(source)),
-            )
+        self._kinds = {
+            name: message_type(source.type)
             for name, source in sources.items()
             if source.type != JOINT_STATE and source.type not in IMAGE_TYPES
-        ]
+        }
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(self._kinds)
 
     def advance(self, dt_s: float) -> None:
         """Let the base move on."""
@@ -56,14 +55,12 @@ class Devices:
         self._y += (forward * math.sin(yaw) + left * math.cos(yaw)) * dt_s
         self._yaw += turn * dt_s
 
-    def publish(self, stamp_ns: int) -> None:
-        """Publish all of them."""
-        for kind, publisher in self._sources:
+    def read(self) -> Iterator[tuple[str, Any]]:
+        """What each of them says now, by its source's name; not yet stamped."""
+        for source, kind in self._kinds.items():
             message = kind()
-            if hasattr(message, "header"):
-                write_stamp(message.header.stamp, stamp_ns)
             self._fill(message)
-            publisher.publish(message)
+            yield source, message
 
     def _speed(self, axis: str) -> float:
         joint = self._plant.joints.get(axis)

@@ -1,7 +1,7 @@
 """What a simulated driver publishes: readings as the messages that the robot's YAML names, through a faulty wire."""
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import cv2
@@ -16,12 +16,12 @@ from robot_mbrl.robot_config import SourceConfig
 from robot_mbrl.specs import ImageSpec
 from robot_mbrl.topics import IMAGE, JOINT_STATE
 from ros_nodes import qos
+from ros_nodes.message_types import message_type
 from sim.faults import Faults, Wire
 from sim.faults.description import BestEffort, Contradiction, LargePictures, Split
 from sim.faults.occurrences import Occurrences, stream
 from sim.worlds.world import ImageReading, JointReading
 
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
 STRANGER = "second_publisher"
 """Name of the node whose publishers share the driver's topics, where the faults want it."""
 JPEG = ".jpg"
@@ -36,21 +36,29 @@ class Outlet:
         wire: what messages and commands pass through.
     """
 
-    def __init__(self, node: Node, robot: RobotConfig, cameras: Mapping[str, ImageSpec], faults: Faults) -> None:
-        """Advertise every JointState of the robot, and the pictures of some cameras.
+    def __init__(
+        self,
+        node: Node,
+        robot: RobotConfig,
+        cameras: Mapping[str, ImageSpec],
+        faults: Faults,
+        devices: Collection[str] = (),
+    ) -> None:
+        """Advertise every JointState of the robot, the pictures of some cameras, and what some devices say.
 
         Args:
             node: the driver's.
             robot: its sources.
             cameras: size of the pictures that are wanted, by source.
             faults: what goes wrong.
+            devices: further sources, whose messages are given to `send` as ROS knows them.
         """
         self.wire = Wire(faults)
         self.cameras = dict(cameras)
         self._sources = {name: _offered(name, source, faults) for name, source in robot.sources.items()}
         self._large = [(fault, Occurrences(fault, stream(faults.seed, i))) for i, fault in faults.of(LargePictures)]
         joints = [name for name, source in self._sources.items() if source.type == JOINT_STATE]
-        self._publishers = {name: [self._publisher(node, name)] for name in (*joints, *cameras)}
+        self._publishers = {name: [self._publisher(node, name)] for name in (*joints, *cameras, *devices)}
         others = max((f.parts - 1 for _, f in faults.of(Split) if f.publishers == "several"), default=0)
         others = max(others, int(bool(faults.of(Contradiction))))
         self._stranger = Node(STRANGER, context=node.context, namespace=node.get_namespace()) if others else None
@@ -67,7 +75,8 @@ class Outlet:
 
     def send(self, source: str, reading: Any, stamp_ns: int, now_s: float) -> None:
         """Let a reading go, whether it arrives or not."""
-        messages.write_stamp(reading.header.stamp, stamp_ns)
+        if hasattr(reading, "header"):
+            messages.write_stamp(reading.header.stamp, stamp_ns)
         self.wire.send(source, reading, now_s)
 
     def flush(self, now_s: float) -> None:
@@ -114,17 +123,19 @@ class Outlet:
 
     def _publisher(self, node: Node, source: str) -> Publisher:
         config = self._sources[source]
-        kinds = {JOINT_STATE: JointState, IMAGE: Image, COMPRESSED: CompressedImage}
-        return node.create_publisher(kinds[config.type], config.topic, qos.sensor(config))
+        return node.create_publisher(message_type(config.type), config.topic, qos.sensor(config))
 
     def _message(self, source: str, reading: Any) -> Any:
-        if isinstance(reading, JointReading):
-            message = JointState(name=reading.name)
-            message.position = array("d", reading.position)
-            message.velocity = array("d", reading.velocity)
-            message.effort = array("d", reading.effort)
-        else:
-            message = _picture_message(self._sources[source].type, reading)
+        match reading:
+            case JointReading():
+                message = JointState(name=reading.name)
+                message.position = array("d", reading.position)
+                message.velocity = array("d", reading.velocity)
+                message.effort = array("d", reading.effort)
+            case ImageReading():
+                message = _picture_message(self._sources[source].type, reading)
+            case _:
+                return reading
         message.header.stamp.sec, message.header.stamp.nanosec = reading.header.stamp.sec, reading.header.stamp.nanosec
         return message
 

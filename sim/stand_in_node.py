@@ -60,8 +60,8 @@ class StandInNode:
         self._world = FaultyWorld(self._plant, faults)
         images = config.observation_spec().images
         cameras = {robot.cameras[name].source: spec for name, spec in images.items()}
-        self._outlet = Outlet(node, robot, cameras, faults)
-        self._devices = Devices(node, robot.sources, self._plant)
+        self._devices = Devices(robot.sources, self._plant)
+        self._outlet = Outlet(node, robot, cameras, faults, self._devices.sources)
         self._begin_s = self._lived_until_s = time.monotonic()
         self._reading_s = self._begin_s
         self._timeout_s = robot.guard.driver_timeout_s or math.inf
@@ -115,8 +115,8 @@ class StandInNode:
             for source, spec in outlet.cameras.items():
                 picture = outlet.enlarge(self._world.render(source, spec.height, spec.width), lived_s)
                 outlet.send(source, picture_reading(picture), stamp_ns, lived_s)
-        if not self._was_dead:
-            self._devices.publish(stamp_ns)
+        for source, message in self._devices.read():
+            outlet.send(source, message, stamp_ns, lived_s)
 
     def _obeying(self, config: CommandConfig) -> Callable[[Any], None]:
         def obey(message: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from robot_mbrl.messages import NANOSECONDS, read_stamp, write_stamp
 from sim.faults import description as d
 from sim.faults.occurrences import Occurrences, stream
-from sim.worlds.world import JointReading
+from sim.worlds.world import ImageReading, JointReading
 
 KINDS = (d.Noise, d.Quantisation, d.ImpossibleReading, d.Wrapping, d.StampJump, d.StampStill, d.DamagedPictures)
 KEPT = 0.5
@@ -49,7 +49,9 @@ class _Spoiler:
         """Whether a reading can have this fault."""
         if isinstance(self._fault, d.JointFault):
             return isinstance(reading, JointReading)
-        if self._fault.pictures and not hasattr(reading, "data"):
+        if self._fault.pictures and not isinstance(reading, ImageReading):
+            return False
+        if isinstance(self._fault, d.StampJump | d.StampStill) and not hasattr(reading, "header"):
             return False
         return not self._fault.sources or source in self._fault.sources
 
@@ -65,8 +67,7 @@ class _Spoiler:
                 if self._rng.random() < self._fault.share:
                     reading.data = reading.data[: int(KEPT * len(reading.data))]
             case d.UnknownEncoding():
-                # A compressed picture has a format instead.
-                setattr(reading, "encoding" if hasattr(reading, "encoding") else "format", self._fault.encoding)
+                reading.encoding = self._fault.encoding
             case d.ImpossibleReading():
                 return self._say_once(source, reading)
             case _:

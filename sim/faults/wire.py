@@ -151,7 +151,7 @@ class Wire:
             self._frozen[index, item.source] = occurrences.count, copy.deepcopy(item.reading)
             return item
         frozen = copy.deepcopy(kept)
-        if fault.stamp == "fresh":
+        if fault.stamp == "fresh" and hasattr(frozen, "header"):
             write_stamp(frozen.header.stamp, read_stamp(item.reading.header.stamp))
         return Delivery(item.source, frozen, item.publisher, honest=False)
 

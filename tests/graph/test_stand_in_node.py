@@ -1,5 +1,6 @@
 """The stand-in for a real driver: it publishes what a robot's YAML names, obeys commands, and misbehaves as told."""
 
+import time
 from array import array
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,18 @@ def test_a_base_tells_where_its_twist_has_led_it_and_stops_when_commands_cease(g
     driving = False
     # The driver's own timeout, as the robot's YAML says.
     graph.until(lambda: odometry[-1].twist.twist.linear.x == 0.0)
+
+
+def test_faults_of_messages_happen_to_odometry_as_well(graph: Graph, tmp_path: Path) -> None:
+    odometry = graph.collect(Odometry, "odom", SOURCE)
+    file = faults_file(tmp_path, "faults: [{kind: frozen, stamp: old, start_s: 1.0}, {kind: stamp_jump, offset_s: 60}]")
+    graph.start(STAND_IN, config=str(HARDWARE / "base-task.yaml"), faults=file)
+
+    def stamps() -> list[int]:
+        return [read_stamp(message.header.stamp) for message in odometry]
+
+    graph.until(lambda: len(odometry) > 150 and len(set(stamps()[-20:])) == 1)
+    assert stamps()[0] - time.time_ns() > 50e9
 
 
 def test_a_second_publisher_is_another_node(graph: Graph, tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -
             # A guard that is held up does not hear that a switch is held.
             taken_back = not facts.permitted or facts.lapses(now_s) or facts.stalled(now_s)
             lasting = facts.suffers(UNTIMELY, now_s) and facts.untimely_s(UNTIMELY, now_s) > LASTING_S
-            return taken_back or _silent_s(facts, now_s) > SILENCE_S - MARGIN_S or lasting
+            lasting = lasting or _silent_s(facts, now_s) > SILENCE_S - MARGIN_S
+            return taken_back or lasting or _out_of_range(facts)
         case "resetting":
             return now_s - facts.observed_s >= facts.timeout_s - MARGIN_S
         case "no_action":
@@ -92,6 +93,16 @@ def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -
 
 def _silent_s(facts: Facts, now_s: float) -> float:
     return max(facts.silent_s(now_s), now_s - facts.observed_s)
+
+
+def _out_of_range(facts: Facts) -> bool:
+    """Whether a joint was read where no position command leads."""
+    return any(
+        command.kind == "position" and not joint.low <= facts.newest[joint.name][0] <= joint.high
+        for command in facts.robot.commands
+        for joint in command.joints
+        if joint.name in facts.newest
+    )
 
 
 def _apart(facts: Facts, sent: dict[str, float]) -> bool:

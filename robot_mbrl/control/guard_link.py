@@ -69,13 +69,18 @@ class GuardLink:
             now_s: the present.
         """
         self._since_s = {guard: self._since_s.get(guard, now_s) for guard in guards}
+        # One that was out of reach and is back may hear again.
+        self._silent &= frozenset(guards)
         if now_s - self._asked_s >= self._silent_s:
+            # Nobody else was asked.
+            self._silent |= {guard for guard, since_s in self._since_s.items() if since_s <= self._asked_s}
             self._asked_s = math.inf
-            self._silent = frozenset(guards)
             self._on(LinkEvent.SILENT)
         known = any(
             now_s - since_s >= ACQUAINTANCE_S for guard, since_s in self._since_s.items() if guard not in self._silent
         )
+        if not known:
+            self._asked_s = math.inf
         self._on(LinkEvent.ACQUAINTED if known else LinkEvent.GONE)
 
     def asked(self, now_s: float) -> None:

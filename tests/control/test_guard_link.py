@@ -55,6 +55,26 @@ def test_a_restarted_guard_is_heard_while_the_graph_still_shows_the_dead_one() -
     assert session.link.heard
 
 
+@pytest.mark.parametrize("away_s", [0.2, 0.5, 0.9, 1.0, 1.5])
+def test_a_guard_that_is_started_anew_need_not_answer_for_the_one_before(away_s: float) -> None:
+    session = Session()
+    session.pass_time(2.0, {OLD}, answers=True)
+    # It dies with an observation unanswered, and the graph knows.
+    session.pass_time(STEP_S, {OLD}, answers=False)
+    session.pass_time(away_s, set(), answers=False)
+    session.pass_time(ACQUAINTANCE_S + 3 * STEP_S, {NEW}, answers=True)
+    assert session.link.heard
+
+
+def test_a_guard_that_was_out_of_reach_and_is_back_is_heard() -> None:
+    session = Session()
+    session.pass_time(2.0, {OLD}, answers=True)
+    session.pass_time(20.0, {OLD}, answers=False)
+    session.pass_time(5.0, set(), answers=False)
+    session.pass_time(ACQUAINTANCE_S + 3 * STEP_S, {OLD}, answers=True)
+    assert session.link.heard
+
+
 def test_a_guard_that_leaves_properly_is_missed_at_once_and_its_successor_gets_to_know_us_first() -> None:
     session = Session()
     session.pass_time(2.0, {OLD}, answers=True)

@@ -222,7 +222,7 @@ class ActuatorNode:
 
     def _on_bring_back(self, request: Any, response: Any) -> Any:
         response.success = self._guard.bring_back(self._now_s())
-        response.message = "inside" if response.success else self._guard.detail or "nothing may move it now"
+        response.message = "inside" if response.success else self._guard.bring_back_refusal or self._guard.detail
         self._update()
         return response
 

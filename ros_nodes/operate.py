@@ -35,6 +35,8 @@ PRESS_S = 0.02
 """How often a stop is repeated until it is heard: what is sent before both sides have met is lost."""
 BRING_BACK_S = 0.3
 """How often a person's wish to bring a joint back is repeated; without it the guard stops the joint."""
+CALLED_OFF = "called off"
+"""How the guard's answer begins when the way back was ended by somebody or something."""
 INTERRUPTED = 130
 REPEATS_PER_TIMEOUT = 4
 """How often a dead-man switch repeats itself within its timeout, so that one lost message stops nothing."""
@@ -62,7 +64,7 @@ class Operator:
         self._executor = make_executor()
         self._executor.add_node(self.node)
         self._client: Client | None = None
-        self._interrupted = False
+        self._interrupted = self._said_on = False
         self._repeat_s = REPEAT_S
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
@@ -80,6 +82,11 @@ class Operator:
         self._state.listen_to_nodes()
         try:
             return self._enable(hold_s)
+        except RefusedError:
+            # A guard that was held up must not find a wish to move that nobody has any more.
+            if self._said_on:
+                self._say(on=False)
+            raise
         except KeyboardInterrupt:
             # Who interrupts this wants no robot that may move.
             self._interrupted = False
@@ -168,6 +175,8 @@ class Operator:
         service = ACTUATOR + topics.BRING_BACK.removeprefix("~/")
         told = ""
         while not (answer := self._call(service)).success:
+            if answer.message.startswith(CALLED_OFF):
+                raise RefusedError(f"not brought back: {answer.message}; when that is over, ask anew")
             if answer.message != told:
                 told = answer.message
                 print(f"{told}; Ctrl-C stops it", flush=True)
@@ -222,6 +231,7 @@ class Operator:
         self._say(on=True)
 
     def _say(self, *, on: bool) -> None:
+        self._said_on |= on
         self._switch.publish(Bool(data=on))
 
     def _join(self, switch: str) -> None:

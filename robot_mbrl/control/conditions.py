@@ -92,6 +92,11 @@ class Conditions:
             for condition in robot.guard.conditions
         )
 
+    @property
+    def adopted(self) -> int:
+        """How often what they are read from was taken to have a new clock."""
+        return sum(condition.timeline.adopted for condition in self.all)
+
     def sense(self, source: str, message: Any, now_s: float) -> None:
         """Take in a message of a source."""
         for condition in self.all:

@@ -60,8 +60,9 @@ class EnableSwitch:
         # A switch that was held before this guard was started has to be let go, too.
         self.state = Enabling.ON if on else Enabling.HELD_OFF
         self._unattended = on
-        self._timeout_s = math.inf if on or timeout_s is None else timeout_s
+        self.timeout_s = math.inf if on or timeout_s is None else timeout_s
         self._heard = on
+        self._revoked = False
         self.was_pressed = False
         """Whether anybody has said `true` yet."""
         self._true_s: float | None = None
@@ -77,6 +78,8 @@ class EnableSwitch:
         if on:
             self._true_s, self.was_pressed = now_s, True
         self._follow(EnableEvent.TRUE if on else EnableEvent.FALSE)
+        if self.state is Enabling.ON:
+            self._revoked = False
 
     def is_on(self, now_s: float) -> bool:
         """Whether the robot may move."""
@@ -88,9 +91,15 @@ class EnableSwitch:
         self._pass(now_s)
         return self.state is Enabling.HELD_OFF
 
+    @property
+    def fell_silent(self) -> bool:
+        """Whether a dead-man switch is off for want of being heard alone."""
+        return self.state is Enabling.HELD_OFF and self._heard and not self._revoked
+
     def revoke(self) -> None:
         """Take the permission back: a person has to give it anew, once everybody has let go."""
         if not self._unattended:
+            self._revoked = True
             self._follow(EnableEvent.REVOKED)
 
     def _pass(self, now_s: float) -> None:
@@ -98,10 +107,10 @@ class EnableSwitch:
             return
         if self._true_s is None:
             self._true_s = now_s
-        silent_s, dead_man = now_s - self._true_s, self._timeout_s < math.inf
-        if silent_s > self._timeout_s:
+        silent_s, dead_man = now_s - self._true_s, self.timeout_s < math.inf
+        if silent_s > self.timeout_s:
             self._follow(EnableEvent.TIMEOUT)
-        if silent_s > (self._timeout_s if dead_man else LET_GO_S) and not (dead_man and self._heard):
+        if silent_s > (self.timeout_s if dead_man else LET_GO_S) and not (dead_man and self._heard):
             self._follow(EnableEvent.LET_GO)
 
     def _follow(self, event: EnableEvent) -> None:

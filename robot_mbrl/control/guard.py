@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from robot_mbrl.config import RobotConfig
+from robot_mbrl.control.asked import AskedMove
 from robot_mbrl.control.command_interface import Command
 from robot_mbrl.control.pipeline import CommandPipeline, Motion
 from robot_mbrl.control.stops import Reason
@@ -25,8 +26,6 @@ from robot_mbrl.steps import Action, StepKey
 
 LOCKSTEP_DEADLINE_S = 10.0
 """How long a simulation in lockstep waits for an action: as long as a policy may take to load."""
-ASKED_S = 1.0
-"""A move home, or back inside the bounds, goes on for this long after it was last asked for."""
 CLIP_TOLERANCE = 1e-5
 """What float32 may add to an action at its bound."""
 REQUESTING = (Source.POLICY, Source.RANDOM)
@@ -87,7 +86,7 @@ class Guard:
         self._acting = False
         self._applied_s = -math.inf
         self._decided: list[Action] = []
-        self._asked, self._asked_until_s = Motion.STOP, -math.inf
+        self._asked = AskedMove()
 
     @property
     def stopped(self) -> Reason | None:
@@ -97,7 +96,7 @@ class Guard:
     @property
     def state(self) -> str:
         """The state in a word, as the topic `state` has it."""
-        return self.watch.state(reset=self._is_asked(Motion.HOME))
+        return self.watch.state(reset=self._asked.goes_on(Motion.HOME, self.watch.now_s))
 
     @property
     def detail(self) -> str:
@@ -127,13 +126,15 @@ class Guard:
         self._pass(now_s)
         self.watch.enable(on)
         if not on:
-            self._asked_until_s = -math.inf
+            self._asked.call_off("enable: false was said", now_s)
         self._pass(now_s)
 
     def emergency_stop(self, pressed: bool, now_s: float) -> None:
         """Stop and latch. Letting go of the button does not release the stop; see `reset_stop`."""
         self._pass(now_s)
         self.watch.press(pressed)
+        if pressed:
+            self._asked.call_off("the emergency stop was pressed", now_s)
         self._pass(now_s)
 
     def reset_stop(self, now_s: float) -> bool:
@@ -170,22 +171,30 @@ class Guard:
         self._pass(now_s)
         if not self.watch.between_episodes() or not self.may_reset or not self.pipeline.has_home:
             return False
-        self._asked, self._asked_until_s = Motion.HOME, now_s + ASKED_S
+        self._asked.ask(Motion.HOME, now_s)
         return self.pipeline.is_home()
 
     def bring_back(self, now_s: float) -> bool:
         """Move joints that are out of bounds slowly back inside, a person's act: ask again until it is True.
 
-        It is refused while anything but those joints is amiss; `detail` says what.
+        It is refused while anything but those joints is amiss, and what interrupts it calls it off for as long as the
+        asking goes on; `bring_back_refusal` says what.
         """
         self._pass(now_s)
         if self.pipeline.is_measured and not (self.pipeline.out_of_bounds() or self.pipeline.out_of_range()):
+            self._asked.end()
             return True
-        if self.watch.may_bring_back():
+        if self._asked.ask(Motion.BRING_BACK, now_s, self.watch.bring_back_hindrance()):
             # It moves by this person's word alone; the policy needs another.
             self.watch.revoke("brought back")
-            self._asked, self._asked_until_s = Motion.BRING_BACK, now_s + ASKED_S
         return False
+
+    @property
+    def bring_back_refusal(self) -> str:
+        """Why joints that are out of bounds are not being moved back although it is asked for; empty if they are."""
+        if self._asked.called_off:
+            return f"called off: {self._asked.called_off}"
+        return self.watch.bring_back_hindrance()
 
     def observe(self, key: StepKey, is_last: bool, now_s: float, age_s: float = 0.0) -> bool:
         """Note an observation: its action is awaited from now on, unless it is the last of its episode.
@@ -212,8 +221,8 @@ class Guard:
         self._latest = key
         self.watch.observed(key.session, 0.0 if self._lockstep else age_s, is_last=is_last)
         self.watch.look(now_s)
-        if self._asked is Motion.HOME:
-            self._asked_until_s = -math.inf
+        if self._asked.goes_on(Motion.HOME, now_s):
+            self._asked.end()
         self._awaiting = not is_last
         if is_last:
             source = Source.STOP if self.stopped else Source.POLICY
@@ -273,6 +282,8 @@ class Guard:
     def _pass(self, now_s: float) -> None:
         """Let time pass, which never goes back, and notice what has not come in it."""
         self.watch.look(now_s)
+        if self._asked.goes_on(Motion.BRING_BACK, now_s) and (hindrance := self.watch.bring_back_hindrance()):
+            self._asked.call_off(hindrance, now_s)
         self._settle()
 
     def _out_of_turn(self, key: StepKey) -> bool:
@@ -342,7 +353,8 @@ class Guard:
         if self._acting and self.stopped:
             self._acting, self.pipeline.due = False, True
         motion, now_s = self._motion(), self.watch.now_s
-        self.pipeline.hush(now_s, disabled=not self.watch.enabled and motion is Motion.STOP)
+        idle = not self.watch.enabled or self.watch.between_episodes()
+        self.pipeline.hush(now_s, idle=idle and motion is Motion.STOP)
         action = self._held.values if motion is Motion.ACT else None
         commands = self.pipeline.command(motion, action, now_s, self._applied_s + self._step_s)
         if self.pipeline.fault:
@@ -352,14 +364,12 @@ class Guard:
     def _motion(self) -> Motion:
         if self._acting:
             return Motion.ACT
-        if self._is_asked(Motion.HOME) and self.may_reset:
+        now_s = self.watch.now_s
+        if self._asked.goes_on(Motion.HOME, now_s) and self.may_reset:
             return Motion.HOME
-        if self._is_asked(Motion.BRING_BACK) and self.watch.may_bring_back():
+        if self._asked.goes_on(Motion.BRING_BACK, now_s) and not self.watch.bring_back_hindrance():
             return Motion.BRING_BACK
         return Motion.STOP
-
-    def _is_asked(self, motion: Motion) -> bool:
-        return self._asked is motion and self.watch.now_s < self._asked_until_s
 
 
 def _is_one_hot(values: np.ndarray) -> bool:

@@ -19,6 +19,8 @@ CONFIRM_SHARE = 0.1
 """So often a velocity must be confirmed by this share of the way that it stands for."""
 SPEED_MARGIN = 1.5
 """How much faster than its limit a joint may be measured to move: servos overshoot, and stamps jitter."""
+ABSURD = 1e9
+"""No joint is there, in rad or m, or as fast; what is beyond would overflow."""
 SLACK_SHARE = 0.1
 """Share of a joint's following error by which noise may move it between two readings."""
 
@@ -139,8 +141,8 @@ class MeasuredJoints:
 
     @property
     def adopted(self) -> int:
-        """How often the driver was taken to have a new clock, the first time included."""
-        return max(joint.timeline.adopted for joint in self._joints)
+        """How often a device was taken to have a new clock."""
+        return sum(joint.timeline.adopted for joint in self._joints)
 
     def forgive(self) -> None:
         """Forget that a reading was impossible."""
@@ -204,4 +206,6 @@ def _finite(message: Any, joint: str, name: str) -> float:
     value = read_joint(message, joint, name)
     if not math.isfinite(value):
         raise MessageError(f"{name} of joint {joint!r} is not finite")
+    if abs(value) > ABSURD:
+        raise MessageError(f"{name} of joint {joint!r} is {value:g}")
     return value

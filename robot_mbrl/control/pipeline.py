@@ -17,7 +17,7 @@ LONGEST_GAP_PERIODS = 3.0
 INSTANT_S = 1e-6
 """Commands nearer than this are one: what is due at the instant of the one before goes with the next."""
 QUIET_S = 1.0
-"""How long a disabled robot rests before the guard says no more to its driver."""
+"""How long an idle robot rests before the guard says no more to its driver."""
 
 
 class Motion(Enum):
@@ -140,12 +140,13 @@ class CommandPipeline:
             return self._spec.null()
         return np.array([value for interface in self.interfaces for value in interface.stop_actions()], np.float32)
 
-    def hush(self, now_s: float, *, disabled: bool) -> None:
-        """Fall silent once a disabled robot has rested for long, and speak again when it is enabled.
+    def hush(self, now_s: float, *, idle: bool) -> None:
+        """Fall silent once a robot has rested for long that is disabled or between episodes, until it may move.
 
-        What happens in silence is the driver's own: the next command begins where the joints are measured then.
+        What happens in silence is the driver's own, or that of a device which resets the scene: the next command
+        begins where the joints are measured then.
         """
-        if not disabled or self._robot.guard.repeats_stop or self._lockstep:
+        if not idle or self._robot.guard.repeats_stop or self._lockstep:
             self._quiet = False
             return
         if not self.is_at_rest(now_s):

@@ -12,8 +12,8 @@ from robot_mbrl.control.outgoing import Outgoing
 from robot_mbrl.control.shaping import Limit, PositionShaper, clamp, resting_bounds, to_action
 from robot_mbrl.robot_config import SourceConfig
 
-HOME_TOLERANCE = 0.05
-"""How near to its home a joint must be found, rad or m."""
+HOME_TOLERANCE, HOME_SHARE = 0.05, 0.05
+"""How near to its home a joint must be found: rad or m, and as a share of its range."""
 REST_S = 0.5
 """How long a hold has lasted before it is given up where a joint was moved: as long as joints may take to come to rest
 after their command."""
@@ -29,6 +29,7 @@ class _Trajectory:
         outgoing: what was sent.
         driven: whether the newest command was on its way somewhere, rather than the safe stop's.
         acting: whether it was an action's.
+        returning: whether it leads joints back that were out of range, and nothing else has driven it since.
         rested_s: since when it has rested; infinite while it moves.
         history: when each command was sent, with its values.
     """
@@ -37,7 +38,7 @@ class _Trajectory:
         """Begin at rest at these positions."""
         self.shapers = [PositionShaper(joint, x) for joint, x in zip(config.joints, positions, strict=True)]
         self.outgoing = Outgoing(config.joints, of_position=True, start=positions)
-        self.driven = self.acting = False
+        self.driven = self.acting = self.returning = False
         self.rested_s = math.inf
         self.history: deque[tuple[float, tuple[float, ...]]] = deque(maxlen=HISTORY)
 
@@ -95,9 +96,10 @@ class PositionInterface:
 
     def out_of_range(self) -> str:
         """Which joints stand beyond the range of their commands by more than noise, or held, than they yield."""
-        if self._trajectory is not None and self._trajectory.acting:
+        trajectory = self._trajectory
+        if trajectory is not None and trajectory.acting:
             return ""
-        share = SLACK_SHARE if self._trajectory is None else 1.0
+        share = SLACK_SHARE if trajectory is None or trajectory.returning else 1.0
         return _beyond(
             (joint.name, x, self._range(joint), share * (joint.max_following_error or 0.0))
             for joint, x in zip(self.config.joints, self.joints.positions, strict=False)
@@ -164,6 +166,7 @@ class PositionInterface:
             if shaper.limit:
                 self.limits.add(shaper.limit)
         trajectory.driven = trajectory.acting = True
+        trajectory.returning = False
         return Command(self.config, tuple(values))
 
     def go_home(self, home: Mapping[str, float], moment: Moment) -> Command | None:
@@ -172,9 +175,10 @@ class PositionInterface:
 
     def is_home(self, home: Mapping[str, float]) -> bool:
         """Whether the joints are found near these positions."""
-        positions = self.joints.positions
-        pairs = zip(self.config.joints, positions, strict=False)
-        return bool(positions) and all(abs(x - home[joint.name]) <= HOME_TOLERANCE for joint, x in pairs)
+        joints, positions = self.config.joints, self.joints.positions
+        allowed = [min(HOME_TOLERANCE, HOME_SHARE * (joint.high - joint.low)) for joint in joints]
+        near = (abs(x - home[joint.name]) <= a for joint, x, a in zip(joints, positions, allowed, strict=False))
+        return bool(positions) and all(near)
 
     def can_return(self) -> bool:
         """Whether joints that are out of bounds or range can be brought back by commands."""
@@ -203,6 +207,7 @@ class PositionInterface:
             for shaper, joint, goal in zip(self._trajectory.shapers, self.config.joints, goals, strict=True)
         ]
         self._trajectory.driven, self._trajectory.acting = True, False
+        self._trajectory.returning = beyond_bounds
         return Command(self.config, tuple(values))
 
     def fault(self, command: Command, dt_s: float) -> str:
@@ -238,6 +243,7 @@ class PositionInterface:
         if not self._is_believed(now_s) or (not beyond_bounds and (self.out_of_bounds() or self.out_of_range())):
             return None
         self._trajectory = _Trajectory(self.config, self.joints.positions)
+        self._trajectory.returning = beyond_bounds
         return Command(self.config, tuple(self.joints.positions))
 
     def _stop(self, moment: Moment) -> Command | None:

@@ -41,7 +41,8 @@ class Measured:
             stamps: whether a header's stamp tells when its message was measured, or the arrival alone does.
         """
         self.at_s = -math.inf
-        self._timeline = Timeline(stamped=source.stamped) if stamps else None
+        max_age_s = source.max_age_s or math.inf
+        self._timeline = Timeline(stamped=source.stamped, max_age_s=max_age_s) if stamps else None
 
     def note(self, message: Any, arrival_s: float) -> None:
         """Take a message as the newest measurement.

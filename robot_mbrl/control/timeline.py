@@ -23,7 +23,7 @@ class Timeline:
 
     Attributes:
         refusal: why the newest reading was not accepted; empty if it was.
-        adopted: how often the driver was taken to have a new clock.
+        adopted: how often the driver was taken to have a new clock, the first time not counted.
     """
 
     def __init__(self, *, stamped: bool = True, by_arrival: bool = False, max_age_s: float = math.inf) -> None:
@@ -65,7 +65,9 @@ class Timeline:
         if stamp_ns == self._stamp_ns:
             self.refusal = "its stamp stands still"
             return None
-        anew = self._stamp_ns < 0 or (silent_s > LEAP_S and abs(apart_s - self._offset_s) > LEAP_S)
+        if self._stamp_ns < 0:
+            self._offset_s = apart_s
+        anew = silent_s > LEAP_S and abs(apart_s - self._offset_s) > LEAP_S
         self.refusal = ""
         self._stamp_ns, self._accepted_s = stamp_ns, arrival_s
         return arrival_s if self._by_arrival else arrival_s - self._way_s(apart_s, arrival_s, silent_s, anew=anew)

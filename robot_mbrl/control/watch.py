@@ -6,13 +6,15 @@ from typing import Any
 from robot_mbrl.config import RobotConfig
 from robot_mbrl.control.command_interface import CommandInterface
 from robot_mbrl.control.conditions import Conditions
-from robot_mbrl.control.enabling import LET_GO_S, EmergencySwitch, EnableSwitch
+from robot_mbrl.control.enabling import EmergencySwitch, EnableSwitch
 from robot_mbrl.control.pipeline import CommandPipeline
 from robot_mbrl.control.stops import Reason, StopMachine, StopState
 from robot_mbrl.errors import MessageError
 
 SILENCE_S = 1.0
 """What is silent, or two, for longer than this disables a real robot: a person enables it again."""
+LATE_SHARE = 0.25
+"""Share of the timeout that observations may be old before that is said to be why actions are late."""
 RELEASE = "robot-mbrl release, then robot-mbrl enable"
 REMEDIES = {
     Reason.JOINT_LIMIT: f"bring it back (robot-mbrl bring-back, or by hand), then {RELEASE}",
@@ -26,6 +28,8 @@ REMEDIES = {
     Reason.ASSERTION: f"report this as a bug; {RELEASE}",
 }
 """What a person can do, by reason."""
+GRAVER = {Reason.EMERGENCY_STOP, Reason.EMERGENCY_SILENT, Reason.CONDITION, Reason.FOLLOWING_ERROR}
+"""Reasons that outweigh a joint beyond its bounds, which may be moved back: these have to be released first."""
 BY_HAND = {
     Reason.JOINT_LIMIT: f"move it back by hand or with the driver's own tool, then {RELEASE}",
     Reason.OUT_OF_RANGE: "move it back by hand or with the driver's own tool",
@@ -71,8 +75,7 @@ class Watch:
         self._resting, self._steps = True, 0
         self._rest_s, self._rested_s = rest_s, math.inf
         self._age_s = 0.0
-        self._false_s = -math.inf
-        self._clocks: dict[str, int] = {}
+        self._clocks = 0
         self._session = ""
         self._noted: dict[Reason, str] = {}
         self._trouble: tuple[Reason, str] | None = None
@@ -119,6 +122,8 @@ class Watch:
         machine, parts = self.machine, []
         if machine.latched:
             parts.append(self._fault)
+            pressed = self.emergency_pressed and machine.reason is not Reason.EMERGENCY_STOP
+            parts.append("the emergency stop is pressed" if pressed else "")
             parts.append(self._remedy(machine.reason or Reason.SHUTDOWN))
         elif machine.state is StopState.DISABLED:
             parts.append(self._revoked)
@@ -154,22 +159,29 @@ class Watch:
         """Whether no episode is under way; one whose observations have ceased is over, although nobody said so."""
         return self._resting or self.now_s >= self.observed_s + self._timeout_s
 
-    def may_bring_back(self) -> bool:
-        """Whether joints that are out of bounds may be moved back: nothing else must be amiss."""
-        if self.emergency_pressed or self._emergency.is_silent(self.now_s) or any(self._noted.values()):
-            return False
-        if self._stale_or_unsettled() or self.now_s - self._false_s <= LET_GO_S:
-            return False
-        if self._conditions.trouble(self.now_s):
-            return False
-        return not self.may_act and (not self.machine.latched or self.machine.reason is Reason.JOINT_LIMIT)
+    def bring_back_hindrance(self) -> str:
+        """Why joints that are out of bounds may not be moved back: nothing else must be amiss. Empty if they may."""
+        machine = self.machine
+        if self.emergency_pressed:
+            return "the emergency stop is pressed"
+        if self._emergency.is_silent(self.now_s):
+            return "nothing is heard on emergency_stop"
+        if noted := "; ".join(filter(None, self._noted.values())):
+            return noted
+        if self._pipeline.is_stale(self.now_s):
+            return self._pipeline.staleness(self.now_s)
+        if unsettled := self._pipeline.unsettled():
+            return f"readings do not agree yet of joints {unsettled}"
+        if trouble := self._conditions.trouble(self.now_s):
+            return trouble
+        if machine.latched and machine.reason is not Reason.JOINT_LIMIT:
+            return f"{machine.reason} is latched: robot-mbrl release first"
+        return "its policy drives the robot" if self.may_act else ""
 
     def enable(self, on: bool) -> None:
         """Hear a person's switch."""
         was_on, silent = self._enable.is_on(self.now_s), self._emergency.is_silent(self.now_s)
         self._enable.hear(on, self.now_s)
-        if not on:
-            self._false_s = self.now_s
         if on and not was_on and (self.machine.latched or silent or self._lasts()):
             self._enable.revoke()
         # Only when it takes effect: a position that is held must not follow a sagging joint from message to message.
@@ -234,10 +246,19 @@ class Watch:
                     self._judge(interface)
                 else:
                     self.machine.count(Reason.OLD_JOINTS)
+        self._notice_clocks()
+
+    def _notice_clocks(self) -> None:
+        """Disable the robot where what is heard counts by a new clock."""
+        clocks = self._conditions.adopted + sum(interface.joints.adopted for interface in self._pipeline.interfaces)
+        if clocks > self._clocks:
+            # What was old for a second may be as old still: nobody can tell that from a clock that was set.
+            self.revoke("the driver's clock is another, or its readings are delayed")
+        self._clocks = clocks
 
     def latch(self, reason: Reason, fault: str) -> None:
         """Stop until a person releases it."""
-        if self.machine.latch(reason):
+        if self.machine.latch(reason) or (reason in GRAVER and self.machine.overrule(Reason.JOINT_LIMIT, reason)):
             self._fault = fault
             self._enable.revoke()
 
@@ -265,7 +286,9 @@ class Watch:
             self.revoke(self._trouble[1])
         if self._resting and self.now_s - self._rested_s > self._rest_s:
             self.revoke(f"no episode has begun for {self._rest_s:g} s")
-        self.enabled = self._enable.is_on(self.now_s)
+        was_enabled, self.enabled = self.enabled, self._enable.is_on(self.now_s)
+        if was_enabled and self._enable.fell_silent:
+            self._revoked = f"enable was not repeated for {self._enable.timeout_s:g} s"
         if not self.enabled:
             self.machine.not_enabled()
         elif self._trouble is not None:
@@ -295,6 +318,9 @@ class Watch:
                 return Reason.NO_OBSERVATION, late
             return Reason.NO_OBSERVATION, "no observation comes: see the sensor node's diagnostics"
         if self.now_s >= self._timely_s + self._timeout_s:
+            if self._age_s > LATE_SHARE * self._timeout_s:
+                late = f"no action comes in time, as observations come {self._age_s:.3f} s old"
+                return Reason.NO_ACTION, f"{late}: set the clocks of both computers alike"
             return Reason.NO_ACTION, "no action comes in time: see the policy node's diagnostics"
         return None
 
@@ -341,23 +367,17 @@ class Watch:
 
     def _judge(self, interface: CommandInterface) -> None:
         """Latch if joints are found where they must not be."""
-        joints, topic = interface.joints, interface.config.topic
-        if joints.adopted > self._clocks.setdefault(topic, joints.adopted):
-            # What was old for a second may be as old still: nobody can tell that from a clock that was set.
-            self._clocks[topic] = joints.adopted
-            self.revoke("the driver's clock is another, or its readings are delayed")
+        joints = interface.joints
         if joints.leap and self._unattended and (self._resting or self._steps <= 1):
             interface.relocate()
         elif joints.leap and self.enabled:
             self.latch(Reason.JOINTS_DISAGREE, joints.leap)
         if joints.unsettled():
             return
-        if not self.enabled and not self.machine.latched:
+        if not self.enabled:
             joints.forgive()
         if fault := interface.out_of_bounds():
             self.latch(Reason.JOINT_LIMIT, fault)
         if fault := interface.following_fault():
+            # It may be blocked on its way back.
             self.latch(Reason.FOLLOWING_ERROR, fault)
-            if self.machine.overrule(Reason.JOINT_LIMIT, Reason.FOLLOWING_ERROR):
-                # Blocked on its way back.
-                self._fault = fault

@@ -105,3 +105,25 @@ class GuardBench:
 
     def counted(self, reason: Reason) -> int:
         return self.guard.machine.counts[reason]
+
+
+def real(kind: str = "velocity", at: tuple[float, float] = (0.0, 0.0), **changes: Any) -> GuardBench:
+    """A real robot that a person has just enabled."""
+    bench = GuardBench(kind, enabled=False, **changes)
+    bench.positions = list(at)
+    bench.run(0.3)
+    bench.guard.enable(True, bench.now_s)
+    return bench
+
+
+def follow(bench: GuardBench, *values: float, steps: int = 1) -> None:
+    """Steps of a plant that does exactly what it is told."""
+    for _ in range(steps):
+        bench.observe()
+        bench.act(*values)
+        for _ in range(5):
+            bench.run(0.01)
+            if bench.commands and bench.robot.commands[0].kind == "velocity":
+                bench.positions = [x + 0.01 * v for x, v in zip(bench.positions, bench.command, strict=True)]
+            elif bench.commands:
+                bench.positions = list(bench.command)

@@ -11,17 +11,8 @@ from robot_mbrl.control.stops import Reason
 from robot_mbrl.control.watch import SILENCE_S
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import StepKey
-from tests.control.guard_bench import RECOVER, GuardBench
+from tests.control.guard_bench import RECOVER, GuardBench, follow, real
 from tests.control.robots import COMMANDS, PERIOD_S, joint_state
-
-
-def real(kind: str = "velocity", at: tuple[float, float] = (0.0, 0.0), **changes: Any) -> GuardBench:
-    """A real robot that a person has just enabled."""
-    bench = GuardBench(kind, enabled=False, **changes)
-    bench.positions = list(at)
-    bench.run(0.3)
-    bench.guard.enable(True, bench.now_s)
-    return bench
 
 
 def limited(kind: str, **limits: Any) -> dict[str, Any]:
@@ -29,19 +20,6 @@ def limited(kind: str, **limits: Any) -> dict[str, Any]:
     command = COMMANDS[kind]
     first, *others = command["joints"]
     return {"commands": [command | {"joints": [first | limits, *others]}]}
-
-
-def follow(bench: GuardBench, *values: float, steps: int = 1) -> None:
-    """Steps of a plant that does exactly what it is told."""
-    for _ in range(steps):
-        bench.observe()
-        bench.act(*values)
-        for _ in range(5):
-            bench.run(0.01)
-            if bench.commands and bench.robot.commands[0].kind == "velocity":
-                bench.positions = [x + 0.01 * v for x, v in zip(bench.positions, bench.command, strict=True)]
-            elif bench.commands:
-                bench.positions = list(bench.command)
 
 
 def test_readings_under_a_stamp_that_stands_still_are_stale() -> None:
@@ -343,71 +321,6 @@ def test_where_the_driver_never_stops_by_itself_the_stop_is_repeated() -> None:
     assert len(bench.commands) >= 295
 
 
-@pytest.mark.parametrize("kind", ["position", "velocity"])
-def test_a_joint_found_out_of_bounds_is_brought_back_slowly_and_only_while_a_person_asks(kind: str) -> None:
-    bench = GuardBench(kind, enabled=False)
-    bench.positions = [0.0, 1.95] if kind == "position" else [1.6, 0.0]
-    bench.run(0.3)
-    joint = 1 if kind == "position" else 0
-    assert bench.guard.state == "latched: joint_limit"
-    assert "bring-back" in bench.guard.detail
-    start_s, path = bench.now_s, []
-
-    def live(duration_s: float) -> None:
-        for _ in range(round(duration_s / 0.01)):
-            bench.run(0.01)
-            if kind == "position":
-                bench.positions = list(bench.command)
-            else:
-                bench.positions = [x + 0.01 * v for x, v in zip(bench.positions, bench.command, strict=True)]
-            path.append(bench.positions[joint])
-
-    bench.guard.bring_back(bench.now_s)
-    live(0.5)
-    moved = path[0] - path[-1]
-    live(3.0)
-    # Nobody asked any more: it went on for a second at most.
-    assert path[-1] == pytest.approx(path[-100], abs=1e-6)
-    assert 0.0 < moved < 0.12
-    while not bench.guard.bring_back(bench.now_s):
-        live(0.3)
-        assert bench.now_s - start_s < 30.0
-    live(2.0)
-    assert all(new <= old + 1e-9 for old, new in pairwise(path))
-    assert path[-1] <= (1.8 if kind == "position" else 1.5) + 0.03
-    assert bench.guard.reset_stop(bench.now_s)
-    bench.run(2.5)
-    bench.guard.enable(True, bench.now_s)
-    follow(bench, 0.0, 0.0, steps=2 * RECOVER)
-    assert bench.guard.state == "moving", bench.guard.detail
-
-
-def test_nothing_is_brought_back_while_the_emergency_stop_is_pressed_or_joints_are_stale() -> None:
-    bench = GuardBench("position", enabled=False)
-    bench.positions = [0.0, 1.95]
-    bench.run(0.3)
-    bench.guard.emergency_stop(True, bench.now_s)
-    assert not bench.guard.bring_back(bench.now_s)
-    bench.run(0.5)
-    assert bench.commands == []
-    bench.guard.emergency_stop(False, bench.now_s)
-    bench.run(0.5, sensing=False)
-    assert not bench.guard.bring_back(bench.now_s)
-    bench.run(0.5, sensing=False)
-    assert bench.commands == []
-
-
-def test_an_arm_blocked_on_its_way_back_is_not_pushed() -> None:
-    bench = GuardBench("position", enabled=False)
-    bench.positions = [0.0, 1.95 + 0.4]
-    bench.run(0.3)
-    for _ in range(60):
-        bench.guard.bring_back(bench.now_s)
-        bench.run(0.3)
-    assert bench.guard.state == "latched: following_error"
-    assert bench.commands and min(values[1] for values in bench.commands) > 1.95 + 0.4 - 0.3
-
-
 def test_conditions_stop_a_robot_and_those_that_latch_need_a_person() -> None:
     sources = {
         "joints": {"topic": "joint_states", "type": "sensor_msgs/msg/JointState", "max_age_s": 0.2},
@@ -533,50 +446,6 @@ def test_a_driver_whose_readings_come_late_from_now_on_disables_the_robot() -> N
     assert bench.command == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("how", ["disabled", "emergency switch not heard"])
-def test_a_way_back_ends_by_a_persons_word(how: str) -> None:
-    guard = {} if how == "disabled" else {"emergency_stop_timeout_s": 0.5}
-    bench = GuardBench("position", enabled=False, guard=guard)
-    bench.positions = [0.0, 1.95]
-    bench.run(0.3)
-    if how == "disabled":
-        bench.guard.bring_back(bench.now_s)
-        bench.run(0.3)
-        assert bench.command[1] < 1.95
-        bench.guard.enable(False, bench.now_s)
-        bench.run(0.3)
-    count, place = len(bench.commands), bench.commands[-1] if bench.commands else None
-    for _ in range(4):
-        bench.guard.bring_back(bench.now_s)
-        bench.run(0.3)
-    assert all(command == place for command in bench.commands[count:])
-
-
-@pytest.mark.parametrize("how", ["by hand", "by command"])
-def test_an_arm_brought_back_into_its_range_waits_to_be_enabled(how: str) -> None:
-    bench = real("position")
-    follow(bench, 0.0, -0.6, steps=5)
-    bench.observe(is_last=True)
-    bench.run(1.0)
-    bench.carry(1.6, 0.0)
-    bench.run(0.1)
-    assert bench.guard.state == "disabled"
-    assert "not within [-1.0, 1.0]" in bench.guard.detail
-    if how == "by hand":
-        bench.carry(0.5, 0.0)
-    else:
-        for _ in range(100):
-            if bench.guard.bring_back(bench.now_s):
-                break
-            for _ in range(30):
-                bench.run(0.01)
-                bench.positions = list(bench.command)
-            # Observations go on meanwhile.
-            bench.observe()
-    follow(bench, 0.5, -0.6, steps=2 * RECOVER)
-    assert bench.guard.state == "disabled"
-
-
 def test_a_robot_for_which_no_episode_begins_is_disabled() -> None:
     bench = real(rest_s=30.0)
     follow(bench, 0.0, -0.5, steps=5)
@@ -597,11 +466,6 @@ def test_a_robot_without_a_home_is_not_moved_there() -> None:
     assert bench.commands == []
 
 
-def test_nothing_is_inside_before_it_was_measured() -> None:
-    bench = GuardBench("position", enabled=False)
-    assert not bench.guard.bring_back(bench.now_s)
-
-
 def test_the_last_observation_before_the_end_has_its_action() -> None:
     bench = real()
     follow(bench, 0.0, -0.5, steps=5)
@@ -610,3 +474,93 @@ def test_the_last_observation_before_the_end_has_its_action() -> None:
     bench.update()
     assert bench.applied[-1].key == bench.key
     assert bench.applied[-1].source is Source.STOP
+
+
+def test_a_second_device_that_gets_another_clock_or_a_delay_is_noticed_too() -> None:
+    bench = real("position")
+    clocks = {"a": 0.0, "b": 0.0}
+
+    def sense() -> None:
+        for name, place in zip(bench.robot.joint_names, bench.positions, strict=True):
+            message = joint_state([name], [place], stamp_s=bench.now_s + clocks[name])
+            bench.guard.sense("joints", message, bench.now_s)
+
+    bench.sense = sense  # type: ignore[method-assign]
+    for name in ("b", "a"):
+        bench.run(2.5)
+        bench.guard.enable(True, bench.now_s)
+        follow(bench, 0.0, 0.0, steps=60)
+        assert bench.guard.state == "moving"
+        clocks[name] = -0.5
+        follow(bench, 0.0, 0.0, steps=60)
+        assert bench.guard.state == "disabled"
+        assert "clock" in bench.guard.detail
+
+
+@pytest.mark.parametrize("late_s", [0.8, 2.0])
+def test_a_condition_that_comes_late_from_now_on_disables_the_robot(late_s: float) -> None:
+    sources = {
+        "joints": {"topic": "joint_states", "type": "sensor_msgs/msg/JointState", "max_age_s": 0.2},
+        "battery": {"topic": "battery", "type": "sensor_msgs/msg/BatteryState", "max_age_s": 0.5},
+    }
+    conditions = [{"source": "battery", "field": "present", "equals": True}]
+    bench = GuardBench("position", enabled=False, sources=sources, guard={"conditions": conditions})
+    late, told = 0.0, 0.0
+
+    def follow_and_tell(steps: int) -> None:
+        nonlocal told
+        for _ in range(steps):
+            if bench.now_s - late > told:
+                told = bench.now_s - late
+                message = joint_state([], [], stamp_s=told)
+                message.present = True
+                bench.guard.sense("battery", message, bench.now_s)
+            follow(bench, 0.0, 0.0)
+
+    follow_and_tell(60)
+    bench.guard.enable(True, bench.now_s)
+    follow_and_tell(10)
+    assert bench.guard.state == "moving"
+    late = late_s
+    follow_and_tell(100)
+    assert bench.guard.state == "disabled"
+
+
+def test_a_dead_man_switch_that_falls_silent_is_named() -> None:
+    bench = GuardBench("position", enabled=False, guard={"enable_timeout_s": 0.5})
+    bench.run(1.0)
+    bench.guard.enable(False, bench.now_s)
+    bench.run(1.0)
+    bench.guard.enable(True, bench.now_s)
+    follow(bench, 0.0, 0.0, steps=12)
+    assert bench.guard.state == "disabled"
+    assert "enable was not repeated for 0.5 s" in bench.guard.detail
+
+
+def test_clocks_that_are_apart_are_named_rather_than_the_policy() -> None:
+    bench = real("position")
+    for _ in range(2 * RECOVER):
+        bench.observe(age_s=0.05)
+        bench.run(0.005)
+        bench.act(0.0, 0.0)
+        bench.run(0.045)
+    assert bench.guard.state == "stopped: no_action"
+    assert "set the clocks of both computers alike" in bench.guard.detail
+
+
+def test_what_is_pressed_is_said_of_a_robot_that_another_reason_has_latched() -> None:
+    bench = real("position")
+    follow(bench, 0.0, 0.0, steps=2 * RECOVER)
+    bench.guard.watch.latch(Reason.FOLLOWING_ERROR, "it is blocked")
+    bench.guard.emergency_stop(True, bench.now_s)
+    assert not bench.guard.reset_stop(bench.now_s)
+    assert "the emergency stop is pressed" in bench.guard.detail
+
+
+def test_absurd_readings_of_a_continuous_joint_are_refused() -> None:
+    bench = real("velocity", **limited("velocity", continuous=True, position_low=None, position_high=None))
+    for value in (1.7e308, -1.7e308):
+        message = joint_state(list(bench.robot.joint_names), [value, 0.0], stamp_s=bench.now_s + 0.001)
+        bench.now_s += 0.02
+        bench.guard.sense("joints", message, bench.now_s)
+    assert bench.counted(Reason.MALFORMED_JOINTS) == 2

@@ -140,15 +140,17 @@ class SensorNode:
 
     def _tick(self) -> None:
         observation = self._sensing.tick(time.monotonic())
+        if self._sensing.renewed:
+            self.node.get_logger().warning(f"{self._sensing.renewed}: a new session begins")
+            self._sensing.renewed = ""
+            self._resetting.begin()
         if observation is not None:
             self._publish(observation)
             if observation.is_last:
                 self._resetting.begin()
 
     def _on_clock(self, message: Any) -> None:
-        if self._sensing.passed(messages.read_stamp(message.clock), time.monotonic()):
-            self.node.get_logger().warning("simulated time went back: a new session begins")
-            self._resetting.begin()
+        self._sensing.passed(messages.read_stamp(message.clock), time.monotonic())
         self._tick()
 
     def _on_applied(self, message: Any) -> None:

@@ -99,6 +99,11 @@ class Observer:
         """Those of them that send pictures."""
         return tuple(self._pictures)
 
+    @property
+    def adopted(self) -> int:
+        """How often a driver was taken to have a new clock: what is delayed for good cannot be told from that."""
+        return sum(readings.adopted for readings in self._readings.values())
+
     def receive(self, source: str, message: Any, arrival_s: float) -> None:
         """Take in a message of a source.
 

@@ -29,6 +29,10 @@ class Readings(Protocol):
     def oldest(self) -> tuple[float, str]:
         """When the oldest of what is needed was measured, and what that is where it is not all of the source."""
 
+    @property
+    def adopted(self) -> int:
+        """How often its driver was taken to have a new clock."""
+
 
 class Measured:
     """When something was measured last, and whether a message is news of it."""
@@ -43,6 +47,11 @@ class Measured:
         self.at_s = -math.inf
         max_age_s = source.max_age_s or math.inf
         self._timeline = Timeline(stamped=source.stamped, max_age_s=max_age_s) if stamps else None
+
+    @property
+    def adopted(self) -> int:
+        """How often its driver was taken to have a new clock."""
+        return self._timeline.adopted if self._timeline is not None else 0
 
     def note(self, message: Any, arrival_s: float) -> None:
         """Take a message as the newest measurement.
@@ -103,6 +112,11 @@ class JointReadings:
         alike = all(measured.at_s == at_s for measured in self._measured.values())
         return at_s, "" if alike else f"joint {joint!r}"
 
+    @property
+    def adopted(self) -> int:
+        """How often one of their drivers was taken to have a new clock."""
+        return sum(measured.adopted for measured in self._measured.values())
+
 
 class FieldReadings:
     """Fields of a message that brings them all at once."""
@@ -123,6 +137,11 @@ class FieldReadings:
     def oldest(self) -> tuple[float, str]:
         """When the newest message was measured."""
         return self._measured.at_s, ""
+
+    @property
+    def adopted(self) -> int:
+        """How often its driver was taken to have a new clock."""
+        return self._measured.adopted
 
 
 class PictureReadings:
@@ -162,6 +181,11 @@ class PictureReadings:
         """When the newest picture was measured, decoded or not."""
         waiting = self._waiting
         return (self.decoded[0] if waiting is None else waiting[1]), ""
+
+    @property
+    def adopted(self) -> int:
+        """How often its driver was taken to have a new clock."""
+        return self._measured.adopted
 
 
 def fit_picture(picture: np.ndarray, spec: ImageSpec) -> np.ndarray:

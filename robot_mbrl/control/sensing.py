@@ -24,6 +24,7 @@ class Sensing:
     Attributes:
         guard: whether the guard hears; until it does, nothing is observed.
         stale: why nothing can be observed; empty if all readings are there.
+        renewed: why this session has taken another's place; empty for the first, and for whoever has noted it.
     """
 
     def __init__(
@@ -42,11 +43,11 @@ class Sensing:
         self._config = config
         self._make_ticker = make_ticker
         self._evaluate = evaluate
-        self.begin_session()
+        self.begin_session("")
 
-    def begin_session(self) -> None:
+    def begin_session(self, why: str) -> None:
         """Forget all that was read and observed: another life begins, under an id of its own."""
-        config = self._config
+        config, self.renewed = self._config, why
         self._ticker = self._make_ticker()
         self._session = new_session()
         self.observer = Observer(config.robot, config.observation_spec().images, stamps=self._ticker.stamps)
@@ -99,13 +100,12 @@ class Sensing:
             self.observer.receive(source, message, arrival_s)
             self.observer.decode(source)
 
-    def passed(self, clock_ns: int, now_s: float) -> bool:
-        """Let simulated time pass; returns whether it is another simulator's, with whose a new session has begun."""
+    def passed(self, clock_ns: int, now_s: float) -> None:
+        """Let simulated time pass; with that of another simulator a new session begins."""
         anew = self._ticker.passed(clock_ns, now_s)
         if anew:
-            self.begin_session()
+            self.begin_session("simulated time went back")
             self._ticker.passed(clock_ns, now_s)
-        return anew
 
     def applied(self, action: Action) -> None:
         """Note an applied action."""
@@ -143,7 +143,13 @@ class Sensing:
         self.episodes.reset_done(self._ticker.reset_done(answer, now_s))
 
     def tick(self, now_s: float) -> Observation | None:
-        """The observation to publish now, if any."""
+        """The observation to publish now, if any.
+
+        Where a driver's readings count by a new clock, another session begins, which tells the guard: what was stale
+        for a second may be as old still.
+        """
+        if self.observer.adopted:
+            self.begin_session("the clock of a driver is another, or its readings are delayed")
         self._resume(now_s)
         tick = self._ticker.due(now_s, self.observer)
         if tick is None:

@@ -214,7 +214,7 @@ class Watch:
     def observed(self, session: str, age_s: float, *, is_last: bool) -> None:
         """Note an observation."""
         if self._session and session != self._session:
-            self.revoke("the sensor node was started anew")
+            self.revoke("the sensor node has begun anew")
         self._session = session
         self.observed_s, self._age_s = self.now_s - age_s, age_s
         if self._resting:

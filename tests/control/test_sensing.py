@@ -170,6 +170,17 @@ def test_in_lockstep_the_step_that_the_world_waits_with_is_observed_once_the_gua
     assert [(o.key.stamp_ns, o.is_first) for o in steps] == [(START_NS, True)]
 
 
+@pytest.mark.parametrize("offset_s", [-0.5, -0.9, 0.5])
+def test_a_driver_whose_clock_is_set_is_observed_again_soon_in_another_session(robot: Robot, offset_s: float) -> None:
+    before = robot.live(5.0)
+    robot.clock_s += offset_s
+    robot.live(3.0)
+    after = robot.live(1.0)
+    assert len(after) > 15
+    assert after[-1].key.session != before[-1].key.session
+    assert "clock" in robot.sensing.renewed
+
+
 def test_another_simulators_clock_begins_another_session() -> None:
     config = load_run("cartpole", {"task.reset": "none"})
     sensing = Sensing(
@@ -180,7 +191,8 @@ def test_another_simulators_clock_begins_another_session() -> None:
     message = joint_state(["hinge", "slider"], [3.1, 0.0], [0.0, 0.0])
     sessions = []
     for stamp_ns in (START_NS, START_NS - 10 * NANOSECONDS):
-        assert sensing.passed(stamp_ns, 3.0) == (stamp_ns < START_NS)
+        sensing.passed(stamp_ns, 3.0)
+        assert bool(sensing.renewed) == (stamp_ns < START_NS)
         messages.write_stamp(message.header.stamp, stamp_ns)
         sensing.receive("joints", message, 3.0)
         observation = sensing.tick(3.0)

@@ -187,7 +187,7 @@ def test_a_new_sensor_node_disables_a_real_robot() -> None:
     assert bench.guard.state == "resetting"
     bench.guard.observe(StepKey("another session", 1), False, bench.now_s)
     assert bench.guard.state == "disabled"
-    assert "sensor node was started anew" in bench.guard.detail
+    assert "sensor node has begun anew" in bench.guard.detail
 
 
 def test_nobody_enables_a_robot_that_is_not_heard_of() -> None:

@@ -35,6 +35,10 @@ SILENCE_S = 1.0
 """After this long a person has to enable the robot again."""
 BACK_S = 2.5
 """How long is looked for motion after everything is back."""
+KNOWN_S = 0.2
+"""Before a guard's end, and after its first report, within which an observation may find none."""
+UNNOTICED_S = 1.0
+"""After a guard's end, by when the sensor node has noticed and observes no more until there is another."""
 BEGIN = 0.05
 """How far from where a joint was measured a path may begin, rad or m."""
 MOTION = 1e-3
@@ -167,12 +171,12 @@ class Witness:
         match accident.kind:
             case "kill":
                 if accident.whom == "actuator":
-                    self._unguarded.append((time.time() - 0.2, 1e12))
+                    self._unguarded.append((time.time() - KNOWN_S, 1e12))
                 graph.kill(accident.whom)
                 graph.serve(accident.duration_s)
                 self._restart(accident.whom)
                 if accident.whom == "actuator":
-                    self._unguarded[-1] = (self._unguarded[-1][0], time.time() + 0.2)
+                    self._unguarded[-1] = (self._unguarded[-1][0], time.time() + KNOWN_S)
             case "stall":
                 process = graph.running[accident.whom]
                 process.send_signal(signal.SIGSTOP)
@@ -278,8 +282,16 @@ class Witness:
         applied = [key for _, key in self._heard.applied]
         if len(set(applied)) != len(applied):
             self._find("unanswered", at_s, "an observation has two applied actions")
-        if missing := observed - set(applied):
+        # A guard that was just started may have answered before it had met this listener: it counts what it decides.
+        if (missing := observed - set(applied)) and self._undecided():
             self._find("unanswered", at_s, f"{len(missing)} observations without an applied action")
+
+    def _undecided(self) -> int:
+        """How many observations since the guard's start it has not decided on, by its own count."""
+        reported_s, report = self._heard.reports[-1]
+        since_s = self._unguarded[-1][0] + UNNOTICED_S if self._unguarded else 0.0
+        asked = sum(since_s <= s <= reported_s - JITTER_S for s, _ in self._heard.observed)
+        return max(0, asked - int(report["steps"]))
 
     def _find(self, kind: str, at_s: float, text: str) -> None:
         if len(self._findings) < 10:

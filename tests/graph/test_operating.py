@@ -88,7 +88,7 @@ def finish(graph: Graph, act: subprocess.Popen[str]) -> tuple[int, str, str]:
 def test_enable_waits_in_silence_until_nobody_holds_the_switch(
     guard: Guard, cartpole: Graph, robot_mbrl: Start, folder: RunFolder
 ) -> None:
-    guard.be("disabled", "somebody still holds enable", lapsed=True)
+    guard.be("disabled", "somebody still holds enable", held_off=True)
     act = robot_mbrl("enable", f"--run={folder.path}")
     said = act.stdout
     assert said is not None
@@ -111,7 +111,7 @@ def test_dead_man_switch_lets_go_when_somebody_else_stops_the_robot(
     guard.be("moving", enabled=True)
     cartpole.serve(5 * REPORT_S)
     assert act.poll() is None
-    guard.be("disabled", "somebody has said enable: false", lapsed=True)
+    guard.be("disabled", "somebody has said enable: false", held_off=True)
     code, _, complaint = finish(cartpole, act)
     assert code == 1
     assert "enable is let go: disabled: somebody has said enable: false" in complaint

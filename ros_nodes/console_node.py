@@ -70,7 +70,7 @@ class ConsoleNode:
             self._changed_s = math.inf
         elif state.report.get("state") == state.word or now_s - self._changed_s > DETAIL_S:
             self._told = seen
-            self._throttle.offer(state.sentence)
+            self._throttle.offer(state.sentence, urgent=state.latched)
         else:
             self._changed_s = min(self._changed_s, now_s)
         if (text := self._throttle.due(now_s)) is not None:

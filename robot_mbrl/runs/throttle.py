@@ -20,10 +20,17 @@ class Throttle:
         self._newest: str | None = None
         self._left_out = 0
 
-    def offer(self, text: str) -> None:
-        """Note something to say; what waited to be said until now is left out."""
+    def offer(self, text: str, *, urgent: bool = False) -> None:
+        """Note something to say; what waited to be said until now is left out.
+
+        Args:
+            text: the text.
+            urgent: whether it is let through at once, however much was said before.
+        """
         self._left_out += self._newest is not None
         self._newest = text
+        if urgent:
+            self._credit = max(self._credit, 1.0)
 
     def due(self, now_s: float) -> str | None:
         """What is to be said now, if anything.

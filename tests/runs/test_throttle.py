@@ -24,3 +24,13 @@ def test_after_a_rest_a_few_come_at_once_again() -> None:
 
 def test_nothing_is_said_of_nothing() -> None:
     assert Throttle(burst=1, period_s=1.0).due(0.0) is None
+
+
+def test_what_is_urgent_is_said_at_once_however_much_was_said_before() -> None:
+    throttle = Throttle(burst=1, period_s=5.0)
+    throttle.offer("a change")
+    assert throttle.due(0.0) == "a change"
+    throttle.offer("another")
+    assert throttle.due(0.1) is None
+    throttle.offer("latched", urgent=True)
+    assert throttle.due(0.2) == "latched (1 more before that)"

@@ -68,7 +68,7 @@ def measure(name: str, config: RunConfig, threads: int, updates: int) -> Row:
         start_s = time.perf_counter()
         learner.update()
         durations_s.append(time.perf_counter() - start_s)
-    parameters = sum(p.numel() for p in learner.agent.parameters() if p.requires_grad)
+    parameters = learner.agent.size
     return {
         "size": name,
         "parameters": parameters,

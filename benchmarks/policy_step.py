@@ -14,7 +14,6 @@ import torch
 
 from benchmarks.learner_update import peers_run
 from benchmarks.report import Row, report
-from robot_mbrl.agents.policy_graph import PolicyGraph
 from robot_mbrl.bundles import canary_inputs
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
@@ -50,7 +49,7 @@ def bundle_step(config: RunConfig, data: bytes) -> Callable[[], object]:
 def torch_step(config: RunConfig, learner: Learner) -> Callable[[], object]:
     """The model alone in torch, given its inputs as tensors and one thread."""
     torch.set_num_threads(1)
-    policy = PolicyGraph(learner.agent, config.observation_spec(), config.action_spec()).eval()
+    policy = learner.agent.policy.eval()
     bundle = Bundle(learner.export(), "benchmark")
     inputs = canary_inputs(bundle.metadata, seed=0)
     arguments = [torch.from_numpy(inputs[name]) for name in policy.input_names]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from robot_mbrl.agent_config import AgentConfig
+from robot_mbrl.agent_configs import AgentConfig, AgentSettings
 from robot_mbrl.command_config import CommandConfig, CommandJoint
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.robot_config import (
@@ -137,10 +137,19 @@ def load_run(target: str | Path, overrides: Mapping[str, Any] | None = None, see
     validated = _validate(TaskConfig, task, task_file)
     robot_raw, robot_file = _find(validated.robot, "robots", beside=task_file)
     robot = _validate(RobotConfig, robot_raw, robot_file)
-    agent_raw, agent_file = _find(validated.agent, "presets", beside=task_file)
-    agent = _validate(AgentConfig, {**agent_raw, **validated.overrides}, f"{agent_file} with overrides of {task_file}")
+    agent = _read_agent(validated, task_raw, task_file)
     raw = {"task": task, "robot": robot.model_dump(mode="json"), "agent": agent.model_dump(mode="json"), "seed": seed}
     return _validate(RunConfig, _override(raw, overrides), task_file)
+
+
+def load_agent(preset: str) -> AgentSettings:
+    """The settings of a packaged preset, or of the path of one.
+
+    Raises:
+        ConfigError: if it is missing or wrong; the message names file and field.
+    """
+    raw, file = _find(preset, "presets")
+    return _validate(_Preset, {"agent": raw}, file).agent
 
 
 def packaged(kind: Literal["tasks", "robots", "presets"]) -> tuple[str, ...]:
@@ -177,6 +186,27 @@ def _find(name: str, kind: Literal["tasks", "robots", "presets"], beside: str = 
     )
 
 
+class _Preset(Frozen):
+    agent: AgentConfig
+
+
+def _read_agent(task: TaskConfig, written: Mapping[str, Any], task_file: str) -> AgentSettings:
+    """The agent of a task, with the task's own settings where they were written for its family.
+
+    Args:
+        task: the task, whose agent may be another than its file names.
+        written: what its file says.
+        task_file: where it was read.
+    """
+    raw, file = _find(task.agent, "presets", beside=task_file)
+    own = written.get("agent", TaskConfig.model_fields["agent"].default)
+    overrides = task.overrides
+    if task.agent != own and overrides == written.get("overrides", {}):
+        own_raw, _ = _find(own, "presets", beside=task_file)
+        overrides = overrides if own_raw.get("family") == raw.get("family") else {}
+    return _validate(_Preset, {"agent": {**raw, **overrides}}, f"{file} with overrides of {task_file}").agent
+
+
 def _override(raw: dict[str, Any], overrides: Mapping[str, Any] | None) -> dict[str, Any]:
     """A copy of nested mappings with values replaced by dotted path."""
     result = {key: dict(value) if isinstance(value, dict) else value for key, value in raw.items()}
@@ -201,15 +231,20 @@ def _validate(model: type[Model], raw: Mapping[str, Any], file: str) -> Model:
 
 
 def _problems(error: ValidationError) -> list[str]:
-    found = {e["loc"]: e["msg"].removeprefix("Value error, ") for e in error.errors()}
+    found = {_place(e["loc"]): e["msg"].removeprefix("Value error, ") for e in error.errors()}
     # What is wrong with an element makes pydantic complain of the list that it leaves too short, too.
     inner = [loc for loc in found if not any(loc != deeper and deeper[: len(loc)] == loc for deeper in found)]
     return [f"{'.'.join(map(str, loc)) or 'as a whole'}: {found[loc]}" for loc in inner]
 
 
+def _place(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Where a field is written: of an agent's pydantic names the family, too, which is no section of the file."""
+    return (loc[0], *loc[2:]) if loc[:1] == ("agent",) else loc
+
+
 __all__ = [
     "JOINT_STATE",
-    "AgentConfig",
+    "AgentSettings",
     "CameraConfig",
     "CommandConfig",
     "CommandJoint",
@@ -218,6 +253,7 @@ __all__ = [
     "RunConfig",
     "TaskConfig",
     "ValueConfig",
+    "load_agent",
     "load_run",
     "packaged",
     "read_model",

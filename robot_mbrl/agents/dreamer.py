@@ -13,13 +13,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from robot_mbrl.agent_config import AgentConfig
+from robot_mbrl.agent_configs import DreamerConfig
 from robot_mbrl.nets.heads import StateHead
 from robot_mbrl.nets.policies import BoundedNormal, Categorical
 from robot_mbrl.nets.twohot import TwoHot
 from robot_mbrl.specs import ActionSpec, ObservationSpec
+from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.rssm import State
-from robot_mbrl.world_models.world_model import Batch, WorldModel
+from robot_mbrl.world_models.world_model import WorldModel
 
 
 class Dream(NamedTuple):
@@ -50,7 +51,7 @@ class Dreamer(nn.Module):
     return_range: Tensor
     return_levels: Tensor
 
-    def __init__(self, observation: ObservationSpec, action: ActionSpec, config: AgentConfig) -> None:
+    def __init__(self, observation: ObservationSpec, action: ActionSpec, config: DreamerConfig) -> None:
         super().__init__()
         self.config = config
         self.world_model = WorldModel(observation, action.size, config)
@@ -184,6 +185,7 @@ class Dreamer(nn.Module):
             "imagined_reward": reward.detach().mean(),
             "entropy": entropy.mean().detach(),
             "return_scale": scale,
+            "returns_beyond_critic": (target.abs() > self.twohot.bins[-1]).float().mean(),
         }
 
     def _return_scale(self, returns: Tensor) -> Tensor:

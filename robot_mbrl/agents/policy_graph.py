@@ -1,36 +1,38 @@
-"""The Dreamer policy as one pure function, the shape in which it leaves the learner as ONNX."""
+"""A policy as one pure function, the shape in which it leaves the learner as ONNX."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
-from robot_mbrl.agents.dreamer import Dreamer
 from robot_mbrl.bundles import NoiseSpec
-from robot_mbrl.nets.latents import sample_index
 from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
-from robot_mbrl.world_models.rssm import State
 
 
-class PolicyGraph(nn.Module):
-    """One control step: (observation, prev_action, is_first, explore, noise, state) to (action, state)."""
+class PolicyGraph(nn.Module, ABC):
+    """One control step: (observation, prev_action, is_first, explore, noise, state) to (action, state).
 
-    def __init__(self, agent: Dreamer, observation: ObservationSpec, action: ActionSpec) -> None:
+    An agent derives its own from it, with the modules that it needs as attributes, and writes `step`.
+    """
+
+    def __init__(
+        self,
+        observation: ObservationSpec,
+        action: ActionSpec,
+        state: Mapping[str, TensorSpec],
+        noise: Mapping[str, NoiseSpec],
+    ) -> None:
+        """Say what goes in and out.
+
+        Args:
+            observation: what is observed.
+            action: what is decided.
+            state: what is carried from one step to the next, zeros before the first.
+            noise: random numbers that the robot draws anew for each step; random choices must come from nothing else.
+        """
         super().__init__()
-        config = agent.config
         self.observation, self.action = observation, action
-        self.encoder = agent.world_model.encoder
-        self.rssm = agent.world_model.rssm
-        self.actor = agent.actor
-        self.distribution = agent.distribution
-        self.state = {
-            "deter": TensorSpec(shape=(config.deter,)),
-            "latent": TensorSpec(shape=(config.stoch,), dtype="int64"),
-        }
-        self.noise = {
-            "latent": NoiseSpec(shape=(config.stoch,), distribution="uniform"),
-            "action": NoiseSpec(shape=(agent.noise_size,), distribution=agent.distribution.noise),
-        }
+        self.state, self.noise = dict(state), dict(noise)
 
     @property
     def input_names(self) -> list[str]:
@@ -49,23 +51,18 @@ class PolicyGraph(nn.Module):
         """Names of the results of `forward`, in order."""
         return ["action", *(f"next_state.{name}" for name in self.state)]
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Action (1, A) within [-1, 1] or one-hot, next deter (1, D) and index (1, S), of inputs with batch 1."""
-        named: Mapping[str, Tensor] = dict(zip(self.input_names, inputs, strict=True))
-        observed = {
-            name.removeprefix("observation."): x for name, x in named.items() if name.startswith("observation.")
-        }
-        embedding = self.encoder(*self.encoder.targets(observed))
-        rssm = self.rssm
-        known = 1.0 - named["is_first"].unsqueeze(-1)  # (1, 1)
-        state = State(named["state.deter"], named["state.latent"])
-        deter = rssm.advance(state, rssm.action_input(named["prev_action"] * known), known)
-        probs = rssm.posterior(deter, rssm.posterior_embedding(embedding))
-        # A latent drawn at random makes the hands tremble: judged, the policy takes the likeliest, as with its actions.
-        explore = named["explore"].unsqueeze(-1) > 0.5  # (1, 1)
-        index = torch.where(explore, sample_index(probs, named["noise.latent"]), probs.argmax(-1))
-        out = self.actor(deter, index)
-        sample = self.distribution.sample(out, named["noise.action"])
-        # Selected rather than blended: one-hot choices must stay one-hot.
-        action = torch.where(explore, self.distribution.bounded(sample), self.distribution.mode(out))
-        return action, deter, index
+    @abstractmethod
+    def step(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Decide.
+
+        Args:
+            inputs: by `input_names`, each with a batch dimension of 1 (see `bundles`).
+
+        Returns:
+            The action (1, A), within [-1, 1] or one-hot, and the next state by the names of `state`, (1, ...).
+        """
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """`step`, with inputs and outputs in the order of `input_names` and `output_names`."""
+        action, state = self.step(dict(zip(self.input_names, inputs, strict=True)))
+        return action, *(state[name] for name in self.state)

@@ -163,7 +163,17 @@ class Replay:
         if len(self) < length:
             raise ExperienceError(f"{len(self)} steps in replay are too few for sequences of {length}")
         starts = rng.integers(self.oldest, self.total - length + 1, batch)
-        rows = starts[:, None] + np.arange(length)  # (batch, length)
+        return self.read(starts[:, None] + np.arange(length))
+
+    def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Rows by their numbers, which must still be there.
+
+        Args:
+            rows: row numbers, int64, any shape.
+
+        Returns:
+            As `sample`, shape (*rows.shape, ...).
+        """
         gathered = self._rows.take(rows % self.capacity)
         fields = {name: gathered[name] for name in self._rows.dtype.names or ()}
         # Pictures are big: they stay where they were gathered, as strided views, and are not copied once more.

@@ -8,7 +8,6 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from robot_mbrl.agents.dreamer import Dreamer
 from robot_mbrl.agents.policy_graph import PolicyGraph
 from robot_mbrl.bundles import METADATA_KEY, BundleMetadata, Canary, canary_inputs
 from robot_mbrl.config import RunConfig
@@ -17,17 +16,17 @@ from robot_mbrl.fingerprint import Fingerprint
 
 
 class PolicyExporter:
-    """Makes policy bundles of one agent, again and again as it learns."""
+    """Makes policy bundles of one policy, again and again as it is learned."""
 
-    def __init__(self, agent: Dreamer, config: RunConfig, run_id: str) -> None:
+    def __init__(self, policy: PolicyGraph, config: RunConfig, run_id: str) -> None:
         """Prepare nothing yet: the graph is traced at the first export, or by `prepare`.
 
         Args:
-            agent: the agent, whose weights are read at each export.
+            policy: the policy, whose weights are read at each export.
             config: the run, for what the bundle says of itself.
             run_id: identity of the run.
         """
-        self._policy = PolicyGraph(agent, config.observation_spec(), config.action_spec())
+        self._policy = policy
         self._metadata = BundleMetadata(
             robot=config.robot.name,
             task=config.task.name,

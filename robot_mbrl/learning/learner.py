@@ -1,26 +1,32 @@
-"""The learner: takes lived steps, trains the agent at a fixed train ratio, exports policies, and survives restarts."""
+"""The learner: takes lived steps, has an agent learn from them in time, exports policies, and survives restarts."""
 
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from robot_mbrl.agents.dreamer import Dreamer, DreamerOptimizer
+from robot_mbrl.agents.agent import LEFT_OUT
+from robot_mbrl.agents.families import make_agent
 from robot_mbrl.config import RunConfig
-from robot_mbrl.errors import ConfigError
+from robot_mbrl.errors import CheckpointError, ConfigError, ExperienceError
 from robot_mbrl.experience.replay import Replay
-from robot_mbrl.learning import checkpoint
+from robot_mbrl.learning import checkpoint, probe, state_tree
 from robot_mbrl.learning.exporter import PolicyExporter
-from robot_mbrl.specs import Source, TensorSpec
+from robot_mbrl.learning.metrics import MetricMeans
+from robot_mbrl.learning.schedule import make_schedule
+from robot_mbrl.specs import Source
 from robot_mbrl.steps import Step
-from robot_mbrl.world_models.rssm import State
-from robot_mbrl.world_models.world_model import Batch
+from robot_mbrl.world_models.batch import Batch
+
+_COUNTERS = ("robot_steps", "resting_steps", "updates", "replayed_steps", "policy_version")
 
 
 class Learner:
-    """Everything that learns, and all that must be kept for it to go on as if it had never stopped.
+    """An agent with its replay, its schedule and its run: all that must be kept to go on as if it had never stopped.
 
     Call `receive` for every step lived, `update` while `owed` is positive, `export` and `save` from time to time.
     """
@@ -32,7 +38,6 @@ class Learner:
             config: the run.
             folder: the run's folder; checkpoints go to `checkpoints/` in it.
         """
-        agent = config.agent
         self.config = config
         self.folder = folder / "checkpoints"
         self.run_id = secrets.token_hex(8)
@@ -41,34 +46,22 @@ class Learner:
         self.resting_steps = 0
         """Of these, the ones in which the robot just stayed in a safe stop; they are not learned from."""
         self.updates = 0
+        self.replayed_steps = 0
+        """Steps read from replay, each as often as it was."""
         self.policy_version = 0
-        self.credit = 0.0
-        """Updates owed, with fraction."""
-        torch.set_num_threads(agent.threads)
-        self.device = torch.device(_device(agent.device))
-        # The seed alone decides the first weights, whatever else this process drew before.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            self.agent = Dreamer(config.observation_spec(), config.action_spec(), agent).to(self.device)
-        self.optimizer = DreamerOptimizer(self.agent)
-        self.generator = torch.Generator(self.device).manual_seed(config.seed)
+        torch.set_num_threads(config.agent.threads)
+        self.device = torch.device(_device(config.agent.device))
+        observation, action = config.observation_spec(), config.action_spec()
+        self.agent = make_agent(observation, action, config.agent, self.device, config.seed)
+        self.schedule = make_schedule(config.agent)
         self.rng = np.random.default_rng(config.seed)
-        self.replay_state = {
-            "deter": TensorSpec(shape=(agent.deter,), dtype="float16"),
-            "latent": TensorSpec(shape=(agent.stoch,), dtype="uint8"),
-        }
-        """The latent states that replay keeps beside each step: the bulk of its memory, so half precision must do."""
         self.step_ns = round(config.step_s * 1e9)
         """Nominal time between two steps, nanoseconds."""
         self.replay = Replay(
-            config.observation_spec(),
-            config.action_spec(),
-            agent.replay_capacity,
-            self.replay_state,
-            step_ns=self.step_ns,
+            observation, action, config.agent.replay_capacity, self.agent.remembers, step_ns=self.step_ns
         )
-        self._exporter = PolicyExporter(self.agent, config, self.run_id)
-        self._metrics: list[dict[str, Tensor]] = []
+        self._exporter = PolicyExporter(self.agent.policy, config, self.run_id)
+        self._metrics = MetricMeans()
         self._left_out: list[Tensor] = []
 
     @classmethod
@@ -76,11 +69,23 @@ class Learner:
         """Go on from the newest checkpoint: the updates that follow equal those without the interruption, bit for bit.
 
         Raises:
-            CheckpointError: if there is none, or it is damaged or of another run.
+            CheckpointError: if there is none, or it is damaged or of another run, or the agent does not do what it did
+                when it was saved.
         """
         learner = cls(config, folder)
-        checkpoint.load(learner)
-        learner._exporter = PolicyExporter(learner.agent, config, learner.run_id)
+        saved = checkpoint.load(learner.folder, config)
+        try:
+            learner._load_state_dict(saved.state)
+            found = probe.differences(learner.agent, saved.state["probe"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise checkpoint.damaged(saved.weights, error) from error
+        if found:
+            raise CheckpointError(
+                f"{saved.weights}: the agent does not do what it did when it was saved: {'; '.join(found)}. Nothing "
+                f"goes on from it: resume with the versions of robot-mbrl and torch that saved it, or start a new run"
+            )
+        learner._load_replay(saved.replay)
+        learner._exporter = PolicyExporter(learner.agent.policy, config, learner.run_id)
         return learner
 
     def receive(self, step: Step, *, owes: bool = True) -> bool:
@@ -92,7 +97,7 @@ class Learner:
         Args:
             step: the step.
             owes: whether updates are owed for it; none are for what was lived while nothing could be learned, but for
-                those of the pretraining.
+                those that learning begins with.
 
         Returns:
             Whether it is new; repeats are recognised by session and stamp.
@@ -109,69 +114,50 @@ class Learner:
         if not self.replay.append(step):
             return False
         self.robot_steps += 1
-        agent = self.config.agent
         if self.prefilled and self.updates == 0:
-            self.credit = max(self.credit, float(agent.pretrain_updates))
+            self.schedule.begin()
         if self.prefilled and owes:
-            self.credit += agent.train_ratio / (agent.batch_size * agent.batch_length)
-            self.credit = min(self.credit, float(max(agent.max_debt_updates, agent.pretrain_updates)))
+            self.schedule.lived(self._replayed_per_update, is_last=step.observation.is_last)
         return True
 
     @property
     def prefilled(self) -> bool:
         """Whether enough is known to learn from."""
-        agent = self.config.agent
-        return len(self.replay) >= max(agent.prefill_steps, agent.batch_length)
+        needed = (draw.fewest for draw in self.agent.draws().values())
+        return len(self.replay) >= max(self.config.agent.prefill_steps, *needed, 0)
 
     @property
     def owed(self) -> int:
-        """Updates that the train ratio demands now."""
-        return int(self.credit)
+        """Updates that are due now."""
+        return self.schedule.due
 
     @property
     def train_ratio(self) -> float:
         """Replayed steps per step lived since the prefill, as achieved."""
-        agent = self.config.agent
-        lived = max(1, self.robot_steps - self.resting_steps - agent.prefill_steps)
-        return self.updates * agent.batch_size * agent.batch_length / lived
+        lived = max(1, self.robot_steps - self.resting_steps - self.config.agent.prefill_steps)
+        return self.replayed_steps / lived
 
     def update(self) -> None:
-        """Train on one batch of replayed sequences, and refresh the latent states they start from next time."""
-        agent = self.config.agent
-        sampled = self.replay.sample(self.rng, agent.batch_size, agent.batch_length)
-        batch, initial = self.batch(sampled)
-        posterior, metrics = self.agent.update(batch, initial, self.optimizer, self.generator)
-        latents = {"deter": posterior.deter.half(), "latent": posterior.latent.to(torch.uint8)}
-        self._keep_latents(sampled["row"], {name: value.cpu().numpy() for name, value in latents.items()})
-        self._metrics.append(metrics)
-        self._left_out.append(metrics["left_out"])
+        """Let the agent learn from what it draws, and remember the latents that came of it."""
+        replayed = self._replayed_per_update
+        drawn = {name: draw.read(self.replay, self.rng) for name, draw in self.agent.draws().items()}
+        learned = self.agent.update({name: Batch.of(rows, self.device) for name, rows in drawn.items()})
+        for name, latents in learned.latents.items():
+            self._remember(drawn[name], latents)
+        self._metrics.add(learned.metrics)
+        if LEFT_OUT in learned.metrics:
+            self._left_out.append(learned.metrics[LEFT_OUT])
         self.updates += 1
-        self.credit = max(0.0, self.credit - 1.0)
+        self.replayed_steps += replayed
+        self.schedule.updated()
 
     def take_left_out(self) -> tuple[int, int]:
         """How many updates were left out since the last call, because they were not finite, and of how many."""
         recent, self._left_out = self._left_out, []
         return (int(torch.stack(recent).sum()) if recent else 0), len(recent)
 
-    def batch(self, sampled: dict[str, np.ndarray]) -> tuple[Batch, State]:
-        """Sequences sampled from replay as the agent takes them, and the model states kept from before they begin."""
-        before, known = self.replay.read_state(sampled["row"][:, 0] - 1)
-        initial = State(self._tensor(before["deter"]).float(), self._tensor(before["latent"]).long())
-        # A sequence whose past is not known begins as if an episode began.
-        sampled["is_first"][:, 0] = np.maximum(sampled["is_first"][:, 0], ~known)
-        observation = {
-            name.removeprefix("observation."): self._tensor(values)
-            for name, values in sampled.items()
-            if name.startswith("observation.")
-        }
-        others = {name: self._tensor(sampled[name]) for name in ("prev_action", "reward", "is_first", "is_terminal")}
-        return Batch(observation, **others), initial
-
     def metrics(self) -> dict[str, float]:
         """Means over the updates since the last call, and the counters."""
-        names = self._metrics[-1] if self._metrics else {}
-        result = {name: float(torch.stack([m[name] for m in self._metrics]).mean()) for name in names}
-        self._metrics.clear()
         counters = {
             "robot_steps": self.robot_steps,
             "resting_steps": self.resting_steps,
@@ -181,7 +167,7 @@ class Learner:
             "train_ratio": self.train_ratio,
             "owed_updates": self.owed,
         }
-        return result | {name: float(value) for name, value in counters.items()}
+        return self._metrics.take() | {name: float(value) for name, value in counters.items()}
 
     def prepare_export(self) -> None:
         """Trace the policy's graph now, so that the first `export` is as quick as the others."""
@@ -195,20 +181,62 @@ class Learner:
     @property
     def sound(self) -> bool:
         """Whether every weight is finite: what goes on from one that is not learns nothing ever again."""
-        weights = self.agent.state_dict().values()
-        return bool(torch.stack([torch.isfinite(weight).all() for weight in weights]).all())
+        _, tensors = state_tree.split(self.agent.state_dict())
+        finite = [torch.isfinite(tensor).all() for tensor in tensors.values() if tensor.is_floating_point()]
+        return not finite or bool(torch.stack([each.to(self.device) for each in finite]).all())
 
     def save(self) -> None:
-        """Write a checkpoint, atomically, in place of the one before."""
-        checkpoint.save(self)
+        """Write a checkpoint, atomically, in place of the one before.
 
-    def _keep_latents(self, rows: np.ndarray, latents: dict[str, np.ndarray]) -> None:
-        """Latent states go into replay, but for those that are not finite: they would spoil later updates, too."""
-        finite = np.isfinite(latents["deter"]).all(-1)  # (batch, length)
-        self.replay.write_state(rows[finite], {name: value[finite] for name, value in latents.items()})
+        Raises:
+            CheckpointError: if the disk does not take it; the one before stays.
+        """
+        checkpoint.save(self.folder, self.config, self._state_dict(), self.replay)
 
-    def _tensor(self, values: np.ndarray) -> Tensor:
-        return torch.from_numpy(values).to(self.device, non_blocking=True)
+    @property
+    def _replayed_per_update(self) -> int:
+        return sum(draw.replayed for draw in self.agent.draws().values())
+
+    def _state_dict(self) -> dict[str, Any]:
+        """All but the replay that the next update depends on, and the probe."""
+        return {
+            "run_id": self.run_id,
+            "counters": {name: getattr(self, name) for name in _COUNTERS},
+            "schedule": self.schedule.state_dict(),
+            "numpy_rng": self.rng.bit_generator.state,
+            "agent": self.agent.state_dict(),
+            "probe": probe.take(self.agent),
+        }
+
+    def _load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for name in _COUNTERS:
+            setattr(self, name, state["counters"][name])
+        self.run_id = state["run_id"]
+        self.schedule.load_state_dict(state["schedule"])
+        self.rng.bit_generator.state = state["numpy_rng"]
+        self.agent.load_state_dict(state["agent"])
+
+    def _load_replay(self, path: Path) -> None:
+        config, empty = self.config, self.replay
+        try:
+            self.replay = Replay.load(
+                path,
+                empty.observation,
+                empty.action,
+                config.agent.replay_capacity,
+                self.agent.remembers,
+                step_ns=self.step_ns,
+            )
+        except ExperienceError as error:
+            raise CheckpointError(f"the checkpoint's replay cannot be used: {error}") from error
+
+    def _remember(self, drawn: Mapping[str, np.ndarray], latents: Mapping[str, Tensor]) -> None:
+        """Latents go into replay, but for those that are not finite: they would spoil later updates, too."""
+        values, kept = {}, drawn["valid"].copy()  # (B, T)
+        for name, spec in self.agent.remembers.items():
+            values[name] = latents[name].to(getattr(torch, spec.dtype)).cpu().numpy()
+            kept &= np.isfinite(values[name]).reshape(*kept.shape, -1).all(-1)
+        self.replay.write_state(drawn["row"][kept], {name: value[kept] for name, value in values.items()})
 
 
 def _device(name: str) -> str:

@@ -3,15 +3,20 @@
 The plainest way to tell whether a world model is any good is to look at it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from robot_mbrl.agents.agent import Foresees
 from robot_mbrl.errors import ExperienceError
+from robot_mbrl.experience.draws import Sequences
 from robot_mbrl.learning.learner import Learner
-from robot_mbrl.nets.images import to_grey_levels
+from robot_mbrl.nets.images import normalise_pixels, to_grey_levels
+from robot_mbrl.specs import ObservationSpec
+from robot_mbrl.world_models.batch import Batch
 
 CONTEXT, LENGTH = 5, 50
 """Observations that are seen, and steps in all."""
@@ -45,31 +50,25 @@ def predict(learner: Learner, seed: int) -> Prediction:
         seed: which sequence.
 
     Raises:
-        ExperienceError: if no episode in the replay is long enough.
+        ExperienceError: if the agent has no such model, or no episode in the replay is long enough.
     """
+    if not isinstance(learner.agent, Foresees):
+        raise ExperienceError(f"an agent of the family {learner.config.agent.family!r} foresees no observations")
     if len(learner.replay) < LENGTH:
         raise ExperienceError(
             f"only {len(learner.replay)} steps were lived: a prediction needs {LENGTH} of one episode"
         )
-    sampled = learner.replay.sample(np.random.default_rng(seed), CANDIDATES, LENGTH)
-    within = np.flatnonzero(sampled["is_first"][:, 1:].sum(1) == 0)
+    drawn = Sequences(CANDIDATES, LENGTH).read(learner.replay, np.random.default_rng(seed))
+    within = np.flatnonzero(drawn["is_first"][:, 1:].sum(1) == 0)
     if not within.size:
         raise ExperienceError(f"no episode of {LENGTH} steps was found: a prediction needs one")
-    batch, initial = learner.batch({name: values[within[:1]] for name, values in sampled.items()})
-    model, spec = learner.agent.world_model, learner.config.observation_spec()
-    with torch.no_grad():
-        generator = torch.Generator(learner.device).manual_seed(seed)
-        uniform = torch.rand(1, LENGTH, learner.config.agent.stoch, generator=generator, device=learner.device)
-        observed_vectors, observed_images = model.encoder.targets(batch.observation)
-        vectors, images = model.open_loop(batch, initial, CONTEXT, uniform)
-    values = np.zeros((2, LENGTH, 0))
-    if observed_vectors is not None and vectors is not None:
-        pair = torch.cat([observed_vectors, vectors]).cpu().numpy()
-        values = pair * np.concatenate([vector.scales for vector in spec.vectors.values()])
+    batch = Batch.of({name: values[within[:1]] for name, values in drawn.items()}, learner.device)
+    observed, expected = batch.observation, learner.agent.foresee(batch, CONTEXT, seed)
+    spec = learner.config.observation_spec()
     return Prediction(
-        names=tuple(name for vector in spec.vectors.values() for name in vector.names),
-        values=(values[0], values[1]),
-        images={name: (_look(observed_images[name]), _look(images[name])) for name in spec.images},
+        names=spec.element_names,
+        values=(_values(observed, spec), _values(expected, spec)),
+        images={name: (_look(normalise_pixels(observed[name])), _look(expected[name])) for name in spec.images},
         step_s=learner.config.step_s,
     )
 
@@ -117,6 +116,12 @@ def film(prediction: Prediction, path: Path) -> None:
     frames = frames.repeat(FILM_SCALE, 1).repeat(FILM_SCALE, 2)
     first, *others = (Image.fromarray(frame) for frame in frames)
     first.save(path, save_all=True, append_images=others, duration=FRAME_MS, loop=0)
+
+
+def _values(observation: Mapping[str, torch.Tensor], spec: ObservationSpec) -> np.ndarray:
+    """All vectors' values of one sequence, (T, V)."""
+    parts = [observation[name][0].cpu().numpy() for name in spec.vectors]
+    return np.concatenate(parts, -1) if parts else np.zeros((LENGTH, 0), np.float32)
 
 
 def _look(normalised: torch.Tensor) -> np.ndarray:

@@ -1,13 +1,13 @@
-"""A probe: what a learner's networks made of fixed inputs when they were saved, to be reproduced before they go on."""
+"""A probe: what an agent made of fixed inputs when it was saved, to be reproduced before it goes on."""
 
 import copy
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from robot_mbrl.agents.dreamer import Dreamer
+from robot_mbrl.agents.agent import Agent
 from robot_mbrl.agents.policy_graph import PolicyGraph
-from robot_mbrl.specs import ActionSpec, ObservationSpec
 
 TOLERANCE = 1e-3
 """How far another processor's rounding may carry an action, or a value relative to its size."""
@@ -15,25 +15,22 @@ _SEED = 20
 _INPUT, _OUTPUT = "input.", "output."
 
 
-def take(agent: Dreamer, observation: ObservationSpec, action: ActionSpec) -> dict[str, Tensor]:
-    """Inputs of a step, drawn at random, and what the policy, the critic and the reward head make of them.
+def take(agent: Agent) -> dict[str, Tensor]:
+    """Inputs of a step, drawn at random, and what the policy and the agent's other networks make of them.
 
     Returns:
-        Tensors on the CPU, named `input.<name of the policy's input>` and `output.action`, `.value`, `.reward`.
+        Tensors on the CPU, named `input.<name of the policy's input>`, `output.action`, and `output.<name>` for what
+        `Agent.probe` gives.
     """
-    policy = PolicyGraph(agent, observation, action)
-    inputs = _inputs(policy, torch.Generator().manual_seed(_SEED))
-    return {f"{_INPUT}{name}": value for name, value in inputs.items()} | _outputs(agent, policy, inputs)
+    inputs = _inputs(agent.policy, torch.Generator().manual_seed(_SEED))
+    return {f"{_INPUT}{name}": value for name, value in inputs.items()} | _outputs(agent, inputs)
 
 
-def differences(
-    agent: Dreamer, observation: ObservationSpec, action: ActionSpec, probe: dict[str, Tensor]
-) -> list[str]:
+def differences(agent: Agent, probe: Mapping[str, Tensor]) -> list[str]:
     """What the agent makes of a probe's inputs otherwise than the agent that was probed, in sentences."""
-    policy = PolicyGraph(agent, observation, action)
-    inputs = {name: probe[f"{_INPUT}{name}"] for name in policy.input_names}
+    inputs = {name: probe[f"{_INPUT}{name}"] for name in agent.policy.input_names}
     found = []
-    for name, now in _outputs(agent, policy, inputs).items():
+    for name, now in _outputs(agent, inputs).items():
         then = probe[name]
         if not torch.allclose(now, then, rtol=TOLERANCE, atol=TOLERANCE):
             found.append(f"{name.removeprefix(_OUTPUT)} was {then.flatten().tolist()}, now {now.flatten().tolist()}")
@@ -60,16 +57,13 @@ def _inputs(policy: PolicyGraph, generator: torch.Generator) -> dict[str, Tensor
     return inputs
 
 
-def _outputs(agent: Dreamer, policy: PolicyGraph, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+def _outputs(agent: Agent, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """On the CPU: a GPU rounds so coarsely that another latent may be the likeliest."""
-    local = copy.deepcopy(policy).cpu()
+    policy = copy.deepcopy(agent.policy).cpu()
     with torch.no_grad():
-        action, deter, latent = local(*(_as_seen(inputs[name]) for name in policy.input_names))
-        state = deter.to(agent.return_range.device), latent.to(agent.return_range.device)
-        value = agent.twohot.mean(agent.critic(*state))
-        reward = agent.world_model.reward(*state)
-    outputs = {"action": action, "value": value, "reward": reward}
-    return {f"{_OUTPUT}{name}": tensor.cpu().contiguous() for name, tensor in outputs.items()}
+        action, *state = policy(*(_as_seen(inputs[name]) for name in policy.input_names))
+    others = agent.probe(dict(zip(policy.state, state, strict=True)))
+    return {f"{_OUTPUT}{name}": tensor.contiguous() for name, tensor in {"action": action, **others}.items()}
 
 
 def _as_seen(value: Tensor) -> Tensor:

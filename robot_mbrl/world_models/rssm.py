@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from robot_mbrl.agent_config import AgentConfig
+from robot_mbrl.agent_configs import DreamerConfig
 from robot_mbrl.nets.latents import OneHotLinear, sample_index, unimix_probs
 from robot_mbrl.nets.layers import MLP, BlockGRU, NormAct, linear
 
@@ -32,7 +32,7 @@ class State(NamedTuple):
 class RSSM(nn.Module):
     """Filters observations into model states, and imagines states from actions alone."""
 
-    def __init__(self, config: AgentConfig, embedding: int, action: int) -> None:
+    def __init__(self, config: DreamerConfig, embedding: int, action: int) -> None:
         super().__init__()
         self.config = config
         stoch, classes, hidden, deter = config.stoch, config.classes, config.hidden, config.deter

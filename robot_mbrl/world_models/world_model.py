@@ -4,18 +4,18 @@ Several vectors and pictures are fused into one embedding and all are reconstruc
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robot_mbrl.agent_config import AgentConfig
+from robot_mbrl.agent_configs import DreamerConfig
 from robot_mbrl.nets.heads import StateHead
 from robot_mbrl.nets.images import ImageDecoder, ImageEncoder, normalise_pixels
 from robot_mbrl.nets.latents import categorical_kl
 from robot_mbrl.nets.layers import MLP
 from robot_mbrl.specs import ObservationSpec
+from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.rssm import RSSM, State
 
 BOUND = 100.0
@@ -27,7 +27,7 @@ class Encoder(nn.Module):
 
     scales: Tensor
 
-    def __init__(self, spec: ObservationSpec, config: AgentConfig) -> None:
+    def __init__(self, spec: ObservationSpec, config: DreamerConfig) -> None:
         super().__init__()
         self.spec = spec
         self.size = 0
@@ -61,7 +61,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Model states to reconstructions of what `Encoder.targets` returned."""
 
-    def __init__(self, spec: ObservationSpec, config: AgentConfig) -> None:
+    def __init__(self, spec: ObservationSpec, config: DreamerConfig) -> None:
         super().__init__()
         state = (config.deter, config.stoch, config.classes)
         size = sum(vector.size for vector in spec.vectors.values())
@@ -85,21 +85,10 @@ class Decoder(nn.Module):
         return vectors, images
 
 
-class Batch(NamedTuple):
-    """Replayed sequences, each tensor (B, T, ...)."""
-
-    observation: dict[str, Tensor]
-    """Vectors in physical units and pictures as they are, by name."""
-    prev_action: Tensor
-    reward: Tensor
-    is_first: Tensor
-    is_terminal: Tensor
-
-
 class WorldModel(nn.Module):
     """Everything that is trained on lived experience."""
 
-    def __init__(self, spec: ObservationSpec, action: int, config: AgentConfig) -> None:
+    def __init__(self, spec: ObservationSpec, action: int, config: DreamerConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = Encoder(spec, config)
@@ -175,4 +164,6 @@ class WorldModel(nn.Module):
         scales["representation"] = config.representation_scale
         loss = torch.stack([scales[name] * term for name, term in terms.items()]).sum()
         terms["kl"] = dynamics.mean()
+        if vectors is not None:
+            terms["values_clamped"] = (vectors.abs() >= BOUND).float().mean()
         return loss, posterior, {name: term.detach() for name, term in terms.items()}

@@ -2,11 +2,11 @@
 
 import torch
 
-from robot_mbrl.agent_config import AgentConfig
+from robot_mbrl.agent_configs import DreamerConfig
 from robot_mbrl.agents.dreamer import Dreamer
 from robot_mbrl.specs import ActionSpec, Element, ImageSpec, ObservationSpec, VectorSpec
+from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.rssm import State
-from robot_mbrl.world_models.world_model import Batch
 
 BATCH, TIME = 3, 6
 VECTORS = {
@@ -17,7 +17,7 @@ OBSERVATION = ObservationSpec(vectors=VECTORS)
 FUSED = ObservationSpec(vectors=VECTORS, images={"eye": ImageSpec(height=16, width=16)})
 CONTINUOUS = ActionSpec(names=("left", "right"))
 DISCRETE = ActionSpec(kind="discrete", names=("forwards", "backwards", "stay"))
-CONFIG = AgentConfig(
+CONFIG = DreamerConfig(
     deter=16, hidden=12, stoch=4, classes=5, blocks=2, units=12, cnn_depth=4, horizon=4, imagination_starts=7,
     batch_size=BATCH, batch_length=TIME, warmup_updates=0,
 )  # fmt: skip
@@ -33,7 +33,7 @@ def make_agent(action: ActionSpec, observation: ObservationSpec = OBSERVATION, *
     return agent
 
 
-def make_initial(config: AgentConfig = CONFIG, batch: int = BATCH) -> State:
+def make_initial(config: DreamerConfig = CONFIG, batch: int = BATCH) -> State:
     """States before anything was observed, (batch, ...)."""
     return State(torch.zeros(batch, config.deter), torch.zeros(batch, config.stoch, dtype=torch.int64))
 
@@ -46,5 +46,15 @@ def make_batch(action: ActionSpec, observation: ObservationSpec = OBSERVATION, s
         name: torch.randint(0, 256, (BATCH, TIME, *image.shape), dtype=torch.uint8)
         for name, image in observation.images.items()
     }
-    zeros = torch.zeros(BATCH, TIME)
-    return Batch(seen, torch.rand(BATCH, TIME, action.size), torch.rand(BATCH, TIME), zeros.clone(), zeros.clone())
+    return Batch(
+        observation=seen,
+        prev_action=torch.rand(BATCH, TIME, action.size),
+        reward=torch.rand(BATCH, TIME),
+        action=torch.zeros(BATCH, TIME, action.size),
+        is_first=torch.zeros(BATCH, TIME),
+        is_last=torch.zeros(BATCH, TIME),
+        is_terminal=torch.zeros(BATCH, TIME),
+        valid=torch.ones(BATCH, TIME, dtype=torch.bool),
+        row=torch.arange(BATCH * TIME).view(BATCH, TIME),
+        before={},
+    )

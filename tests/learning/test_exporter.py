@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from robot_mbrl.agents.policy_graph import PolicyGraph
+from robot_mbrl.agents.dreamer_policy import DreamerPolicy
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import Bundle, check_behaviour, read_bundle
 from robot_mbrl.learning.exporter import PolicyExporter
@@ -24,8 +24,8 @@ class _Exported:
 
     def __init__(self, config: RunConfig, observation: ObservationSpec, action: ActionSpec) -> None:
         self.agent = make_agent(action, observation)
-        self.policy = PolicyGraph(self.agent, observation, action)
-        self.exporter = PolicyExporter(self.agent, _Config(config, observation, action), "run")  # type: ignore[arg-type]
+        self.policy = DreamerPolicy(self.agent, observation, action)
+        self.exporter = PolicyExporter(self.policy, _Config(config, observation, action), "run")  # type: ignore[arg-type]
 
     def bundle(self, folder: Path, version: int = 1) -> Bundle:
         file = folder / f"{version}.onnx"

@@ -15,13 +15,16 @@ import torch
 from safetensors.torch import load_file
 from safetensors.torch import save as serialize
 
-from robot_mbrl.agent_config import MEANT, AgentConfig
+from robot_mbrl.agent_configs import DreamerConfig
+from robot_mbrl.agents.dreamer import Dreamer
+from robot_mbrl.agents.dreamer_agent import DreamerAgent
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.durable import written_durably
 from robot_mbrl.errors import CheckpointError, ConfigError
 from robot_mbrl.experience.replay_files import SEGMENT
 from robot_mbrl.learning import checkpoint
 from robot_mbrl.learning.learner import Learner
+from robot_mbrl.learning.state_tree import split
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 from robot_mbrl.world_models.rssm import State
@@ -73,8 +76,13 @@ def _live(learner: Learner, start: int, stop: int) -> None:
 
 
 def _same(left: Learner, right: Learner) -> bool:
-    weights = zip(left.agent.state_dict().values(), right.agent.state_dict().values(), strict=True)
-    return all(torch.equal(a, b) for a, b in weights)
+    (tree, tensors), (other_tree, others) = (split(learner.agent.state_dict()) for learner in (left, right))
+    return tree == other_tree and all(torch.equal(tensor, others[name]) for name, tensor in tensors.items())
+
+
+def _networks(learner: Learner) -> Dreamer:
+    assert isinstance(learner.agent, DreamerAgent)
+    return learner.agent.networks
 
 
 def test_updates_are_owed_at_the_train_ratio_once_enough_is_known(tmp_path: Path) -> None:
@@ -145,7 +153,7 @@ def test_updates_after_a_resume_equal_those_without_it_bit_for_bit(
     _live(learner, 0, 80)
     for _ in range(5):
         learner.update()
-    before = {name: value.clone() for name, value in learner.agent.state_dict().items()}
+    before = {name: value.clone() for name, value in _networks(learner).actor.named_parameters()}
     learner.save()
     resumed = Learner.resume(config, tmp_path)
     for one in (learner, resumed):
@@ -154,7 +162,8 @@ def test_updates_after_a_resume_equal_those_without_it_bit_for_bit(
         _live(one, 80, 90)
         one.update()
     assert _same(learner, resumed)
-    assert not any(torch.equal(before[name], value) for name, value in learner.agent.actor.named_parameters("actor"))
+    actor = _networks(learner).actor.named_parameters()
+    assert not any(torch.equal(before[name], value) for name, value in actor)
     assert (resumed.updates, resumed.robot_steps, resumed.owed) == (learner.updates, learner.robot_steps, learner.owed)
     assert resumed.run_id == learner.run_id
 
@@ -196,10 +205,11 @@ def test_every_setting_either_says_what_the_weights_are_or_may_change_while_a_ru
         *("return_floor", "slow_critic_rate", "slow_critic_scale", "model_rate", "actor_rate", "critic_rate"),
         *("adam_epsilon", "warmup_updates", "clip", "batch_size", "batch_length", "replay_capacity", "prefill_steps"),
         *("pretrain_updates", "train_ratio", "max_debt_updates", "export_period_s", "checkpoint_period_s", "threads"),
-        "device",
+        *("device", "description"),
     }
-    assert not MEANT & free
-    assert set(AgentConfig.model_fields) == MEANT | free
+    meant = DreamerConfig.MEANT
+    assert not meant & free
+    assert set(DreamerConfig.model_fields) == meant | free
 
 
 def test_a_resumed_run_may_learn_otherwise(tmp_path: Path) -> None:
@@ -387,7 +397,8 @@ def _prior_reward_error(learner: Learner) -> float:
         if name.startswith("observation.")
     }
     action, is_first = torch.from_numpy(sampled["prev_action"]), torch.from_numpy(sampled["is_first"])
-    model, config = learner.agent.world_model, learner.config.agent
+    networks = _networks(learner)
+    model, config = networks.world_model, networks.config
     with torch.no_grad():
         embedding = model.encoder(*model.encoder.targets(observation))
         uniform = torch.rand(64, 8, config.stoch, generator=torch.Generator().manual_seed(0))

@@ -175,7 +175,7 @@ def test_weights_that_have_broken_down_do_not_replace_the_last_checkpoint(tmp_pa
     healthy = run.live.learner.updates
     run.feed(range(30, 40))
     with torch.no_grad():
-        next(run.live.learner.agent.critic.parameters()).fill_(torch.nan)
+        next(run.live.learner.agent.networks.critic.parameters()).fill_(torch.nan)
     run.live.save()
     assert "no checkpoint is written any more" in run.live.fault
     assert Run(tmp_path).live.learner.updates == healthy
@@ -227,12 +227,12 @@ def test_updates_that_are_left_out_are_told_and_nothing_is_exported_until_they_a
     healthy = len(run.bundles)
     assert healthy
     assert run.live.fault == ""
-    weights = copy.deepcopy(run.live.learner.agent.state_dict())
+    weights = copy.deepcopy(run.live.learner.agent.networks.state_dict())
 
     def forget() -> None:
         """As when all that was lived has left the ring."""
         run.live.learner.replay = Replay(
-            CONFIG.observation_spec(), CONFIG.action_spec(), 1000, run.live.learner.replay_state, step_ns=STEP_NS
+            CONFIG.observation_spec(), CONFIG.action_spec(), 1000, run.live.learner.agent.remembers, step_ns=STEP_NS
         )
 
     # Finite where it comes in, and no longer where it is squared: the worst that a broken reward can do.
@@ -242,7 +242,7 @@ def test_updates_that_are_left_out_are_told_and_nothing_is_exported_until_they_a
     assert "were left out" in run.live.fault
     assert [sentence for sentence in run.said if "Look for extreme rewards" in sentence]
     assert len(run.bundles) == healthy
-    now = run.live.learner.agent.state_dict()
+    now = run.live.learner.agent.networks.state_dict()
     running = {"return_range", *(name for name in now if name.startswith("slow_critic"))}  # averages of what there is
     assert all(torch.equal(weights[name], value) for name, value in now.items() if name not in running)
     assert run.live.learner.sound
@@ -276,7 +276,7 @@ def test_one_value_that_is_not_finite_never_reaches_the_weights(tmp_path):
         assert run.work() > 0
     assert run.live.metrics()["not_finite_steps"] == len(bad)
     assert run.live.fault == ""
-    assert all(torch.isfinite(value).all() for value in run.live.learner.agent.state_dict().values())
+    assert all(torch.isfinite(value).all() for value in run.live.learner.agent.networks.state_dict().values())
 
 
 def test_what_lies_in_the_folder_of_recordings_stops_no_learner_and_is_named(tmp_path):

@@ -21,7 +21,7 @@ def test_learning_that_breaks_down_costs_neither_the_policy_nor_the_checkpoint_b
     driving, healthy = training._runner.bundle, training.learner.updates
     assert driving is not None
     with torch.no_grad():
-        for parameter in training.learner.agent.actor.parameters():
+        for parameter in training.learner.agent.networks.actor.parameters():
             parameter.fill_(torch.nan)
     list(training.run(40))
     assert training._runner.bundle is driving

@@ -1,28 +1,26 @@
-"""The agent's settings: one flat model per agent family, read from `presets/*.yaml`.
+"""The settings of the agent `agents/dreamer.py`, read from `presets/dreamer-*.yaml`.
 
 The defaults are the CPU setting (docs/learning.md shows what it learned); what they share with others
 follows DreamerV3.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from robot_mbrl.specs import Count, Fraction, Frozen, NonNegative, Positive
-
-MEANT = frozenset(
-    {"family", "deter", "hidden", "stoch", "classes", "blocks", "units", "layers", "head_layers", "cnn_depth"}
-    | {"unimix", "bins", "bin_limit", "discount", "min_std", "max_std", "action_unimix"}
-)
-"""Settings that say what the weights are: the sizes of the networks, and what is made of their outputs. All others say
-how they are learned, from what and how fast, and may change while a run is stopped."""
+from robot_mbrl.agent_configs.settings import SequenceSettings
+from robot_mbrl.specs import Count, Fraction, NonNegative, Positive
 
 
-class AgentConfig(Frozen):
+class DreamerConfig(SequenceSettings):
     """Dreamer: a categorical RSSM with actor and critic trained in imagination."""
 
+    MEANT: ClassVar[frozenset[str]] = frozenset(
+        {"family", "deter", "hidden", "stoch", "classes", "blocks", "units", "layers", "head_layers", "cnn_depth"}
+        | {"unimix", "bins", "bin_limit", "discount", "min_std", "max_std", "action_unimix"}
+    )
+
     family: Literal["dreamer"] = "dreamer"
-    """Which agent this configures; more families stand beside it."""
 
     # Network sizes
     deter: Count = 64
@@ -101,32 +99,6 @@ class AgentConfig(Frozen):
     clip: Positive = 100.0
     """Largest norm of each network's gradient."""
 
-    # Data and schedule
-    batch_size: Count = 16
-    batch_length: Annotated[int, Field(ge=2)] = 16
-    replay_capacity: Count = 1_000_000
-    """Steps the replay ring holds; its memory is claimed at the start."""
-    prefill_steps: Count = 1000
-    """Random steps before learning starts."""
-    pretrain_updates: Annotated[int, Field(ge=0)] = 100
-    """Updates owed once the prefill is there, lived or imported (Dreamer v1: 100). They bring the first policy also to
-    a robot that has used up its random steps and stands still, from whom no step would owe any."""
-    train_ratio: Positive = 256.0
-    """Replayed steps per lived step."""
-    max_debt_updates: Count = 200
-    """Owed updates beyond this are forgiven, so that a slow machine does not lag ever further behind."""
-    export_period_s: Positive = 3.0
-    """How often the learner hands a new policy bundle over."""
-    checkpoint_period_s: Positive = 30.0
-    threads: Count = 1
-    """CPU threads the learner may use."""
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
-    """auto, cpu or cuda[:n]."""
-
-    def meaning(self) -> dict[str, Any]:
-        """The settings without which the weights mean nothing, or something else."""
-        return self.model_dump(mode="json", include=set(MEANT))
-
     @model_validator(mode="after")
     def _mixtures_leave_a_chance_to_all(self) -> Self:
         for name in ("unimix", "action_unimix"):
@@ -146,10 +118,4 @@ class AgentConfig(Frozen):
             raise ValueError(f"bins: {self.bins} is even; an odd number has a bin at zero")
         if self.min_std > self.max_std:
             raise ValueError(f"min_std: {self.min_std} is above max_std, {self.max_std}")
-        needed = max(self.prefill_steps, self.batch_length)
-        if self.replay_capacity < needed:
-            raise ValueError(
-                f"replay_capacity: {self.replay_capacity} never holds the {needed} steps that learning begins with "
-                f"(the larger of prefill_steps and batch_length)"
-            )
         return self

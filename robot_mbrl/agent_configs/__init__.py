@@ -1,0 +1,13 @@
+"""The settings of agents: one model per family, told apart by `family`; none imports torch, since robots read them."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from robot_mbrl.agent_configs.dreamer import DreamerConfig
+from robot_mbrl.agent_configs.settings import AgentSettings, SequenceSettings
+
+AgentConfig = Annotated[DreamerConfig, Field(discriminator="family")]
+"""Any agent's settings: a union with one member per family."""
+
+__all__ = ["AgentConfig", "AgentSettings", "DreamerConfig", "SequenceSettings"]

@@ -1,0 +1,102 @@
+"""What an agent is: everything that the learner, the exporter, checkpoints and pictures know of one.
+
+An agent owns its networks, optimisers, random numbers and counters. The learner owns replay, schedule and disk: it
+reads what the agent `draws`, has it `update`, and writes the latents back that came of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from robot_mbrl.agents.policy_graph import PolicyGraph
+from robot_mbrl.experience.draws import Draw
+from robot_mbrl.specs import TensorSpec
+from robot_mbrl.world_models.batch import Batch
+
+LEFT_OUT = "left_out"
+"""The metric that is 1 for an update which changed no weight, since its loss or gradients were not finite, else 0."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What came of one update."""
+
+    metrics: Mapping[str, Tensor]
+    """Scalars by name, detached, on the agent's device: whoever reads them waits for it, the update does not."""
+    latents: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    """By draw, latents by the names in `Agent.remembers`, (B, T, ...), of every row of that draw's batch. The learner
+    casts them to their specifications' types and leaves out those that are not finite or whose row is not valid."""
+
+
+class Agent(Protocol):
+    """A way to learn behaviour from experience."""
+
+    remembers: Mapping[str, TensorSpec]
+    """Latents that replay keeps beside each row, by name; {} for agents that remember nothing."""
+    policy: PolicyGraph
+    """What is exported; it shares the weights that `update` changes."""
+    cautions: Mapping[str, str]
+    """Metrics that are shares (0 to 1) and ought to stay about 0, each with a sentence that says what is wrong and how
+    to mend it where one does not."""
+
+    @property
+    def size(self) -> int:
+        """Numbers that are learned, without averages of others such as slow critics."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the policy is worth exporting yet, once an update was made."""
+
+    def draws(self) -> Mapping[str, Draw]:
+        """What the next update reads from replay, by names of the agent's own; {} if it learns from dreams alone."""
+
+    def update(self, batches: Mapping[str, Batch]) -> Learned:
+        """Learn for one bounded quantum, of seconds at most: the robot's steps wait meanwhile.
+
+        Args:
+            batches: what was read, by the names of `draws`, on the agent's device.
+        """
+
+    def probe(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """What networks that are no part of the policy, such as a critic, make of a state of the policy.
+
+        Args:
+            state: by the names of `policy.state`, (1, ...), on the CPU.
+
+        Returns:
+            Tensors on the CPU by name; {} if there is nothing of the kind. Saved with a checkpoint and compared when it
+            is resumed, so that code which has changed its meaning is noticed.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resume needs: networks, optimisers, normalisers, random states, counters, stage.
+
+        Mappings (with keys that are strings or integers), lists, tensors, strings, numbers, booleans and None, nested.
+        """
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave, also on another kind of device.
+
+        Raises:
+            KeyError, RuntimeError, ValueError: if it is of another kind of agent.
+        """
+
+
+@runtime_checkable
+class Foresees(Protocol):
+    """An agent whose world model can be watched: it tells what will be observed if only actions are known."""
+
+    def foresee(self, batch: Batch, context: int, seed: int) -> Mapping[str, Tensor]:
+        """Expected observations.
+
+        Args:
+            batch: sequences (B, T, ...), of which the first `context` observations are seen, and all actions.
+            context: how many observations are seen.
+            seed: of the random numbers; the agent's own are left alone.
+
+        Returns:
+            By name as in the batch, (B, T, ...): vectors in physical units, pictures as `nets.images.normalise_pixels`
+            gives them. Of the observations that are seen, their reconstructions.
+        """

@@ -1,0 +1,38 @@
+"""Every family of agents by its name: the one place, beside `agent_configs`, where a new one is entered."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from robot_mbrl.agent_configs import AgentSettings
+from robot_mbrl.agents.agent import Agent
+from robot_mbrl.agents.dreamer_agent import DreamerAgent
+from robot_mbrl.specs import ActionSpec, ObservationSpec
+
+Factory = Callable[[ObservationSpec, ActionSpec, Any, torch.device, int], Agent]
+"""Makes an agent of (observation, action, settings of its family, device, seed)."""
+
+FAMILIES: dict[str, Factory] = {"dreamer": DreamerAgent}
+
+
+def make_agent(
+    observation: ObservationSpec, action: ActionSpec, settings: AgentSettings, device: torch.device, seed: int
+) -> Agent:
+    """A new agent: its seed alone decides its first weights, whatever else this process drew before.
+
+    Args:
+        observation: what it observes.
+        action: what it decides.
+        settings: of its family.
+        device: where it learns; on "meta" it has shapes, but no numbers.
+        seed: of its weights and of all that it draws.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device(device if device.type == "meta" else "cpu"):
+        torch.manual_seed(seed)
+        return FAMILIES[settings.family](observation, action, settings, device, seed)
+
+
+def count_parameters(observation: ObservationSpec, action: ActionSpec, settings: AgentSettings) -> int:
+    """Numbers that an agent learns, without making any of them."""
+    return make_agent(observation, action, settings, torch.device("meta"), seed=0).size

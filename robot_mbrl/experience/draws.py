@@ -1,0 +1,136 @@
+"""Draws: what an agent asks of replay for an update, and how it is read.
+
+What is read is a dict of arrays. Each field of a row (see `Replay`) has the shape (B, T, ...): B draws of T rows that
+follow one another. Beside them are
+
+- `row`: the rows' numbers, int64, (B, T), by which latents are written back;
+- `valid`: bool, (B, T), false where a row is only there to fill the array;
+- `before.<latent>`: the latents that replay keeps of the row before the first, (B, ...), zeros where it keeps none.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from robot_mbrl.errors import ExperienceError
+from robot_mbrl.experience.replay import Replay
+
+BEFORE = "before."
+"""What the names of latents begin with in what was read."""
+HELD_OUT_BLOCK, HELD_OUT_OF = 50, 10
+"""The last of every ten blocks of so many rows is held out: blocks, because neighbouring steps are nearly the same."""
+ROUNDS = 100
+"""How often transitions are drawn anew in place of those that an episode's end cut off, before giving up."""
+
+
+class Draw(Protocol):
+    """One kind of thing to read from replay."""
+
+    @property
+    def fewest(self) -> int:
+        """Steps that replay must hold."""
+
+    @property
+    def replayed(self) -> int:
+        """Steps that count as replayed each time, for the train ratio."""
+
+    def read(self, replay: Replay, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Draw from replay.
+
+        Raises:
+            ExperienceError: if there is nothing of the kind in it.
+        """
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """`batch` runs of `length` consecutive rows, uniformly over all rows that one can start at.
+
+    They may run across episodes and sessions. `is_first` is also set where a sequence starts in the middle of an
+    episode and no latents of the row before are known: a model must begin there as if an episode began.
+    """
+
+    batch: int
+    length: int
+
+    @property
+    def fewest(self) -> int:
+        """Steps that replay must hold."""
+        return self.length
+
+    @property
+    def replayed(self) -> int:
+        """Steps that count as replayed each time."""
+        return self.batch * self.length
+
+    def read(self, replay: Replay, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Draw sequences (batch, length, ...).
+
+        Raises:
+            ExperienceError: if there are fewer than `length` steps.
+        """
+        drawn = replay.sample(rng, self.batch, self.length)
+        before, known = replay.read_state(drawn["row"][:, 0] - 1)
+        drawn["is_first"][:, 0] = np.maximum(drawn["is_first"][:, 0], ~known)
+        drawn["valid"] = np.ones(drawn["row"].shape, bool)
+        return drawn | {f"{BEFORE}{name}": values for name, values in before.items()}
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """`batch` steps, each with the up to `steps` that followed it in its episode: n-step transitions, in T = steps + 1.
+
+    Row 0 is where the action `action[:, 0]` was chosen; `reward[:, 1]` is what it earned, at the observation of row 1.
+    Where the episode, or what is known of it, ends sooner, the rows after that are not `valid`; row 1 always is.
+    """
+
+    batch: int
+    steps: int = 1
+    part: Literal["all", "fit", "held_out"] = "all"
+    """Which steps: all, or one of two parts that share none, to fit a model and to judge it by."""
+
+    @property
+    def fewest(self) -> int:
+        """Steps that replay must hold."""
+        return HELD_OUT_BLOCK * HELD_OUT_OF if self.part == "held_out" else self.steps + 1
+
+    @property
+    def replayed(self) -> int:
+        """Steps that count as replayed each time: one for each transition, whatever follows it."""
+        return self.batch
+
+    def read(self, replay: Replay, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Draw transitions (batch, steps + 1, ...), uniformly over all there are in the part.
+
+        Raises:
+            ExperienceError: if there are too few steps, or no two that follow one another.
+        """
+        if len(replay) < self.fewest:
+            raise ExperienceError(f"{len(replay)} steps in replay are too few for {self}: it needs {self.fewest}")
+        chosen = np.empty(0, np.int64)
+        for _ in range(ROUNDS):
+            # Rejected and drawn anew: uniform over what is left, without looking at every row of a long life.
+            candidates = rng.integers(replay.oldest, replay.total - 1, 2 * self.batch)
+            chosen = np.concatenate([chosen, candidates[self._begins_one(replay, candidates)]])
+            if len(chosen) >= self.batch:
+                return self._read_from(replay, chosen[: self.batch])
+        raise ExperienceError(f"hardly any step in replay is followed by another of its episode ({self})")
+
+    def _begins_one(self, replay: Replay, rows: np.ndarray) -> np.ndarray:
+        """Whether the row after each of these continues its episode, in the same part."""
+        continues = replay.read(rows + 1)["is_first"] == 0
+        return continues & self._within(rows) & self._within(rows + 1)
+
+    def _within(self, rows: np.ndarray) -> np.ndarray:
+        held_out = rows // HELD_OUT_BLOCK % HELD_OUT_OF == HELD_OUT_OF - 1
+        return {"all": np.ones_like(held_out), "fit": ~held_out, "held_out": held_out}[self.part]
+
+    def _read_from(self, replay: Replay, starts: np.ndarray) -> dict[str, np.ndarray]:
+        rows = starts[:, None] + np.arange(self.steps + 1)  # (batch, steps + 1)
+        there = rows < replay.total
+        drawn = replay.read(np.minimum(rows, replay.total - 1))
+        continues = there & self._within(rows) & (drawn["is_first"] == 0)
+        continues[:, 0] = True
+        drawn["valid"] = np.logical_and.accumulate(continues, 1)
+        return drawn

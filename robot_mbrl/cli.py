@@ -25,6 +25,7 @@ COMMANDS = {
     "status": ("status",),
     "bundle": ("bundle",),
     "describe": ("describe",),
+    "agents": ("agents",),
 }
 """Modules of `robot_mbrl.commands`, each with the words it answers to."""
 

@@ -175,8 +175,9 @@ class LearnerNode:
             "unread_files": len(self._live.unread),
         }
         values |= {f"unread.{path}": reason for path, reason in list(self._live.unread.items())[:SHOWN_FILES]}
-        amiss = self._live.paused or self._malformed or self._live.unread
+        amiss = self._live.paused or self._malformed or self._live.unread or self._live.caution
         level = diagnostics.WARN if amiss else diagnostics.OK
+        state = f"{state}; {self._live.caution}" if self._live.caution else state
         if self._live.fault:
             level, state = diagnostics.ERROR, self._live.fault
         return diagnostics.report(self.node, level, state, values)

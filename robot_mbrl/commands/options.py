@@ -19,6 +19,10 @@ DEFAULT_MINUTES = 20.0
 
 
 TASK_HELP = f"one of {', '.join(packaged('tasks'))}, or the path of a YAML"
+AGENT_HELP = (
+    "what learns: a preset that `robot-mbrl agents` lists, or the path of a YAML (default: the task's). What the task "
+    "overrides is for its own agent's family, and left out for others"
+)
 
 
 def program() -> str:
@@ -38,6 +42,7 @@ def add_run_options(parser: argparse.ArgumentParser, *, speed: float | None, tas
     hint = f"default {task}; may be left out with --resume" if task else "may be left out with --resume and --run"
     parser.add_argument("task", metavar="TASK", nargs="?", help=f"{TASK_HELP} ({hint})")
     parser.set_defaults(default_task=task)
+    parser.add_argument("--agent", metavar="PRESET", help=AGENT_HELP)
     parser.add_argument("--seed", type=seed_number, help="seed of the run (default 0)")
     parser.add_argument(
         "--minutes", type=positive, default=DEFAULT_MINUTES, help="how long to run (default %(default)g)"
@@ -122,11 +127,14 @@ def open_run(
         ConfigError: if the folder already holds a run, or there is none to resume, or options contradict it.
     """
     if not args.resume:
-        config = load_run(_task(args), dict(args.overrides), seed=args.seed or 0)
+        agent = {"task.agent": args.agent} if args.agent is not None else {}
+        config = load_run(_task(args), agent | dict(args.overrides), seed=args.seed or 0)
         check(config)
         return config, RunFolder.create(config, args.folder)
-    if args.overrides or args.seed is not None:
-        raise ConfigError("--seed and --set define a new run; one that is resumed keeps what its config.yaml says")
+    if args.overrides or args.seed is not None or args.agent is not None:
+        raise ConfigError(
+            "--agent, --seed and --set define a new run; one that is resumed keeps what its config.yaml says"
+        )
     if args.folder is None:
         folder = RunFolder.newest(load_run(_task(args)).task.name)
         return load_run(folder.path), folder

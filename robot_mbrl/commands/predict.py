@@ -28,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     from PIL import Image
 
     from robot_mbrl.learning.learner import Learner
-    from robot_mbrl.learning.prediction import draw, film, predict
+    from robot_mbrl.learning.pictures import draw, film
+    from robot_mbrl.learning.prediction import predict
 
     folder = RunFolder.open(args.folder)
     prediction = predict(Learner.resume(load_run(folder.path), folder.path), args.seed)

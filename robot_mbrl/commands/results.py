@@ -103,8 +103,16 @@ class Results:
                 f"{number(summary['expert_return'])}"
             )
         elif not interrupted:
-            lines.append("no policy was exported yet: run it for longer")
+            lines.append(f"no policy was exported yet: {_remedy(self.read_record())}")
         lines.append(f"summary: {self._folder.summary}\nlearning curve: {self._folder.curve}")
         resume = f"{program()} {self._command} --run {self._folder.path} --resume"
         lines.append(f"go on: {resume}")
         console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def _remedy(record: RunRecord) -> str:
+    """What to do about a run that has learned nothing."""
+    if left_out := record.not_finite:
+        named = ", ".join(f"{count} for their {field}" for field, count in left_out.items())
+        return f"steps were left out because they were not finite ({named}); mend what gives it, or run it for longer"
+    return "run it for longer"

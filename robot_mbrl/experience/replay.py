@@ -57,6 +57,8 @@ class Replay:
         """Session names by index."""
         self.refused: Counter[str] = Counter()
         """Steps that `append` did not take, by reason: `repeat`, `late` or `not_finite`."""
+        self.not_finite: Counter[str] = Counter()
+        """Of the last, by the field that was not: `reward`, `action` or `observation.<name>`."""
         self.files_read: dict[str, int] = {}
         """Finished sessions, by path, whose every step was offered already, with their size in bytes."""
         self.observation = observation
@@ -116,8 +118,9 @@ class Replay:
         row = np.zeros((), self._rows.dtype)
         with np.errstate(over="ignore"):  # What float32 cannot hold becomes infinite, and is refused.
             self._fill(row, step)
-        if not self._finite(row):
+        if (field := self._not_finite(row)) is not None:
             self.refused["not_finite"] += 1
+            self.not_finite[field] += 1
             return False
         if newest_ns is None:
             self.sessions.append(key.session)
@@ -279,9 +282,10 @@ class Replay:
         row["is_first"], row["is_last"], row["is_terminal"] = seen.is_first, seen.is_last, seen.is_terminal
         row["source"], row["mode"] = action.source, seen.mode
 
-    def _finite(self, row: np.ndarray) -> bool:
+    def _not_finite(self, row: np.ndarray) -> str | None:
+        """The first field that is not finite; None if all are."""
         names = ("action", "reward", *(f"observation.{name}" for name in self.observation.vectors))
-        return all(bool(np.isfinite(row[name]).all()) for name in names)
+        return next((name for name in names if not np.isfinite(row[name]).all()), None)
 
     def _session_index(self, session: str) -> int:
         # The newest session is nearly always the one asked for.

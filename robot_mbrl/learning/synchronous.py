@@ -57,7 +57,7 @@ class SynchronousTraining:
         self._tally = EpisodeTally(config.task.episode_steps)
         self._runner = PolicyRunner(config, RandomPolicy.for_run(config, config.agent.prefill_steps), grace_s=0.0)
         self._report_every = max(1, round(REPORT_PERIOD_S / config.step_s))
-        if self.learner.updates:
+        if self.learner.updates and self.learner.agent.ready:
             self._take_over(self.learner.export())
 
     @property

@@ -63,6 +63,12 @@ class RunRecord:
         """Replayed steps per lived step, as the learner achieves it."""
         return self.learner.get("train_ratio")
 
+    @property
+    def not_finite(self) -> dict[str, int]:
+        """Steps that were not learned from, by the field of them that was not finite."""
+        prefix = "not_finite."
+        return {name.removeprefix(prefix): int(v) for name, v in self.learner.items() if name.startswith(prefix)}
+
     def returns(self) -> list[float]:
         """Return of every episode."""
         return [float(episode["return"]) for episode in self.episodes]

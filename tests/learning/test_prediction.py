@@ -10,7 +10,8 @@ from PIL import Image
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import ExperienceError
 from robot_mbrl.learning.learner import Learner
-from robot_mbrl.learning.prediction import LENGTH, draw, film, predict
+from robot_mbrl.learning.pictures import draw, film
+from robot_mbrl.learning.prediction import LENGTH, predict
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 
 SMALL = {"deter": 8, "hidden": 8, "units": 8, "stoch": 2, "classes": 4, "layers": 1, "head_layers": 1, "cnn_depth": 2}

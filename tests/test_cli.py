@@ -88,6 +88,26 @@ def test_the_demo_needs_no_task(tmp_path: Path) -> None:
     assert config.task.name == "pendulum"
 
 
+def test_the_agent_is_chosen_by_its_preset_or_its_file(tmp_path: Path) -> None:
+    words = ["train", "cartpole-image", "--agent", "dreamer-1m", f"--run={tmp_path / 'packaged'}"]
+    config, _ = open_run(build_parser().parse_args(words))
+    assert (config.task.agent, config.agent.family, config.agent.checkpoint_period_s) == ("dreamer-1m", "dreamer", 30.0)
+    assert config.agent.train_ratio == 128  # the task's own setting, of the same family
+    (tmp_path / "mine.yaml").write_text("family: dreamer\nunits: 32\nthreads: 2\n")
+    words = ["demo", "--agent", str(tmp_path / "mine.yaml"), "--set=agent.prefill_steps=7", f"--run={tmp_path / 'own'}"]
+    config, _ = open_run(build_parser().parse_args(words))
+    assert (config.agent.threads, config.agent.prefill_steps) == (2, 7)
+
+
+def test_an_agent_of_no_family_is_told_which_there_are(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("family: dreamed\n")
+    said = complaint("train", "cartpole", "--agent=mine.yaml", cwd=tmp_path)
+    assert "mine.yaml" in said
+    assert "'dreamed'" in said
+    assert "'dreamer'" in said
+    assert "'nothing' is neither a packaged name" in complaint("train", "cartpole", "--agent=nothing", cwd=tmp_path)
+
+
 def test_train_asks_for_a_task(tmp_path: Path) -> None:
     assert "name a TASK: one of cartpole" in complaint("train", cwd=tmp_path)
 
@@ -185,6 +205,7 @@ def test_there_is_nothing_to_resume(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_keeps_what_it_was_defined_by(tmp_path: Path) -> None:
+    assert "--agent, --seed and --set define" in complaint("train", "cartpole", "--resume", "--agent=x", cwd=tmp_path)
     assert "--seed and --set define a new run" in complaint("demo", "cartpole", "--resume", "--seed=1", cwd=tmp_path)
 
 

@@ -31,15 +31,22 @@ class Learned:
 
 
 class Agent(Protocol):
-    """A way to learn behaviour from experience."""
+    """A way to learn behaviour from experience. What is a property here may be an attribute there."""
 
-    remembers: Mapping[str, TensorSpec]
-    """Latents that replay keeps beside each row, by name; {} for agents that remember nothing."""
-    policy: PolicyGraph
-    """What is exported; it shares the weights that `update` changes."""
-    cautions: Mapping[str, str]
-    """Metrics that are shares (0 to 1) and ought to stay about 0, each with a sentence that says what is wrong and how
-    to mend it where one does not."""
+    @property
+    def remembers(self) -> Mapping[str, TensorSpec]:
+        """Latents that replay keeps beside each row, by name; {} for agents that remember nothing."""
+
+    @property
+    def policy(self) -> PolicyGraph:
+        """What is exported; it shares the weights that `update` changes."""
+
+    @property
+    def cautions(self) -> Mapping[str, str]:
+        """Metrics that ought to stay about 0, by name.
+
+        Each is a share, from 0 to 1. The sentence says what is wrong and how to mend it where it does not stay there.
+        """
 
     @property
     def size(self) -> int:

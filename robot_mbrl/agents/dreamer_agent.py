@@ -108,7 +108,7 @@ class DreamerAgent:
             if vectors is not None:
                 values = vectors * self.networks.world_model.encoder.scales  # (B, T, V), in physical units
                 sizes = [vector.size for vector in self._spec.vectors.values()]
-                expected |= dict(zip(self._spec.vectors, values.split(sizes, -1), strict=True))
+                expected |= dict(zip(self._spec.vectors, torch.split(values, sizes, -1), strict=True))
         return expected
 
     def state_dict(self) -> dict[str, Any]:

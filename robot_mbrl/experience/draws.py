@@ -119,11 +119,12 @@ class Transitions:
 
     def _begins_one(self, replay: Replay, rows: np.ndarray) -> np.ndarray:
         """Whether the row after each of these continues its episode, in the same part."""
-        continues = replay.read(rows + 1)["is_first"] == 0
-        return continues & self._within(rows) & self._within(rows + 1)
+        continues: np.ndarray = replay.read(rows + 1)["is_first"] == 0
+        continues &= self._within(rows) & self._within(rows + 1)
+        return continues
 
     def _within(self, rows: np.ndarray) -> np.ndarray:
-        held_out = rows // HELD_OUT_BLOCK % HELD_OUT_OF == HELD_OUT_OF - 1
+        held_out: np.ndarray = rows // HELD_OUT_BLOCK % HELD_OUT_OF == HELD_OUT_OF - 1
         return {"all": np.ones_like(held_out), "fit": ~held_out, "held_out": held_out}[self.part]
 
     def _read_from(self, replay: Replay, starts: np.ndarray) -> dict[str, np.ndarray]:

@@ -119,9 +119,8 @@ class Transitions:
 
     def _begins_one(self, replay: Replay, rows: np.ndarray) -> np.ndarray:
         """Whether the row after each of these continues its episode, in the same part."""
-        continues: np.ndarray = replay.read(rows + 1)["is_first"] == 0
-        continues &= self._within(rows) & self._within(rows + 1)
-        return continues
+        begins: np.ndarray = ~replay.begins(rows + 1) & self._within(rows) & self._within(rows + 1)
+        return begins
 
     def _within(self, rows: np.ndarray) -> np.ndarray:
         held_out: np.ndarray = rows // HELD_OUT_BLOCK % HELD_OUT_OF == HELD_OUT_OF - 1

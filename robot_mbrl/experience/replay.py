@@ -183,6 +183,11 @@ class Replay:
         small = fields.keys() - {f"observation.{name}" for name in self.observation.images}
         return fields | {name: np.ascontiguousarray(fields[name]) for name in small} | {"row": rows}
 
+    def begins(self, rows: np.ndarray) -> np.ndarray:
+        """Whether an episode, or what is known of one, begins at these rows, which must still be there: bool."""
+        first: np.ndarray = self._rows["is_first"][rows % self.capacity] != 0
+        return first
+
     def read_state(self, before: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Latent states from which sequences go on.
 
@@ -194,9 +199,8 @@ class Replay:
             (batch,): the row is still there, was given a state, and the sequence's first row continues it.
         """
         slots = before % self.capacity
-        after = (before + 1) % self.capacity
         known = (before >= self.oldest) & (self._state_after[slots] == before + 1)
-        known &= self._rows["is_first"][after] == 0
+        known &= ~self.begins(before + 1)
         slots = np.where(known, slots, 0)
         states = {}
         for name, stored in self._state.items():

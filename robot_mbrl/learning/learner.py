@@ -62,7 +62,8 @@ class Learner:
         )
         self._exporter = PolicyExporter(self.agent.policy, config, self.run_id)
         self._metrics = MetricMeans()
-        self._left_out: list[Tensor] = []
+        self._recent_updates = 0
+        self._left_out = MetricMeans()
 
     @classmethod
     def resume(cls, config: RunConfig, folder: Path) -> "Learner":
@@ -145,16 +146,16 @@ class Learner:
         for name, latents in learned.latents.items():
             self._remember(drawn[name], latents)
         self._metrics.add(learned.metrics)
-        if LEFT_OUT in learned.metrics:
-            self._left_out.append(learned.metrics[LEFT_OUT])
+        self._left_out.add({name: value for name, value in learned.metrics.items() if name == LEFT_OUT})
+        self._recent_updates += 1
         self.updates += 1
         self.replayed_steps += replayed
         self.schedule.updated()
 
     def take_left_out(self) -> tuple[int, int]:
         """How many updates were left out since the last call, because they were not finite, and of how many."""
-        recent, self._left_out = self._left_out, []
-        return (int(torch.stack(recent).sum()) if recent else 0), len(recent)
+        recent, self._recent_updates = self._recent_updates, 0
+        return round(self._left_out.take().get(LEFT_OUT, 0.0) * recent), recent
 
     def metrics(self) -> dict[str, float]:
         """Means over the updates since the last call, and the counters."""

@@ -20,6 +20,7 @@ from robot_mbrl.control.bundle_file import Bundle, check_bundle
 from robot_mbrl.errors import CheckpointError, ExperienceError
 from robot_mbrl.experience.draws import Draw, Transitions
 from robot_mbrl.learning.learner import Learner
+from robot_mbrl.learning.live import LiveLearner
 from robot_mbrl.learning.prediction import predict
 from robot_mbrl.learning.state_tree import split
 from robot_mbrl.specs import ActionSpec, ObservationSpec
@@ -106,7 +107,7 @@ class Dreaming(Imitator):
         return Learned({})
 
 
-def live(learner: Learner, start: int, stop: int) -> None:
+def live_through(learner: Learner, start: int, stop: int) -> None:
     names = learner.config.observation_spec().element_names
     for index in range(start, stop):
         rng = np.random.default_rng(index)
@@ -123,9 +124,9 @@ def learner(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_updates_are_due_by_what_the_agent_replays(learner: Learner) -> None:
-    live(learner, 0, 19)
+    live_through(learner, 0, 19)
     assert learner.owed == 0
-    live(learner, 19, 20)
+    live_through(learner, 19, 20)
     per_step = 2 if learner.agent.draws() else 8  # a ratio of 8 by 4 replayed transitions, or by none
     assert learner.owed == 3 + per_step
     for _ in range(3):
@@ -135,13 +136,13 @@ def test_updates_are_due_by_what_the_agent_replays(learner: Learner) -> None:
 
 
 def test_it_resumes_bit_for_bit(learner: Learner, tmp_path: Path) -> None:
-    live(learner, 0, 40)
+    live_through(learner, 0, 40)
     for _ in range(4):
         learner.update()
     learner.save()
     resumed = Learner.resume(CONFIG, tmp_path)
     for one in (learner, resumed):
-        live(one, 40, 50)
+        live_through(one, 40, 50)
         for _ in range(4):
             one.update()
     (tree, tensors), (other_tree, others) = (split(one.agent.state_dict()) for one in (learner, resumed))
@@ -151,7 +152,7 @@ def test_it_resumes_bit_for_bit(learner: Learner, tmp_path: Path) -> None:
 
 
 def test_its_policy_drives_the_robot_as_any_other(learner: Learner) -> None:
-    live(learner, 0, 40)
+    live_through(learner, 0, 40)
     learner.update()
     bundle = Bundle(learner.export(), "version 1")
     check_bundle(bundle, CONFIG)
@@ -164,8 +165,19 @@ def test_its_policy_drives_the_robot_as_any_other(learner: Learner) -> None:
     np.testing.assert_allclose(bundle.outputs["action"], expected.numpy(), atol=1e-5)
 
 
+def test_its_policy_is_handed_over_from_when_it_is_ready(learner: Learner, tmp_path: Path) -> None:
+    live = LiveLearner(CONFIG, tmp_path / "live", lambda _: None, clock=lambda: 0.0)
+    live_through(live.learner, 0, 20)
+    assert live.work(now_s=0.0) is None
+    assert live.learner.updates == 1
+    bundle = live.work(now_s=0.0)
+    assert bundle is not None
+    assert live.learner.updates == 2
+    check_bundle(Bundle(bundle, "version 1"), CONFIG)
+
+
 def test_an_agent_without_a_world_model_has_no_pictures_to_show(learner: Learner) -> None:
-    live(learner, 0, 100)
+    live_through(learner, 0, 100)
     with pytest.raises(ExperienceError, match="foresees no observations"):
         predict(learner, seed=0)
 

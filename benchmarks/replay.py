@@ -73,7 +73,7 @@ def memory_rows(name: str, spec: ObservationSpec, steps: list[Step]) -> tuple[li
     rows_drawn = replay.sample(rng, BATCH, LENGTH)["row"]
     values = {key: np.zeros((BATCH, LENGTH, *tensor.shape), tensor.dtype) for key, tensor in STATE.items()}
     rows.append(row(f"write states, {name}", measure(lambda: replay.write_state(rows_drawn, values), SAMPLES)))
-    rows.append(row(f"read states, {name}", measure(lambda: replay.read_state(rows_drawn[:, 0] - 1), SAMPLES)))
+    rows.append(row(f"read states, {name}", measure(lambda: replay.state_before(rows_drawn[:, 0]), SAMPLES)))
     return rows, replay
 
 
@@ -83,7 +83,7 @@ def disk_rows(name: str, spec: ObservationSpec, steps: list[Step], replay: Repla
         path = Path(folder) / "replay.npz"
         first = measure(lambda: replay.save(path), 1)
         again = measure(lambda: replay.save(path), 5)
-        load = measure(lambda: Replay.load(path, spec, ACTION, 1_000_000, STATE, step_ns=STEP_NS), 3)
+        load = measure(lambda: Replay(spec, ACTION, 1_000_000, STATE, step_ns=STEP_NS).restore(path), 3)
         bags = Path(folder) / "bags"
         with StepWriter(bags, ACTION, "/robot") as writer:
             arriving = iter(steps)

@@ -44,6 +44,8 @@ class TaskConfig(Frozen):
     """How long a reset by service or home may take; one that has not answered by then is asked for again."""
     evaluate_every: Annotated[int, Field(ge=0)] = 5
     """Every n-th episode is lived in evaluate mode; 0 for never."""
+    reward_scale: Positive | None = None
+    """A typical magnitude of the reward of a step: beyond 100 times that, rewards are bounded. Null to learn it."""
     action_repeat: Count = 1
     """Control periods that each action is held for; rewards are summed over them."""
     agent: str = "dreamer-cpu"

@@ -67,6 +67,12 @@ class Mode(IntEnum):
     EVALUATE = 1
 
 
+VALUE_BOUND = 100.0
+"""Scales beyond which a value says no more than that it is large: there values and rewards are bounded."""
+DEPTH_LIMIT_MM = 5000
+"""Where depths end for agents, millimetres: what is further away looks as far as this."""
+
+
 class Element(Frozen):
     """One low-dimensional value, published by name in physical units."""
 
@@ -108,6 +114,11 @@ class ImageSpec(Frozen):
     def shape(self) -> tuple[int, int, int]:
         """(height, width, channels)."""
         return (self.height, self.width, 3 if self.encoding == "rgb8" else 1)
+
+    @property
+    def is_depth(self) -> bool:
+        """Whether the pixels are depths."""
+        return self.encoding == "16UC1"
 
     @property
     def dtype(self) -> type[np.generic]:

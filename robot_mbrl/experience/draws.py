@@ -45,7 +45,7 @@ class Draw(Protocol):
 
 @dataclass(frozen=True)
 class Sequences:
-    """`batch` runs of `length` consecutive rows, uniformly over all rows that one can start at.
+    """`batch` runs of `length` rows that follow one another, every row at each place with the same chance.
 
     They may run across episodes and sessions. `is_first` is also set where a sequence starts in the middle of an
     episode and no latents of the row before are known: a model must begin there as if an episode began.
@@ -70,11 +70,7 @@ class Sequences:
         Raises:
             ExperienceError: if there are fewer than `length` steps.
         """
-        drawn = replay.sample(rng, self.batch, self.length)
-        before, known = replay.read_state(drawn["row"][:, 0] - 1)
-        drawn["is_first"][:, 0] = np.maximum(drawn["is_first"][:, 0], ~known)
-        drawn["valid"] = np.ones(drawn["row"].shape, bool)
-        return drawn | {f"{BEFORE}{name}": values for name, values in before.items()}
+        return _with_context(replay, replay.sample(rng, self.batch, self.length))
 
 
 @dataclass(frozen=True)
@@ -111,7 +107,7 @@ class Transitions:
         chosen = np.empty(0, np.int64)
         for _ in range(ROUNDS):
             # Rejected and drawn anew: uniform over what is left, without looking at every row of a long life.
-            candidates = rng.integers(replay.oldest, replay.total - 1, 2 * self.batch)
+            candidates = rng.integers(replay.oldest, replay.total, 2 * self.batch)
             chosen = np.concatenate([chosen, candidates[self._begins_one(replay, candidates)]])
             if len(chosen) >= self.batch:
                 return self._read_from(replay, chosen[: self.batch])
@@ -119,7 +115,8 @@ class Transitions:
 
     def _begins_one(self, replay: Replay, rows: np.ndarray) -> np.ndarray:
         """Whether the row after each of these continues its episode, in the same part."""
-        begins: np.ndarray = ~replay.begins(rows + 1) & self._within(rows) & self._within(rows + 1)
+        after, continues = replay.after(rows)
+        begins: np.ndarray = continues & self._within(rows) & self._within(after)
         return begins
 
     def _within(self, rows: np.ndarray) -> np.ndarray:
@@ -127,10 +124,20 @@ class Transitions:
         return {"all": np.ones_like(held_out), "fit": ~held_out, "held_out": held_out}[self.part]
 
     def _read_from(self, replay: Replay, starts: np.ndarray) -> dict[str, np.ndarray]:
-        rows = starts[:, None] + np.arange(self.steps + 1)  # (batch, steps + 1)
-        there = rows < replay.total
-        drawn = replay.read(np.minimum(rows, replay.total - 1))
-        continues = there & self._within(rows) & (drawn["is_first"] == 0)
+        drawn = replay.sequences(starts, self.steps + 1)  # (batch, steps + 1)
+        continues = self._within(drawn["row"]) & (drawn["is_first"] == 0)
         continues[:, 0] = True
         drawn["valid"] = np.logical_and.accumulate(continues, 1)
         return drawn
+
+
+def read_sequences(replay: Replay, starts: np.ndarray, length: int) -> dict[str, np.ndarray]:
+    """The sequences that begin at these rows, int64, shape (batch,), as `Sequences` draws them."""
+    return _with_context(replay, replay.sequences(starts, length))
+
+
+def _with_context(replay: Replay, drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    before, known = replay.state_before(drawn["row"][:, 0])
+    drawn["is_first"][:, 0] = np.maximum(drawn["is_first"][:, 0], ~known)
+    drawn["valid"] = np.ones(drawn["row"].shape, bool)
+    return drawn | {f"{BEFORE}{name}": values for name, values in before.items()}

@@ -55,6 +55,8 @@ def fill_replay(replay: Replay, folder: Path, receive: Callable[[Step], bool] | 
 
     def offer(step: Step) -> None:
         nonlocal new
+        session = step.observation.key.session
+        replay.tell_robot(session, reader.robots[session])
         try:
             new += take(step)
         except ExperienceError as error:

@@ -45,10 +45,11 @@ class StepReader:
         # Pictures first: a camera may be called what another topic is.
         self._endings = (*self._cameras, _OBSERVATION, _APPLIED)
         self._known = known
-        self._pairing = StepPairing(cameras)
-        self._order = {ending: _Ordering() for ending in self._endings}
-        # Sessions by the order in which they were come across.
-        self._sessions: dict[str, int] = {}
+        self._camera_names = tuple(cameras)
+        # By namespace: robots that are recorded into one folder live at the same time, and each in its own order.
+        self._robots: dict[str, _Robot] = {}
+        self.robots: dict[str, str] = {}
+        """Robots that lived the sessions come across, by session: their namespaces, without the slash before."""
         self.malformed: Counter[str] = Counter()
         """Messages that could not be read, by reason."""
         self.parts: Counter[str] = Counter()
@@ -57,7 +58,7 @@ class StepReader:
     @property
     def dropped(self) -> int:
         """Steps of which only a part was recorded."""
-        return self._pairing.half_pairs
+        return sum(robot.pairing.half_pairs for robot in self._robots.values())
 
     @property
     def lacking(self) -> list[str]:
@@ -87,18 +88,21 @@ class StepReader:
             except MessageError as error:
                 self._miss(message, error)
                 continue
-            place = (self._sessions.setdefault(key.session, len(self._sessions)), key.stamp_ns)
-            yield from self._taken(self._order[ending].add(place, message))
+            name = message.topic.lstrip("/").removesuffix(ending.lstrip("/")).rstrip("/")
+            robot = self._robots.get(name) or self._robots.setdefault(name, _Robot(self._camera_names, self._endings))
+            self.robots[key.session] = name
+            yield from self._taken(robot, robot.order[ending].add(robot.place(key), message))
 
     def finish(self) -> Iterator[Step]:
         """The steps that the ends of the files hold back, since what belongs before them might still have come."""
-        for ordering in self._order.values():
-            yield from self._taken(ordering.rest())
+        for robot in self._robots.values():
+            for ordering in robot.order.values():
+                yield from self._taken(robot, ordering.rest())
 
-    def _taken(self, messages: Iterator[RecordedMessage]) -> Iterator[Step]:
+    def _taken(self, robot: "_Robot", messages: Iterator[RecordedMessage]) -> Iterator[Step]:
         for message in messages:
             try:
-                step = self._take(message)
+                step = self._take(robot.pairing, message)
             except MessageError as error:
                 self._miss(message, error)
                 continue
@@ -124,14 +128,28 @@ class StepReader:
         whole = "/" + topic.lstrip("/")
         return next((ending for ending in self._endings if whole.endswith(ending)), None)
 
-    def _take(self, message: RecordedMessage) -> Step | None:
+    def _take(self, pairing: StepPairing, message: RecordedMessage) -> Step | None:
         ending = self._ending(message.topic)
         if ending == _OBSERVATION:
-            return self._pairing.add_observation(read_observation(_named(message)))
+            return pairing.add_observation(read_observation(_named(message)))
         if ending == _APPLIED:
-            return self._pairing.add_action(read_action(_named(message), self._action))
+            return pairing.add_action(read_action(_named(message), self._action))
         camera = self._cameras[str(ending)]
-        return self._pairing.add_image(camera, read_key(message.data), read_image(message.decode()))
+        return pairing.add_image(camera, read_key(message.data), read_image(message.decode()))
+
+
+class _Robot:
+    """What was read of one robot."""
+
+    def __init__(self, cameras: Sequence[str], endings: Sequence[str]) -> None:
+        self.pairing = StepPairing(cameras)
+        self.order = {ending: _Ordering() for ending in endings}
+        # Sessions by the order in which they were come across.
+        self._sessions: dict[str, int] = {}
+
+    def place(self, key: StepKey) -> tuple[int, int]:
+        """Where a message belongs among those of its topic."""
+        return self._sessions.setdefault(key.session, len(self._sessions)), key.stamp_ns
 
 
 class _Ordering:

@@ -1,10 +1,10 @@
 """The replay: everything lived through as one numpy record per step, from which sequences are sampled.
 
 Rows are numbered from 0 in the order they were appended and keep their number for good; row r lies in slot
-r % capacity, so once the ring is full the newest row replaces the oldest. A sequence is a run of consecutive row
-numbers that are all still there: it cannot cross the ring's write seam, and it may run across episodes, because a
-model that meets `is_first` starts afresh. Beside the rows lie the latent states a model had there (`state`), so that
-a sequence which begins in the middle of an episode can be filtered from where the model was last time.
+r % capacity, so once the ring is full the newest row replaces the oldest. A sequence follows the rows of one session,
+whatever others were appended between them, and on from session to session (see `chains`); it may run across episodes
+and sessions, because a model that meets `is_first` starts afresh. Beside the rows lie the latent states a model had
+there, so that a sequence which begins in the middle of an episode can be filtered from where the model was last time.
 """
 
 from collections import Counter
@@ -14,8 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from robot_mbrl.errors import ExperienceError
-from robot_mbrl.experience import replay_files
-from robot_mbrl.specs import ActionSpec, ObservationSpec, Source, TensorSpec
+from robot_mbrl.experience.chains import NONE, SessionChains
+from robot_mbrl.experience.latents import Latents
+from robot_mbrl.experience.replay_files import Archive, Snapshot
+from robot_mbrl.experience.reward_bound import RewardBound
+from robot_mbrl.experience.rows import FAR_SHARE, RowWriter
+from robot_mbrl.specs import DEPTH_LIMIT_MM, ActionSpec, ObservationSpec, Source, TensorSpec
 from robot_mbrl.steps import GAP_PERIODS, Step, StepKey
 
 
@@ -23,10 +27,13 @@ class Replay:
     """A ring of steps with uniform sampling of sequences.
 
     The fields of a row, all of which a sample has as arrays of shape (batch, length, ...):
-    `stamp_ns` int64, `session` int32 (index into `sessions`), `observation.<name>` (float32 vectors, uint8 or uint16
-    pictures), `action` (a_k) and `prev_action` (a_{k-1}, zeros where `is_first`) float32, `reward`, `is_first`,
-    `is_last`, `is_terminal` float32, `source` and `mode` uint8. `is_first` is also set at a cut: where the step before
-    is missing, of another session or the last of its episode.
+    `stamp_ns` int64, `session` int32 (index into `sessions` and `robots`), `previous` int64 (number of the row before
+    it in its session, -1 for none), `run` int64 (number of the first row of its run, the steps without a cut that it
+    is one of; `run_ends` gives the last), `policy_version` int32 (of the behaviour that acted, 0 for none),
+    `observation.<name>` (float32 vectors, uint8 or uint16 pictures), `action` (a_k) and `prev_action` (a_{k-1}, zeros
+    where `is_first`) float32, `reward` (bounded, see `reward_bound`), `is_first`, `is_last`, `is_terminal` float32,
+    `source` and `mode` uint8. `is_first` is also set at a cut: where the step before is missing, or the last of its
+    episode, or where a sequence goes on in another session.
     """
 
     def __init__(
@@ -37,6 +44,8 @@ class Replay:
         state: Mapping[str, TensorSpec] | None = None,
         *,
         step_ns: int,
+        robot: str = "",
+        reward_scale: float | None = None,
     ) -> None:
         """Make an empty replay.
 
@@ -46,10 +55,12 @@ class Replay:
             capacity: most steps kept; memory is claimed at once, but used only as steps come.
             state: latent states kept beside the rows, by name.
             step_ns: nominal time between two steps of an episode, nanoseconds.
+            robot: name of the robot whose sessions these are, but for those that `tell_robot` names.
+            reward_scale: a typical magnitude of rewards; None to learn it from them.
         """
         if capacity < 1:
             raise ExperienceError(f"replay capacity must be at least 1, not {capacity}")
-        row_type = _row_type(observation, action)
+        self._writer = RowWriter(observation, action)
         self.capacity = capacity
         self.total = 0
         """Steps ever appended, which is also the number of the next row."""
@@ -57,30 +68,31 @@ class Replay:
         """Session names by index."""
         self.refused: Counter[str] = Counter()
         """Steps that `append` did not take, by reason: `repeat`, `late` or `not_finite`."""
-        self.not_finite: Counter[str] = Counter()
-        """Of the last, by the field that was not: `reward`, `action` or `observation.<name>`."""
         self.files_read: dict[str, int] = {}
         """Finished sessions, by path, whose every step was offered already, with their size in bytes."""
         self.observation = observation
         self.action = action
+        self.reward_bound = RewardBound(reward_scale)
         self._step_ns = step_ns
+        self._robot = robot
+        self._told_robots: dict[str, str] = {}
         self._newest_ns: dict[str, int] = {}
-        # The oldest row that a ring of another capacity left: what came before it is gone.
-        self._first = 0
+        self.first = 0
+        """The oldest row that a ring of another capacity left: what came before it is gone."""
         try:
             # Zeros of this size are pages that the system provides when they are first written to.
-            self._rows = np.zeros(capacity, row_type)
-            self._state = {name: np.zeros((capacity, *spec.shape), spec.dtype) for name, spec in (state or {}).items()}
-            # The latent state in a slot belongs to the row before this one, 0 for none: a slot's row changes when the
-            # ring comes round.
-            self._state_after = np.zeros(capacity, np.int64)
+            self.rows = np.zeros(capacity, self._writer.dtype)
+            """Records, shape (capacity,), for those who save them."""
+            self.latents = Latents(capacity, state or {})
+            """The latent states beside them, for those who save them."""
+            self._chains = SessionChains(capacity)
         except MemoryError:
-            needed_gb = capacity * row_type.itemsize / 1e9
+            needed_gb = capacity * self._writer.dtype.itemsize / 1e9
             raise ExperienceError(
                 f"a replay of {capacity} steps needs more than {needed_gb:.0f} GB, which this machine has not: lower "
                 f"agent.replay_capacity"
             ) from None
-        self._archive = replay_files.Archive()
+        self._archive = Archive()
 
     def __len__(self) -> int:
         """Number of steps that can be sampled."""
@@ -89,13 +101,21 @@ class Replay:
     @property
     def oldest(self) -> int:
         """Number of the oldest row still there."""
-        return max(self._first, self.total - self.capacity)
+        return max(self.first, self.total - self.capacity)
 
     @property
     def most_bytes(self) -> int:
         """Memory that the replay takes once its capacity is reached, and never exceeds."""
-        arrays = (self._rows, self._state_after, *self._state.values())
-        return sum(array.nbytes for array in arrays)
+        return self.rows.nbytes + self.latents.nbytes + self._chains.nbytes
+
+    @property
+    def robots(self) -> list[str]:
+        """Names of the robots that lived the sessions, by index."""
+        return [self._told_robots.get(session, self._robot) for session in self.sessions]
+
+    def tell_robot(self, session: str, robot: str) -> None:
+        """Note which robot lives a session."""
+        self._told_robots[session] = robot
 
     def newest_ns(self, session: str) -> int | None:
         """Stamp of the newest step of a session, nanoseconds; None if there is none. Older ones are refused."""
@@ -111,24 +131,24 @@ class Replay:
             ExperienceError: if the step lacks something that the specifications name.
         """
         key = step.observation.key
-        newest_ns = self._newest_ns.get(key.session)
-        if newest_ns is not None and key.stamp_ns <= newest_ns:
-            self.refused["repeat" if key.stamp_ns == newest_ns else "late"] += 1
+        if self._is_known(key):
             return False
-        row = np.zeros((), self._rows.dtype)
-        with np.errstate(over="ignore"):  # What float32 cannot hold becomes infinite, and is refused.
-            self._fill(row, step)
-        if (field := self._not_finite(row)) is not None:
+        row = self._writer.write(step)
+        if row is None:
             self.refused["not_finite"] += 1
-            self.not_finite[field] += 1
             return False
-        if newest_ns is None:
-            self.sessions.append(key.session)
+        self._note(key)
         row["session"] = self._session_index(key.session)
         self._link(row)
-        self._rows[self.total % self.capacity] = row
-        self._newest_ns[key.session] = key.stamp_ns
+        slot = self.total % self.capacity
+        if len(self) == self.capacity:
+            leaving = self.rows[slot]
+            self._chains.drop(self.oldest, int(leaving["session"]), int(leaving["run"]))
+        self.rows[slot] = row
+        self._chains.append(self.total, int(row["session"]), int(row["run"]))
         self.total += 1
+        if self.reward_bound.is_due(self.total):
+            self.reward_bound.look(self.rows["reward"][np.arange(self.oldest, self.total) % self.capacity], self.total)
         return True
 
     def pass_over(self, key: StepKey) -> bool:
@@ -137,24 +157,20 @@ class Replay:
         Returns:
             Whether it was new.
         """
-        newest_ns = self._newest_ns.get(key.session)
-        if newest_ns is not None and key.stamp_ns <= newest_ns:
-            self.refused["repeat" if key.stamp_ns == newest_ns else "late"] += 1
+        if self._is_known(key):
             return False
-        if newest_ns is None:
-            self.sessions.append(key.session)
-        self._newest_ns[key.session] = key.stamp_ns
+        self._note(key)
         return True
 
     def rests(self, session: str) -> bool:
-        """Whether the newest step kept is of this session, and the robot was stopped in it."""
-        if not self.total:
+        """Whether the robot was stopped in the newest step kept of this session."""
+        if session not in self._newest_ns:
             return False
-        newest = self._rows[(self.total - 1) % self.capacity]
-        return bool(newest["source"] == Source.STOP) and self.sessions[newest["session"]] == session
+        newest = self._chains.newest(self._session_index(session))
+        return newest != NONE and bool(self.rows[newest % self.capacity]["source"] == Source.STOP)
 
     def sample(self, rng: np.random.Generator, batch: int, length: int) -> dict[str, np.ndarray]:
-        """Draw sequences, uniformly over all rows that `length` consecutive rows can start at.
+        """Draw sequences, so that every row, the newest too, is at each of their places with the same chance.
 
         Returns:
             Every field of the rows, shape (batch, length, ...), and `row`: the rows' numbers, int64. Pictures are
@@ -163,51 +179,78 @@ class Replay:
         Raises:
             ExperienceError: if there are fewer than `length` steps.
         """
-        if len(self) < length:
-            raise ExperienceError(f"{len(self)} steps in replay are too few for sequences of {length}")
-        starts = rng.integers(self.oldest, self.total - length + 1, batch)
-        return self.read(starts[:, None] + np.arange(length))
+        return self.sequences(rng.integers(self.oldest, max(1, self.total), batch), length)
 
-    def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Rows by their numbers, which must still be there.
+    def sequences(self, starts: np.ndarray, length: int) -> dict[str, np.ndarray]:
+        """The sequences that begin at these rows, as `sample` gives them.
 
         Args:
-            rows: row numbers, int64, any shape.
+            starts: row numbers, int64, shape (batch,).
+            length: rows of each.
+
+        Raises:
+            ExperienceError: if there are fewer than `length` steps.
+        """
+        if len(self) < length:
+            raise ExperienceError(f"{len(self)} steps in replay are too few for sequences of {length}")
+        sessions = self.rows["session"][starts % self.capacity]
+        rows, continues = self._chains.follow(starts, sessions, length)
+        fields = self.read(rows)
+        fields["is_first"][~continues] = 1.0
+        fields["prev_action"][~continues] = 0.0
+        return fields
+
+    def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The fields of rows that are there, by their numbers.
+
+        Args:
+            rows: int64, any shape.
 
         Returns:
-            As `sample`, shape (*rows.shape, ...).
+            Arrays by name, shape (*rows.shape, ...), copies; and `row`, the numbers.
         """
-        gathered = self._rows.take(rows % self.capacity)
-        fields = {name: gathered[name] for name in self._rows.dtype.names or ()}
+        gathered = self.rows.take(rows % self.capacity)
+        fields = {name: gathered[name] for name in self.rows.dtype.names or ()}
         # Pictures are big: they stay where they were gathered, as strided views, and are not copied once more.
         small = fields.keys() - {f"observation.{name}" for name in self.observation.images}
-        return fields | {name: np.ascontiguousarray(fields[name]) for name in small} | {"row": rows}
+        fields |= {name: np.ascontiguousarray(fields[name]) for name in small}
+        return fields | {"reward": self.reward_bound.bounded(fields["reward"]), "row": rows}
 
-    def begins(self, rows: np.ndarray) -> np.ndarray:
-        """Whether an episode, or what is known of one, begins at these rows, which must still be there: bool."""
-        first: np.ndarray = self._rows["is_first"][rows % self.capacity] != 0
-        return first
+    def unbroken(self, length: int) -> np.ndarray:
+        """Numbers of the rows that begin `length` steps without a cut between them, int64, shape (N,)."""
+        numbers = np.arange(self.oldest, self.total)
+        live = self.rows[["session", "run"]][numbers % self.capacity]
+        order = np.argsort(live["session"], kind="stable")
+        runs = live["run"][order]
+        within = runs[: len(runs) - length + 1] == runs[length - 1 :]
+        return numbers[order][: len(within)][within]
 
-    def read_state(self, before: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    def after(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rows that come after these in sequences, int64, and whether their runs go on there, bool; (batch,) each."""
+        following, continues = self._chains.follow(rows, self.rows["session"][rows % self.capacity], 2)
+        after = following[:, 1]
+        goes_on: np.ndarray = continues[:, 1] & (self.rows["is_first"][after % self.capacity] == 0)
+        return after, goes_on
+
+    def run_ends(self, rows: np.ndarray) -> np.ndarray:
+        """Numbers of the last rows of the runs that these rows belong to, int64, of the same shape."""
+        return self._chains.run_ends(self.rows["run"][rows % self.capacity])
+
+    def state_before(self, first: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Latent states from which sequences go on.
 
         Args:
-            before: numbers of the rows before the sequences' first, int64, shape (batch,).
+            first: numbers of the sequences' first rows, int64, shape (batch,).
 
         Returns:
-            The states by name, shape (batch, ...), zeros where there is none; and whether there is one, bool, shape
-            (batch,): the row is still there, was given a state, and the sequence's first row continues it.
+            The states of the rows before these by name, shape (batch, ...), zeros where there is none; and whether
+            there is one, bool, shape (batch,): that row is still there, was given a state, and the first row continues
+            it.
         """
-        slots = before % self.capacity
-        known = (before >= self.oldest) & (self._state_after[slots] == before + 1)
-        known &= ~self.begins(before + 1)
-        slots = np.where(known, slots, 0)
-        states = {}
-        for name, stored in self._state.items():
-            picked = stored[slots]
-            picked[~known] = 0
-            states[name] = picked
-        return states, known
+        slots = first % self.capacity
+        before = self.rows["previous"][slots]
+        known = (before >= self.oldest) & (self.rows["is_first"][slots] == 0) & self.latents.known(before)
+        return self.latents.read(before, known), known
 
     def write_state(self, rows: np.ndarray, values: Mapping[str, np.ndarray]) -> None:
         """Keep the latent states that a model had at these rows; rows overwritten since they were sampled are skipped.
@@ -218,103 +261,103 @@ class Replay:
         """
         flat = rows.reshape(-1)
         there = flat >= self.oldest
-        slots = flat[there] % self.capacity
-        self._state_after[slots] = flat[there] + 1
-        for name, stored in self._state.items():
-            stored[slots] = values[name].reshape(-1, *stored.shape[1:])[there]
+        shaped = {name: value.reshape(len(flat), *value.shape[rows.ndim :])[there] for name, value in values.items()}
+        self.latents.write(flat[there], shaped)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What learning should know of the steps, as metrics."""
+        far = {f"depth_beyond_limit.{name}": share for name, share in self._writer.far_shares.items()}
+        refused = {f"not_finite.{name}": float(count) for name, count in self._writer.not_finite.items()}
+        return {"bounded_rewards": float(self.reward_bound.beyond)} | far | refused
+
+    @property
+    def warnings(self) -> dict[str, str]:
+        """What is wrong with the steps, in a sentence each, by what it is about."""
+        found = {}
+        for name, count in self._writer.not_finite.items():
+            found[f"not_finite.{name}"] = (
+                f"{count} steps were left out because their {name} is not finite: look at what gives it (the task, its "
+                f"feedback, or the driver)"
+            )
+        if beyond := self.reward_bound.beyond:
+            found["reward"] = (
+                f"{beyond} of {len(self)} rewards are beyond ±{self.reward_bound.limit:g} and bounded there: look at "
+                f"the task, or give its YAML the reward_scale that is meant"
+            )
+        for name, share in self._writer.far_shares.items():
+            if share > FAR_SHARE:
+                found[f"depth.{name}"] = (
+                    f"{share:.0%} of the pixels of camera {name!r} are beyond {DEPTH_LIMIT_MM / 1000:g} m and look as "
+                    f"far as that: point it at what is near, or publish depths in larger units"
+                )
+        return found
+
+    def snapshot(self, path: Path) -> Snapshot:
+        """The present replay, to be written to `path` by another thread while this one goes on.
+
+        Taking it takes as long as copying the latent states that have changed since the last one, which must have been
+        written by now.
+        """
+        header = {
+            "sessions": self.sessions.copy(),
+            "robots": self._told_robots.copy(),
+            "newest_ns": self._newest_ns.copy(),
+            "files_read": self.files_read.copy(),
+            "reward_bound": self.reward_bound.state,
+        }
+        return self._archive.snapshot(path, self, header)
 
     def save(self, path: Path) -> None:
-        """Write the whole replay, atomically, so that `load` gives a replay that goes on bit for bit.
+        """Write the whole replay, atomically, so that one that `restore`s it goes on bit for bit.
 
-        Everything but full segments of rows lies in `path`; those are written once and shared by all files saved into
-        the same folder (see `replay_files`).
+        Full segments of rows and the latent states lie in files beside `path`; what lies there of earlier saves and is
+        needed no more is removed (see `replay_files`).
         """
-        content = replay_files.Content(
-            rows=self._rows,
-            state=self._state,
-            state_after=self._state_after,
-            capacity=self.capacity,
-            total=self.total,
-            sessions=self.sessions,
-            newest_ns=self._newest_ns,
-            files_read=self.files_read,
-            first=self._first,
-        )
-        self._archive.save(path, content)
+        snapshot = self.snapshot(path)
+        snapshot.write()
+        snapshot.prune()
 
-    @classmethod
-    def load(
-        cls,
-        path: Path,
-        observation: ObservationSpec,
-        action: ActionSpec,
-        capacity: int,
-        state: Mapping[str, TensorSpec] | None = None,
-        *,
-        step_ns: int,
-    ) -> "Replay":
-        """Read a saved replay back.
-
-        The arguments are those it was made with, but for the capacity: a smaller one takes in the newest steps only.
+    def restore(self, path: Path) -> None:
+        """Take up a saved replay; where it was larger than this one, which is new, the newest steps of it.
 
         Raises:
-            ExperienceError: if the file is damaged or does not fit the arguments.
+            ExperienceError: if the file is damaged or does not fit the specifications.
         """
-        replay = cls(observation, action, capacity, state, step_ns=step_ns)
-        content = replay._archive.load(path, replay._rows, replay._state, replay._state_after)
-        replay.total, replay.sessions, replay._newest_ns = content.total, content.sessions, content.newest_ns
-        replay.files_read, replay._first = content.files_read, content.first
-        return replay
+        header = self._archive.restore(path, self)
+        self.sessions, self._newest_ns = header["sessions"], header["newest_ns"]
+        self._told_robots, self.files_read = header["robots"], header["files_read"]
+        self.reward_bound.restore(header["reward_bound"])
+        numbers = np.arange(self.oldest, self.total)
+        live = self.rows[numbers % self.capacity]
+        self._chains.restore(numbers, live["session"], live["run"])
 
-    def _fill(self, row: np.ndarray, step: Step) -> None:
-        seen, action = step.observation, step.action
-        row["stamp_ns"] = seen.key.stamp_ns
-        try:
-            for name, vector in self.observation.vectors.items():
-                row[f"observation.{name}"] = [seen.values[element] for element in vector.names]
-            for name, image in self.observation.images.items():
-                picture = seen.images[name]
-                if picture.shape != image.shape or picture.dtype != image.dtype:
-                    raise ExperienceError(f"picture {name!r} is {picture.dtype}{picture.shape}, not {image.shape}")
-                row[f"observation.{name}"] = picture
-        except KeyError as error:
-            raise ExperienceError(f"step {seen.key} has no {error}, which the task observes") from None
-        if action.values.shape != (self.action.size,):
-            raise ExperienceError(f"step {seen.key}: action of shape {action.values.shape}, not ({self.action.size},)")
-        row["action"] = action.values
-        row["reward"] = seen.reward
-        row["is_first"], row["is_last"], row["is_terminal"] = seen.is_first, seen.is_last, seen.is_terminal
-        row["source"], row["mode"] = action.source, seen.mode
+    def _is_known(self, key: StepKey) -> bool:
+        """Whether a step came before; if so it is counted."""
+        newest_ns = self._newest_ns.get(key.session)
+        if newest_ns is None or key.stamp_ns > newest_ns:
+            return False
+        self.refused["repeat" if key.stamp_ns == newest_ns else "late"] += 1
+        return True
 
-    def _not_finite(self, row: np.ndarray) -> str | None:
-        """The first field that is not finite; None if all are."""
-        names = ("action", "reward", *(f"observation.{name}" for name in self.observation.vectors))
-        return next((name for name in names if not np.isfinite(row[name]).all()), None)
+    def _note(self, key: StepKey) -> None:
+        if key.session not in self._newest_ns:
+            self.sessions.append(key.session)
+        self._newest_ns[key.session] = key.stamp_ns
 
     def _session_index(self, session: str) -> int:
         # The newest session is nearly always the one asked for.
         return len(self.sessions) - 1 if self.sessions[-1] == session else self.sessions.index(session)
 
     def _link(self, row: np.ndarray) -> None:
-        """Give the row its previous action, or cut before it."""
-        if row["is_first"] == 0 and self.total > 0:
-            previous = self._rows[(self.total - 1) % self.capacity]
+        """Give the row its place in its run and its previous action, or cut before it."""
+        row["previous"] = number = self._chains.newest(int(row["session"]))
+        row["run"] = self.total
+        if row["is_first"] == 0 and number != NONE:
+            previous = self.rows[number % self.capacity]
             gap_ns = int(row["stamp_ns"]) - int(previous["stamp_ns"])
-            continues = previous["session"] == row["session"] and previous["is_last"] == 0
-            if continues and gap_ns <= GAP_PERIODS * self._step_ns:
+            if previous["is_last"] == 0 and gap_ns <= GAP_PERIODS * self._step_ns:
                 row["prev_action"] = previous["action"]
+                row["run"] = previous["run"]
                 return
         row["is_first"] = 1.0
-
-
-def _row_type(observation: ObservationSpec, action: ActionSpec) -> np.dtype[np.void]:
-    """One record per step: a sample then gathers whole rows, each from one place in memory."""
-    fields: list[tuple[str, type[np.generic], tuple[int, ...]]]
-    fields = [("stamp_ns", np.int64, ()), ("session", np.int32, ())]
-    fields += [(f"observation.{name}", np.float32, (vector.size,)) for name, vector in observation.vectors.items()]
-    fields += [("action", np.float32, (action.size,)), ("prev_action", np.float32, (action.size,))]
-    fields += [(name, np.float32, ()) for name in ("reward", "is_first", "is_last", "is_terminal")]
-    fields += [("source", np.uint8, ()), ("mode", np.uint8, ())]
-    fields += [(f"observation.{name}", image.dtype, image.shape) for name, image in observation.images.items()]
-    # Aligned, so that every field can be given to torch as it lies.
-    return np.dtype(fields, align=True)

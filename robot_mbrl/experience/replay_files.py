@@ -1,201 +1,295 @@
-"""The replay on disk: what makes a resumed learner go on bit for bit, at a cost that does not grow with the pictures.
+"""The replay on disk: what makes a resumed learner go on bit for bit, at a cost that grows with what is new.
 
 Rows never change once appended, so each full segment of `SEGMENT` rows is written once, as `rows-<number>.npy` beside
-the saved file. The file itself (`.npz`) holds the rest: the newest rows, which do not fill a segment yet, the
-latent states, which every update changes, and the counters. Both are written under another name, synced and renamed,
-segments first: a crash leaves the file of the save before, and the segments it needs, as they were. Each part has a
-checksum that is compared when it is read.
+the saved file. Latent states do change: each save writes those that have since the one before, as
+`latents-<number>.npy`, and now and then all of them, after which the older ones are not needed. The file itself
+(`.npz`) holds the newest rows, which do not fill a segment yet, the counters, and the names of the files it needs.
+
+Each file is written under another name, synced and renamed, the `.npz` last: a crash leaves the file of the save
+before, and all that it needs, as they were. Each has a checksum that is compared when it is read.
 """
 
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 
 from robot_mbrl.durable import written_durably
 from robot_mbrl.errors import ExperienceError
+from robot_mbrl.experience.latents import Latents
 
 SEGMENT = 2048
 """Rows per segment."""
-_FORMAT = 3
+MARGIN = 4 * SEGMENT
+"""Steps that a robot may live while its replay is written: rows that as many would overwrite are copied before."""
+_FORMAT = 4
 
 
-@dataclass
-class Content:
-    """What a replay is made of; row r lies in slot r % capacity."""
+class Ring(Protocol):
+    """What is saved; row r lies in slot r % capacity."""
 
     rows: np.ndarray
     """Records, shape (capacity,)."""
-    state: dict[str, np.ndarray]
-    """Latent states by name, shape (capacity, ...)."""
-    state_after: np.ndarray
-    """Number of the row after the one that each slot's latent state belongs to, 0 for none, int64, (capacity,)."""
+    latents: Latents
     capacity: int
     total: int
-    sessions: list[str]
-    newest_ns: dict[str, int]
-    files_read: dict[str, int]
-    first: int = 0
+    """Rows ever appended."""
+    first: int
     """Number of the oldest row that was there when the ring took its capacity."""
 
     @property
     def oldest(self) -> int:
         """Number of the oldest row."""
-        return max(self.first, self.total - self.capacity)
 
 
-class Archive:
-    """Saves one replay again and again, and remembers which segments are on disk already."""
+@dataclass(frozen=True)
+class _Segment:
+    """A full segment that is on no disk yet."""
 
-    def __init__(self) -> None:
-        """Know of no segment yet."""
-        # Checksums of the segments on disk.
-        self._written: dict[Path, int] = {}
-        self._needed: set[Path] = set()
+    path: Path
+    first: int
+    """Number of its first row that is there."""
+    start: int
+    """Number of its first row."""
+    copied: np.ndarray | None
+    """Its rows, if they might be overwritten before they are written."""
 
-    def save(self, path: Path, content: Content) -> None:
-        """Write a replay to `path` and the segments beside it.
 
-        The segments of this save and of the one before stay; those that only older files need are removed.
+class Snapshot:
+    """A replay as it was at one moment, until it is written."""
+
+    def __init__(self, archive: "Archive", ring: Ring, path: Path, header: dict[str, Any]) -> None:
+        """Copy what the ring's owner may change from now on; see `Archive.snapshot`."""
+        self.path = path
+        self.oldest, self.total = ring.oldest, ring.total
+        self.header = header
+        self.states = ring.latents.snapshot(ring.oldest, archive.states_saved(path.parent))
+        self.ring = ring
+        tail = np.arange(max(self.total // SEGMENT * SEGMENT, self.oldest), self.total)
+        self.tail = ring.rows[tail % ring.capacity]
+        self.segments = [
+            self._segment(number)
+            for number in self.segment_numbers
+            if not archive.has(_segment_path(path.parent, number))
+        ]
+        self._archive = archive
+
+    @property
+    def segment_numbers(self) -> range:
+        """Numbers of the full segments that hold rows of the ring."""
+        return range(self.oldest // SEGMENT, self.total // SEGMENT)
+
+    def write(self) -> None:
+        """Write it, in any thread.
 
         Raises:
             OSError: if the disk does not take it.
-            ExperienceError: if the disk gives back something else than was written.
+            ExperienceError: if the disk gives back something else than was written, or rows were overwritten before
+                they were written.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        segments = range(content.oldest // SEGMENT, content.total // SEGMENT)
-        needed = {_segment_path(path.parent, number) for number in segments}
-        for number in segments:
-            segment_path = _segment_path(path.parent, number)
-            if segment_path not in self._written:
-                self._written[segment_path] = _write_segment(segment_path, content, number)
-        _write_rest(path, content, {segment.name: self._written[segment] for segment in needed})
-        _read_back(path)
-        for stale in self._written.keys() - needed - self._needed:
-            stale.unlink(missing_ok=True)
-            del self._written[stale]
-        self._needed = needed
+        try:
+            self._archive.write(self)
+        except BaseException:
+            self.ring.latents.mark_unsaved(self.states.rows)
+            raise
 
-    def load(self, path: Path, rows: np.ndarray, state: dict[str, np.ndarray], state_after: np.ndarray) -> Content:
-        """Read a replay into its arrays, which are zeros still.
+    def prune(self) -> None:
+        """Remove the files beside it that it does not need, once nothing depends on an earlier save any more."""
+        self._archive.prune(self)
+
+    def rows_of(self, segment: _Segment) -> np.ndarray:
+        """The rows of a segment.
+
+        Raises:
+            ExperienceError: if the ring has come round to them since.
+        """
+        if segment.copied is not None:
+            return segment.copied
+        rows = _segment_rows(self.ring, segment.start)
+        # A row that is being written now is not counted yet.
+        if self.ring.total + 1 - self.ring.capacity > segment.first:
+            raise ExperienceError(
+                f"{segment.path}: its rows were overwritten before they were written; raise agent.replay_capacity"
+            )
+        return rows
+
+    def _segment(self, number: int) -> _Segment:
+        start = number * SEGMENT
+        first = max(start, self.oldest)
+        endangered = first + self.ring.capacity - self.total <= MARGIN
+        # Rows before the oldest are gone from the ring; their place holds whatever lies in their slots now.
+        copied = _segment_rows(self.ring, start) if endangered else None
+        return _Segment(_segment_path(self.path.parent, number), first, start, copied)
+
+
+class Archive:
+    """Saves one replay again and again, and remembers what is on disk already."""
+
+    def __init__(self) -> None:
+        """Know of no file yet."""
+        # Checksums of the files on disk.
+        self._written: dict[Path, int] = {}
+        # Files of latent states, in the order in which they are read, with the records in each.
+        self._states: dict[Path, int] = {}
+        self._states_number = 0
+
+    def has(self, path: Path) -> bool:
+        """Whether a segment is on disk."""
+        return path in self._written
+
+    def states_saved(self, folder: Path) -> float:
+        """Records of latent states in a folder's files; infinite if there are none to go on from."""
+        if any(path.parent != folder for path in self._states) or not self._states:
+            return np.inf
+        return sum(self._states.values())
+
+    def snapshot(self, path: Path, ring: Ring, header: dict[str, Any]) -> Snapshot:
+        """What a save needs, without writing anything; write one before the next is taken.
 
         Args:
-            path: a file that `save` wrote, with its segments beside it.
-            rows: the records, shape (capacity,).
-            state: the latent states, shape (capacity, ...).
-            state_after: as in `Content`.
+            path: the file that will be written, with others beside it.
+            ring: the replay.
+            header: what else is to be remembered, as JSON has it.
+        """
+        return Snapshot(self, ring, path, header)
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Write a snapshot; see `Snapshot.write`."""
+        path, folder = snapshot.path, snapshot.path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        for segment in snapshot.segments:
+            self._written[segment.path] = _write_array(segment.path, snapshot.rows_of(segment))
+        states = {} if snapshot.states.complete else dict(self._states)
+        if count := len(snapshot.states.rows):
+            self._states_number += 1
+            states_path = folder / f"latents-{self._states_number:06d}.npy"
+            pieces = snapshot.states.records()
+            self._written[states_path] = _write_pieces(states_path, snapshot.ring.latents.record, count, pieces)
+            states[states_path] = count
+        segments = [_segment_path(folder, number) for number in snapshot.segment_numbers]
+        header = snapshot.header | {
+            "format": _FORMAT,
+            "row_type": str(snapshot.tail.dtype),
+            "oldest": snapshot.oldest,
+            "total": snapshot.total,
+            "segments": {segment.name: self._written[segment] for segment in segments},
+            "states": {states_path.name: self._written[states_path] for states_path in states},
+        }
+        _write_rest(path, header, snapshot.tail)
+        self._states = states
+
+    def prune(self, snapshot: Snapshot) -> None:
+        """Remove what a snapshot that was written does not need; see `Snapshot.prune`."""
+        folder = snapshot.path.parent
+        needed = {*self._states, *(_segment_path(folder, number) for number in snapshot.segment_numbers)}
+        for file in {*folder.glob("rows-*.npy*"), *folder.glob("latents-*.npy*")} - needed:
+            file.unlink(missing_ok=True)
+        self._written = {file: checksum for file, checksum in self._written.items() if file in needed}
+
+    def restore(self, path: Path, ring: Ring) -> dict[str, Any]:
+        """Read a saved replay into a ring that is empty; one that is smaller takes in the newest rows only.
+
+        Args:
+            path: a file that was saved, with the others beside it.
+            ring: gets the rows, their latent states, `total` and `first`.
+
+        Returns:
+            What `snapshot` was given as the header, and more.
 
         Raises:
             ExperienceError: if a file is missing, damaged or of another kind of replay.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
-            header = json.loads(arrays["header"].tobytes())
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise ExperienceError(f"{path}: not a saved replay, or damaged: {error}") from error
-        if header["format"] != _FORMAT or header["row_type"] != str(rows.dtype):
+        header, tail = _read_rest(path)
+        if header.get("format") != _FORMAT or header["row_type"] != str(ring.rows.dtype):
             raise ExperienceError(f"{path}: saved by a run with other observations or actions, or by another version")
-        capacity, oldest = len(rows), header["oldest"]
-        content = Content(
-            rows=rows,
-            state=state,
-            state_after=state_after,
-            capacity=capacity,
-            total=header["total"],
-            sessions=header["sessions"],
-            newest_ns=header["newest_ns"],
-            files_read=header["files_read"],
-            first=oldest,
-        )
-        self._read_rows(path, header, arrays["tail"], content)
-        # A ring that is smaller now takes in the newest only.
-        passed = content.oldest - oldest
-        live = np.arange(content.oldest, content.total) % capacity
-        state_after[live] = arrays["state_after"][passed:]
-        for name, empty in state.items():
-            saved = arrays.get(f"state.{name}")
-            if saved is None or saved.dtype != empty.dtype or saved.shape[1:] != empty.shape[1:]:
-                raise ExperienceError(f"{path}: latent state {name!r} is missing or of another shape")
-            empty[live] = saved[passed:]
-        return content
-
-    def _read_rows(self, path: Path, header: Mapping[str, Any], tail: np.ndarray, content: Content) -> None:
-        segments = range(content.oldest // SEGMENT, content.total // SEGMENT)
+        ring.total, ring.first = header["total"], header["oldest"]
+        segments = range(ring.oldest // SEGMENT, ring.total // SEGMENT)
         for number in segments:
-            segment_path = _segment_path(path.parent, number)
-            try:
-                rows = np.load(segment_path, allow_pickle=False)
-            except (OSError, ValueError, EOFError) as error:
-                raise ExperienceError(f"{segment_path}: a segment of {path.name} cannot be read: {error}") from error
-            if rows.dtype != content.rows.dtype or rows.shape != (SEGMENT,):
-                raise ExperienceError(f"{segment_path}: not a segment of {path.name}")
-            if _checksum(rows) != header["segments"].get(segment_path.name):
-                raise ExperienceError(f"{segment_path}: damaged, or not of the save of {path.name} (its checksum)")
-            _place(content, number * SEGMENT, rows)
-            self._written[segment_path] = header["segments"][segment_path.name]
-            self._needed.add(segment_path)
-        _place(content, max(segments.stop * SEGMENT, header["oldest"]), tail.view(content.rows.dtype))
+            segment = _segment_path(path.parent, number)
+            rows = self._read_array(segment, header["segments"], path)
+            if rows.dtype != ring.rows.dtype or rows.shape != (SEGMENT,):
+                raise ExperienceError(f"{segment}: not a segment of {path.name}")
+            _place(ring, number * SEGMENT, rows)
+        _place(ring, max(segments.stop * SEGMENT, header["oldest"]), tail.view(ring.rows.dtype))
+        for name in header["states"]:
+            states = self._read_array(path.parent / name, header["states"], path)
+            if states.dtype != ring.latents.record:
+                raise ExperienceError(f"{path.parent / name}: a latent state is missing or of another shape")
+            ring.latents.restore(states, ring.oldest)
+            self._states[path.parent / name] = len(states)
+            self._states_number = int(name.removeprefix("latents-").removesuffix(".npy"))
+        return header
+
+    def _read_array(self, path: Path, checksums: Mapping[str, int], saved: Path) -> np.ndarray:
+        try:
+            array: np.ndarray = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ExperienceError(f"{path}: a part of {saved.name} cannot be read: {error}") from error
+        if _checksum(array) != checksums.get(path.name):
+            raise ExperienceError(f"{path}: damaged, or not of the save of {saved.name} (its checksum)")
+        self._written[path] = checksums[path.name]
+        return array
 
 
-def _place(content: Content, first: int, rows: np.ndarray) -> None:
-    """Put consecutive rows, from number `first`, into their slots; leave out those the ring has overwritten."""
+def _place(ring: Ring, first: int, rows: np.ndarray) -> None:
+    """Put consecutive rows, from number `first`, into their slots; leave out those the ring has no room for."""
     numbers = np.arange(first, first + len(rows))
-    live = numbers >= content.oldest
-    content.rows[numbers[live] % content.capacity] = rows[live]
+    live = numbers >= ring.oldest
+    ring.rows[numbers[live] % ring.capacity] = rows[live]
 
 
-def _pick(content: Content, first: int, stop: int) -> np.ndarray:
-    return content.rows[np.arange(first, stop) % content.capacity]
+def _segment_rows(ring: Ring, start: int) -> np.ndarray:
+    return ring.rows[np.arange(start, start + SEGMENT) % ring.capacity]
 
 
 def _segment_path(folder: Path, number: int) -> Path:
     return folder / f"rows-{number:06d}.npy"
 
 
-def _checksum(rows: np.ndarray) -> int:
-    return zlib.crc32(rows.view(np.uint8).data)
+def _checksum(array: np.ndarray) -> int:
+    return zlib.crc32(array.view(np.uint8).data) if len(array) else 0
 
 
-def _write_segment(path: Path, content: Content, number: int) -> int:
-    """Write a segment, see that the disk gives it back, and return its checksum."""
-    # Rows before the oldest are gone from the ring; their place holds whatever lies in their slots now.
-    rows = _pick(content, number * SEGMENT, (number + 1) * SEGMENT)
+def _write_array(path: Path, array: np.ndarray) -> int:
+    """Write an array of records, see that the disk gives it back, and return its checksum."""
+    return _write_pieces(path, array.dtype, len(array), [array])
+
+
+def _write_pieces(path: Path, dtype: np.dtype[np.void], count: int, pieces: Iterable[np.ndarray]) -> int:
+    """Write so many records that come in pieces as one array; as `_write_array`."""
+    checksum = 0
     with written_durably(path) as file:
-        np.save(file, rows, allow_pickle=False)
-    checksum = _checksum(rows)
-    if _checksum(np.load(path, allow_pickle=False)) != checksum:
+        header = {"descr": dtype_to_descr(dtype), "fortran_order": False, "shape": (count,)}
+        write_array_header_1_0(file, header)
+        for piece in pieces:
+            content = piece.view(np.uint8).data if len(piece) else b""
+            checksum = zlib.crc32(content, checksum)
+            file.write(content)
+    if _checksum(np.load(path, mmap_mode="r", allow_pickle=False)) != checksum:
         raise ExperienceError(f"{path}: the disk gives back something else than was written; look after it")
     return checksum
 
 
-def _read_back(path: Path) -> None:
-    with zipfile.ZipFile(path) as file:
-        if (member := file.testzip()) is not None:
-            raise ExperienceError(f"{path}: the disk gives back another {member} than was written; look after it")
-
-
-def _write_rest(path: Path, content: Content, segments: Mapping[str, int]) -> None:
-    live = np.arange(content.oldest, content.total) % content.capacity
-    tail_start = max(content.total // SEGMENT * SEGMENT, content.oldest)
-    header = {
-        "format": _FORMAT,
-        "row_type": str(content.rows.dtype),
-        "oldest": content.oldest,
-        "total": content.total,
-        "sessions": content.sessions,
-        "newest_ns": content.newest_ns,
-        "files_read": content.files_read,
-        "segments": segments,
-    }
-    arrays = {f"state.{name}": stored[live] for name, stored in content.state.items()}
-    arrays["state_after"] = content.state_after[live]
-    arrays["tail"] = np.frombuffer(_pick(content, tail_start, content.total).tobytes(), np.uint8)
+def _write_rest(path: Path, header: Mapping[str, Any], tail: np.ndarray) -> None:
+    arrays = {"tail": np.frombuffer(tail.tobytes(), np.uint8)}
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     with written_durably(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
+    with zipfile.ZipFile(path) as written:
+        if (member := written.testzip()) is not None:
+            raise ExperienceError(f"{path}: the disk gives back another {member} than was written; look after it")
+
+
+def _read_rest(path: Path) -> tuple[dict[str, Any], np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        return json.loads(arrays["header"].tobytes()), arrays["tail"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ExperienceError(f"{path}: not a saved replay, or damaged: {error}") from error

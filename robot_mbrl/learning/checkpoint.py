@@ -1,7 +1,7 @@
 """Checkpoints: everything a learner needs to go on as if it had never stopped, written atomically and without pickle.
 
 A checkpoint is `checkpoint.json` (what the weights mean, numbers, names of the other files), `weights-<n>.safetensors`
-(every tensor) and `replay-<n>.npz` (with the segments it shares with others). The JSON is renamed into place last, and
+(every tensor) and `replay-<n>.npz` (with the files it shares with others). The JSON is renamed into place last, and
 the checkpoint before is removed only when all of the new one has been read back.
 
 A checkpoint is bound to what its weights mean: the run's fingerprint, and the agent's settings that say what the
@@ -47,64 +47,86 @@ def exists(run_folder: Path) -> bool:
     return (run_folder / "checkpoints" / INDEX).is_file()
 
 
-def save(folder: Path, config: RunConfig, state: Mapping[str, Any], replay: Replay) -> None:
-    """Write a checkpoint, read it back, then remove the one before.
+class Snapshot:
+    """A learner at one moment as a checkpoint, until it is written."""
 
-    Args:
-        folder: where checkpoints lie.
-        config: the run, for what the weights mean.
-        state: nested, of what `state_tree.split` takes.
-        replay: what was lived.
+    def __init__(self, folder: Path, config: RunConfig, state: Mapping[str, Any], replay: Replay) -> None:
+        """Copy all that learning changes; nothing is written yet.
 
-    Raises:
-        CheckpointError: if the disk does not take it or gives back something else; the one before stays.
-    """
-    try:
-        _save(folder, config, state, replay)
-    except OSError as error:
-        raise CheckpointError(f"{folder}: no checkpoint can be written ({error.strerror}); make room there") from error
-    except ExperienceError as error:
-        raise CheckpointError(f"{folder}: no checkpoint can be written: {error}") from error
+        Args:
+            folder: where checkpoints lie.
+            config: the run, for what the weights mean.
+            state: nested, of what `state_tree.split` takes.
+            replay: what was lived.
+
+        Raises:
+            CheckpointError: if the checkpoint before cannot be read.
+        """
+        self._folder = folder
+        previous = _read_index(folder) if (folder / INDEX).is_file() else {}
+        number = int(previous.get("number", 0)) + 1
+        tree, tensors = state_tree.split(state)
+        self._tensors = {name: _copy(tensor) for name, tensor in tensors.items()}
+        self._weights, self._replay = folder / f"weights-{number}.safetensors", folder / f"replay-{number}.npz"
+        index = {
+            "format": _FORMAT,
+            "number": number,
+            "weights": self._weights.name,
+            "replay": self._replay.name,
+            "fingerprint": Fingerprint.of(config).model_dump(mode="json"),
+            "agent": _binding(config),
+            "state": tree,
+        }
+        self._index = json.dumps(index)
+        self._replay_snapshot = replay.snapshot(self._replay)
+
+    def write(self) -> None:
+        """Write it, read it back, then remove the checkpoint before; in any thread.
+
+        Raises:
+            CheckpointError: if the disk does not take it or gives back something else; the one before stays.
+        """
+        folder = self._folder
+        try:
+            self._write(folder)
+        except OSError as error:
+            raise CheckpointError(
+                f"{folder}: no checkpoint can be written ({error.strerror}); make room there"
+            ) from error
+        except ExperienceError as error:
+            raise CheckpointError(f"{folder}: no checkpoint can be written: {error}") from error
+
+    def _write(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._replay_snapshot.write()
+        content = serialize(self._tensors)
+        with written_durably(self._weights) as file:
+            file.write(content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        if _hash(self._weights) != sha256:
+            raise CheckpointError(
+                f"{self._weights}: the disk gives back something else than was written; look after it"
+            )
+        index = json.loads(self._index) | {"sha256": sha256}
+        with written_durably(folder / INDEX) as file:
+            file.write(json.dumps(index).encode())
+        if _read_index(folder) != index:
+            raise CheckpointError(
+                f"{folder / INDEX}: the disk gives back something else than was written; look after it"
+            )
+        # Also what a learner left that was killed between two of these steps.
+        for old in {*folder.glob("weights-*.safetensors*"), *folder.glob("replay-*.npz*")}:
+            if old not in (self._weights, self._replay):
+                old.unlink(missing_ok=True)
+        self._replay_snapshot.prune()
 
 
-def _save(folder: Path, config: RunConfig, state: Mapping[str, Any], replay: Replay) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    previous = _read_index(folder) if (folder / INDEX).is_file() else {}
-    number = int(previous.get("number", 0)) + 1
-    weights_name, replay_name = f"weights-{number}.safetensors", f"replay-{number}.npz"
-    tree, tensors = state_tree.split(state)
-    content = serialize({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-    with written_durably(folder / weights_name) as file:
-        file.write(content)
-    sha256 = hashlib.sha256(content).hexdigest()
-    if _hash(folder / weights_name) != sha256:
-        raise CheckpointError(
-            f"{folder / weights_name}: the disk gives back something else than was written; look after it"
-        )
-    replay.save(folder / replay_name)
-    index = {
-        "format": _FORMAT,
-        "number": number,
-        "weights": weights_name,
-        "sha256": sha256,
-        "replay": replay_name,
-        "fingerprint": Fingerprint.of(config).model_dump(mode="json"),
-        "agent": _binding(config),
-        "state": tree,
-    }
-    text = json.dumps(index)
-    with written_durably(folder / INDEX) as file:
-        file.write(text.encode())
-    if _read_index(folder) != json.loads(text):
-        raise CheckpointError(f"{folder / INDEX}: the disk gives back something else than was written; look after it")
-    # Also what a learner left that was killed between two of these steps.
-    for old in {*folder.glob("weights-*.safetensors*"), *folder.glob("replay-*.npz*")}:
-        if old.name not in (weights_name, replay_name):
-            old.unlink(missing_ok=True)
+def _copy(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().to("cpu", copy=True).contiguous()
 
 
 def load(folder: Path, config: RunConfig) -> Checkpoint:
-    """Read the newest checkpoint; its replay is only named, for `Replay.load`.
+    """Read the newest checkpoint; its replay is only named, for `Replay.restore`.
 
     Raises:
         CheckpointError: if there is none, it is damaged, or its weights mean something else in this run.

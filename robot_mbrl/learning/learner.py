@@ -58,7 +58,13 @@ class Learner:
         self.step_ns = round(config.step_s * 1e9)
         """Nominal time between two steps, nanoseconds."""
         self.replay = Replay(
-            observation, action, config.agent.replay_capacity, self.agent.remembers, step_ns=self.step_ns
+            observation,
+            action,
+            config.agent.replay_capacity,
+            self.agent.remembers,
+            step_ns=self.step_ns,
+            robot=config.robot.name,
+            reward_scale=config.task.reward_scale,
         )
         self._exporter = PolicyExporter(self.agent.policy, config, self.run_id)
         self._metrics = MetricMeans()
@@ -192,7 +198,17 @@ class Learner:
         Raises:
             CheckpointError: if the disk does not take it; the one before stays.
         """
-        checkpoint.save(self.folder, self.config, self._state_dict(), self.replay)
+        self.snapshot().write()
+
+    def snapshot(self) -> checkpoint.Snapshot:
+        """The present state as a checkpoint, which another thread may write while this one goes on learning.
+
+        Write it before the next is taken.
+
+        Raises:
+            CheckpointError: if the checkpoint before cannot be read.
+        """
+        return checkpoint.Snapshot(self.folder, self.config, self._state_dict(), self.replay)
 
     @property
     def _replayed_per_update(self) -> int:
@@ -218,16 +234,8 @@ class Learner:
         self.agent.load_state_dict(state["agent"])
 
     def _load_replay(self, path: Path) -> None:
-        config, empty = self.config, self.replay
         try:
-            self.replay = Replay.load(
-                path,
-                empty.observation,
-                empty.action,
-                config.agent.replay_capacity,
-                self.agent.remembers,
-                step_ns=self.step_ns,
-            )
+            self.replay.restore(path)
         except ExperienceError as error:
             raise CheckpointError(f"the checkpoint's replay cannot be used: {error}") from error
 

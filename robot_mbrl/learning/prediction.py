@@ -11,7 +11,7 @@ import torch
 
 from robot_mbrl.agents.agent import Foresees
 from robot_mbrl.errors import ExperienceError
-from robot_mbrl.experience.draws import Sequences
+from robot_mbrl.experience.draws import read_sequences
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.nets.images import normalise_pixels, to_grey_levels
 from robot_mbrl.specs import ObservationSpec
@@ -19,8 +19,6 @@ from robot_mbrl.world_models.batch import Batch
 
 CONTEXT, LENGTH = 5, 50
 """Observations that are seen, and steps in all."""
-CANDIDATES = 64
-"""Sequences that one is chosen from which lies within an episode."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +50,11 @@ def predict(learner: Learner, seed: int) -> Prediction:
         raise ExperienceError(
             f"only {len(learner.replay)} steps were lived: a prediction needs {LENGTH} of one episode"
         )
-    drawn = Sequences(CANDIDATES, LENGTH).read(learner.replay, np.random.default_rng(seed))
-    within = np.flatnonzero(drawn["is_first"][:, 1:].sum(1) == 0)
-    if not within.size:
-        raise ExperienceError(f"no episode of {LENGTH} steps was found: a prediction needs one")
-    batch = Batch.of({name: values[within[:1]] for name, values in drawn.items()}, learner.device)
+    starts = learner.replay.unbroken(LENGTH)
+    if not starts.size:
+        raise ExperienceError(f"there is no episode of {LENGTH} steps yet: a prediction needs one")
+    start = np.random.default_rng(seed).choice(starts, 1)
+    batch = Batch.of(read_sequences(learner.replay, start, LENGTH), learner.device)
     observed, expected = batch.observation, learner.agent.foresee(batch, CONTEXT, seed)
     spec = learner.config.observation_spec()
     return Prediction(

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from robot_mbrl.nets.layers import NormAct, linear
-from robot_mbrl.specs import ImageSpec
+from robot_mbrl.specs import DEPTH_LIMIT_MM, ImageSpec
 
 SMALLEST = 4
 """Side of the innermost feature map, pixels."""
@@ -19,7 +19,7 @@ def _stages(spec: ImageSpec) -> int:
 
 def normalise_pixels(picture: Tensor) -> Tensor:
     """Pictures (..., height, width, channels) of uint8 colours or uint16 millimetres as float in about [-0.5, 0.5]."""
-    full_scale = 255.0 if picture.dtype == torch.uint8 else 5000.0
+    full_scale = 255.0 if picture.dtype == torch.uint8 else float(DEPTH_LIMIT_MM)
     return picture.float().div(full_scale).clamp(max=1.0) - 0.5
 
 

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from robot_mbrl.experience.cdr import JointState
 from robot_mbrl.experience.filling import fill_replay, newest_stamps
 from robot_mbrl.experience.message_files import read_messages
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.experience.session import SessionWriter
+from robot_mbrl.messages import write_action, write_observation
 from robot_mbrl.specs import Element, ImageSpec, ObservationSpec, VectorSpec
+from robot_mbrl.topics import JOINT_STATE
 from tests.experience.lived import ACTION, OBSERVATION, SEEING, STEP_NS, make_step
 from tests.experience.session_files import rewrite_chunked, tear, write_life
 
@@ -30,9 +33,26 @@ class TestReading:
         replay = self.replay()
         filling = fill_replay(replay, tmp_path)
         assert (filling.files, filling.steps, filling.dropped, filling.malformed) == (2, 8, 0, {})
-        batch = replay.sample(np.random.default_rng(0), 1, 8)
-        assert [replay.sessions[index] for index in batch["session"][0]] == ["a"] * 5 + ["b"] * 3
-        assert batch["is_first"][0].tolist() == [1, 0, 0, 0, 0, 1, 0, 0]
+        rows = replay.read(np.arange(8))
+        assert [replay.sessions[index] for index in rows["session"]] == ["a"] * 5 + ["b"] * 3
+        assert rows["is_first"].tolist() == [1, 0, 0, 0, 0, 1, 0, 0]
+        assert replay.robots == ["robot", "robot"]
+
+    def test_two_robots_recorded_at_once_are_told_apart_and_neither_cuts_the_other(self, tmp_path):
+        with SessionWriter(tmp_path / "both.mcap") as session:
+            for index in range(40):
+                for robot in ("left", "right"):
+                    step = make_step(index, f"of-{robot}", first=index == 0)
+                    message = JointState()
+                    write_observation(message, step.observation)
+                    session.write(f"/{robot}/observation", JOINT_STATE, message.serialise(), index)
+                    write_action(message, step.action, ACTION)
+                    session.write(f"/{robot}/applied_action", JOINT_STATE, message.serialise(), index)
+        replay = self.replay()
+        filling = fill_replay(replay, tmp_path)
+        assert (filling.steps, filling.dropped) == (80, 0)
+        assert dict(zip(replay.sessions, replay.robots, strict=True)) == {"of-left": "left", "of-right": "right"}
+        assert replay.unbroken(40).size == 2
 
     def test_the_pictures_of_known_steps_are_not_even_read_from_the_disk(self, tmp_path):
         side = 128
@@ -57,7 +77,8 @@ class TestReading:
         replay = self.replay()
         assert fill_replay(replay, bags).steps == 10
         replay.save(tmp_path / "replay.npz")
-        replay = Replay.load(tmp_path / "replay.npz", OBSERVATION, ACTION, 1000, step_ns=STEP_NS)
+        replay = self.replay()
+        replay.restore(tmp_path / "replay.npz")
         # Nothing of its content is looked at; it still ends as a finished file does.
         older.write_bytes(bytes(older.stat().st_size - 37) + older.read_bytes()[-37:])
         write_life(bags, [make_step(index) for index in range(10, 15)])
@@ -103,8 +124,8 @@ class TestReading:
         for folder in ("plain", "chunked"):
             replay = Replay(SEEING, ACTION, 100, step_ns=STEP_NS)
             assert fill_replay(replay, tmp_path / folder).steps == 4
-            pictures = replay.sample(np.random.default_rng(0), 1, 4)["observation.camera"]
-            assert pictures[0, :, 0, 0, 0].tolist() == [0, 1, 2, 3]
+            pictures = replay.read(np.arange(4))["observation.camera"]
+            assert pictures[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
 
     def test_a_malformed_message_costs_its_step_only(self, tmp_path):
         messages = list(read_messages(write_life(tmp_path / "whole", [make_step(index) for index in range(3)])))

@@ -107,9 +107,9 @@ def test_a_learner_killed_at_random_moments_always_resumes_by_itself(tmp_path, m
     learner = Learner.resume(CONFIG, tmp_path)
     assert learner.updates >= KILLS
     # Each step of the life is there once, in order.
-    stamps = learner.replay.sample(np.random.default_rng(0), 1, len(learner.replay))["stamp_ns"][0]
+    stamps = learner.replay.read(np.arange(learner.replay.total))["stamp_ns"]
     assert (stamps == (np.arange(learner.replay.total) + 1) * STEP_NS).all()
     learner.save()
     names = {path.name.split("-")[0].split(".")[0] for path in (tmp_path / "checkpoints").iterdir()}
-    assert names == {"checkpoint", "weights", "replay", "rows"}
+    assert names == {"checkpoint", "weights", "replay", "rows", "latents"}
     assert len(list((tmp_path / "checkpoints").glob("weights-*"))) == 1

@@ -137,9 +137,8 @@ def test_a_robot_at_rest_neither_fills_the_prefill_nor_owes_updates_nor_fills_th
     assert learner.owed == owed + 8  # Of one step, the first of a stop: it tells how the robot came to rest.
     assert (len(learner.replay), learner.robot_steps, learner.resting_steps) == (62, 200, 138)
     _live(learner, 200, 201)
-    rows = learner.replay.sample(np.random.default_rng(0), 1, 63)
-    assert rows["is_first"][0, -1] == 1.0
-    assert rows["prev_action"][0, -1] == 0.0
+    newest = learner.replay.read(np.array([learner.replay.total - 1]))
+    assert (newest["is_first"], newest["prev_action"]) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize("capacity", [1000, 70], ids=["growing", "ring gone round"])
@@ -183,7 +182,7 @@ def test_a_checkpoint_replaces_the_one_before_and_leaves_nothing_half_written(tm
     learner.update()
     learner.save()
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    assert names == ["checkpoint.json", "replay-2.npz", "weights-2.safetensors"]
+    assert names == ["checkpoint.json", "latents-000001.npy", "replay-2.npz", "weights-2.safetensors"]
     assert Learner.resume(_config(), tmp_path).updates == 1
 
 
@@ -322,9 +321,9 @@ def test_the_checkpoint_before_stays_when_the_disk_gives_back_something_else(
     assert Learner.resume(_config(), tmp_path).updates == 1
 
 
-@pytest.mark.parametrize("killed_at", range(4))
+@pytest.mark.parametrize("killed_at", range(5))
 def test_a_learner_killed_while_it_saves_resumes_from_the_checkpoint_before(tmp_path: Path, killed_at: int) -> None:
-    """Killed as it is about to give the segment, the weights, the replay or the index its name."""
+    """Killed as it is about to give the segment, the latent states, the replay, the weights or the index its name."""
     learner = Learner(_config(), tmp_path)
     _live(learner, 0, SEGMENT - 20)
     learner.save()

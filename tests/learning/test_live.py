@@ -1,7 +1,9 @@
 """Learning beside a robot: what is owed is trained, what was missed is caught up on, and a run keeps its identity."""
 
 import copy
+import math
 import shutil
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,9 @@ from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import load_bundle
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.experience.session import StepWriter
+from robot_mbrl.learning import checkpoint
 from robot_mbrl.learning.backlog import Backlog
+from robot_mbrl.learning.learner import Learner
 from robot_mbrl.learning.live import LiveLearner
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, Observation, Step, StepKey
@@ -201,6 +205,44 @@ def test_a_robot_that_rests_does_not_wear_the_disk(tmp_path):
     assert index.read_bytes() != saved
 
 
+def test_learning_goes_on_while_a_checkpoint_of_the_moment_before_is_written(tmp_path, monkeypatch):
+    run = Run(tmp_path)
+    run.feed(range(30))
+    may_write = threading.Event()
+    write = checkpoint.Snapshot.write
+
+    def write_in_time(snapshot: checkpoint.Snapshot) -> None:
+        assert may_write.wait(60)
+        write(snapshot)
+
+    monkeypatch.setattr(checkpoint.Snapshot, "write", write_in_time)
+    run.live.work(math.inf)
+    begun = run.live.learner.updates
+    assert begun > 0
+    run.feed(range(30, 40))
+    assert run.work() > 0
+    may_write.set()
+    run.live.work(time.monotonic())
+    run.live._finish_checkpoint(wait=True)
+    assert run.live.fault == ""
+    assert Learner.resume(CONFIG, tmp_path).updates == begun
+    run.live.save()
+    assert Learner.resume(CONFIG, tmp_path).updates == run.live.learner.updates
+
+
+def test_what_is_wrong_with_rewards_is_said_once_and_counted(tmp_path):
+    run = Run(tmp_path)
+    run.feed(range(70))
+    run.feed(range(70, 71), reward=1e6)
+    run.feed(range(71, 200))
+    run.feed(range(200, 205), reward=float("nan"))
+    for _ in range(2):
+        metrics = run.live.metrics()
+    assert (metrics["bounded_rewards"], metrics["not_finite.reward"]) == (1, 5)
+    assert len([sentence for sentence in run.said if "rewards are beyond ±100" in sentence]) == 1
+    assert len([sentence for sentence in run.said if "5 steps were left out because their reward" in sentence]) == 1
+
+
 def test_sessions_copied_from_the_robot_fill_in_what_no_history_holds_any_more(tmp_path):
     robot, workstation = tmp_path / "robot", tmp_path / "workstation"
     run = Run(workstation)
@@ -232,7 +274,12 @@ def test_updates_that_are_left_out_are_told_and_nothing_is_exported_until_they_a
     def forget() -> None:
         """As when all that was lived has left the ring."""
         run.live.learner.replay = Replay(
-            CONFIG.observation_spec(), CONFIG.action_spec(), 1000, run.live.learner.agent.remembers, step_ns=STEP_NS
+            CONFIG.observation_spec(),
+            CONFIG.action_spec(),
+            1000,
+            run.live.learner.agent.remembers,
+            step_ns=STEP_NS,
+            reward_scale=3e38,
         )
 
     # Finite where it comes in, and no longer where it is squared: the worst that a broken reward can do.

@@ -32,7 +32,7 @@ def live(task: str, folder: Path, steps: int, episode: int) -> Learner:
 def test_observed_values_are_those_that_were_lived_in_their_units(tmp_path: Path) -> None:
     learner = live("cartpole", tmp_path, 2 * LENGTH, 2 * LENGTH)
     prediction = predict(learner, seed=3)
-    lived = np.concatenate([learner.replay.sample(np.random.default_rng(0), 1, 2 * LENGTH)[f"observation.{name}"][0]
+    lived = np.concatenate([learner.replay.read(np.arange(2 * LENGTH))[f"observation.{name}"]
                             for name in learner.config.observation_spec().vectors], -1)  # fmt: skip
     observed, expected = prediction.values
     assert observed.shape == expected.shape == (LENGTH, 5)

@@ -2,9 +2,10 @@
 
 The signature of every bundle, each tensor with a batch dimension of 1:
 inputs `observation.<name>`… (vectors in physical units, pictures as they are), `prev_action`, `is_first`, `explore`,
-`goal.<name>`…, `noise.<name>`…, `state.<name>`…; outputs `action`, `next_state.<name>`…. Inputs an agent has no use
-for are absent. At the start of an episode `prev_action` is zeros and `is_first` 1.0; both are float32, of shapes (1, A)
-and (1,). `explore` = 0 gives the mode of the policy, whatever the noise. Reading it needs ONNX Runtime only.
+`goal.<name>`… (in physical units), `noise.<name>`…, `state.<name>`…; outputs `action`, `next_state.<name>`…. Inputs
+that an agent has no use for are absent. At the start of an episode `prev_action` is zeros and `is_first` 1.0; both are
+float32, of shapes (1, A) and (1,). `explore` = 0 gives the mode of the policy, whatever the noise. Reading it needs
+ONNX Runtime only.
 """
 
 from typing import Literal
@@ -14,9 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from robot_mbrl.errors import BundleError
 from robot_mbrl.fingerprint import Fingerprint
-from robot_mbrl.specs import ActionSpec, Frozen, ObservationSpec, TensorSpec
+from robot_mbrl.specs import ActionSpec, Count, Frozen, NonNegative, ObservationSpec, TensorSpec, VectorSpec
 
-FORMAT = 1
+FORMAT = 2
 METADATA_KEY = "robot_mbrl"
 """Key of the ONNX file's metadata entry that holds a `BundleMetadata` as JSON."""
 
@@ -38,6 +39,15 @@ class Canary(Frozen):
     tolerance: float = 1e-3
 
 
+class ComputeBudget(Frozen):
+    """What a step costs, as the learner measured it; robots measure again, on their own machine."""
+
+    step_ms: NonNegative
+    """Median duration of a step on the learner's CPU, milliseconds."""
+    threads: Count = 1
+    """Threads that compute an operation; robots use as many."""
+
+
 class BundleMetadata(Frozen):
     """What a bundle says of itself."""
 
@@ -54,10 +64,13 @@ class BundleMetadata(Frozen):
     control_rate_hz: float
     observation: ObservationSpec
     action: ActionSpec
+    goal: dict[str, VectorSpec] = {}
+    """What of the task's goal it may take as `goal.<name>`, in physical units."""
+    budget: ComputeBudget
     state: dict[str, TensorSpec] = {}
     noise: dict[str, NoiseSpec] = {}
     fingerprint: Fingerprint | None = None
-    """What its inputs and outputs mean; robots refuse bundles that do not say, as those of older versions."""
+    """What its inputs and outputs mean; robots refuse bundles that do not say."""
     canary: Canary | None = None
 
 
@@ -116,6 +129,8 @@ def canary_inputs(metadata: BundleMetadata, seed: int) -> dict[str, np.ndarray]:
     inputs["prev_action"] = rng.uniform(-1, 1, (1, metadata.action.size)).astype(np.float32)
     inputs["is_first"] = np.zeros(1, np.float32)
     inputs["explore"] = np.zeros(1, np.float32)
+    for name, vector in metadata.goal.items():
+        inputs[f"goal.{name}"] = (rng.uniform(-1, 1, (1, vector.size)) * vector.scales).astype(np.float32)
     for name, noise in metadata.noise.items():
         draw = rng.random if noise.distribution == "uniform" else rng.standard_normal
         inputs[f"noise.{name}"] = draw((1, *noise.shape)).astype(np.float32)

@@ -1,6 +1,6 @@
 """Robots, tasks and agents as data: pydantic models read from YAML, with errors that name file and field."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -11,16 +11,17 @@ from pydantic import Field, ValidationError, model_validator
 from robot_mbrl.agent_configs import AgentConfig, AgentSettings
 from robot_mbrl.command_config import CommandConfig, CommandJoint
 from robot_mbrl.errors import ConfigError
+from robot_mbrl.goal_config import GoalConfig
 from robot_mbrl.robot_config import (
     CameraConfig,
     GuardConfig,
     RobotConfig,
     ValueConfig,
 )
-from robot_mbrl.specs import ActionSpec, Count, Frozen, ImageSpec, Name, ObservationSpec, Positive
+from robot_mbrl.specs import ActionSpec, Count, Frozen, ImageSpec, Name, ObservationSpec, Positive, VectorSpec
 from robot_mbrl.strict_yaml import read_mapping
 from robot_mbrl.tasks import TASKS
-from robot_mbrl.topics import JOINT_STATE
+from robot_mbrl.topics import AGE_SUFFIX, JOINT_STATE, OBSERVATION_RESERVED
 
 Model = TypeVar("Model", bound=Frozen)
 
@@ -44,6 +45,8 @@ class TaskConfig(Frozen):
     """How long a reset by service or home may take; one that has not answered by then is asked for again."""
     evaluate_every: Annotated[int, Field(ge=0)] = 5
     """Every n-th episode is lived in evaluate mode; 0 for never."""
+    goal: dict[Name, GoalConfig] = {}
+    """What the robot is to bring about, where that is told while it lives, on the topic `goal`."""
     reward_scale: Positive | None = None
     """A typical magnitude of the reward of a step: beyond 100 times that, rewards are bounded. Null to learn it."""
     action_repeat: Count = 1
@@ -73,10 +76,11 @@ class RunConfig(Frozen):
         if self.task.reset == "home" and not self.robot.home:
             raise ValueError(f"task.reset: robot {self.robot.name!r} has no home")
         measured = {value.name for vector in self.robot.vectors.values() for value in vector.elements}
+        measured |= self._goal_names(measured)
         if missing := sorted(set(TASKS[self.task.task].reads) - measured):
             raise ValueError(
                 f"task.task: {self.task.task!r} judges by {missing}, which robot {self.robot.name!r} does not measure; "
-                f"add elements of these names to its vectors"
+                f"add elements of these names to its vectors, or to task.goal"
             )
         return self
 
@@ -98,9 +102,24 @@ class RunConfig(Frozen):
             images={n: robot.cameras[n].image for n in self.task.observe if n in robot.cameras},
         )
 
+    def goal_spec(self) -> dict[str, VectorSpec]:
+        """What the agent of this run may be told to bring about, by name."""
+        return {name: goal.spec() for name, goal in self.task.goal.items()}
+
     def action_spec(self) -> ActionSpec:
         """What the agent of this run decides."""
         return self.robot.action_spec()
+
+    def _goal_names(self, measured: Collection[str]) -> set[str]:
+        """Names of the goal's elements, which stand beside the measured ones in every observation."""
+        names = [element.name for goal in self.task.goal.values() for element in goal.elements]
+        taken = {*measured, *OBSERVATION_RESERVED}
+        for name in names:
+            if name in taken or name.endswith(AGE_SUFFIX) or names.count(name) > 1:
+                raise ValueError(
+                    f"task.goal: an element named {name!r} would be taken for another; give it its own name"
+                )
+        return set(names)
 
     @property
     def step_s(self) -> float:

@@ -71,6 +71,12 @@ def _fields(config: RunConfig) -> Iterator[tuple[str, Value]]:
         for joint, value in sorted(choice.values.items()):
             yield f"choices.{choice.name}.{joint}", float(value)
     yield from _observation_fields(config)
+    for name, goal in config.task.goal.items():
+        yield f"goal.{name}.elements", ", ".join(element.name for element in goal.elements)
+        for goal_element in goal.elements:
+            prefix = f"goal.{name}.{goal_element.name}"
+            yield f"{prefix}.unit", goal_element.unit
+            yield f"{prefix}.scale", float(goal_element.scale)
 
 
 def _command_fields(command: CommandConfig, *, chosen: bool) -> Iterator[tuple[str, Value]]:

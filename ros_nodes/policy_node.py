@@ -13,9 +13,9 @@ from std_msgs.msg import String
 from robot_mbrl import messages, topics
 from robot_mbrl.bundles import read_announcement
 from robot_mbrl.config import RunConfig, load_run
-from robot_mbrl.control.bundle_file import load_bundle
 from robot_mbrl.control.bundle_loader import BundleLoader
 from robot_mbrl.control.bundle_policy import BundlePolicy, NonFiniteActionError
+from robot_mbrl.control.bundle_provider import BundleOpener, Chosen, parse_provider
 from robot_mbrl.control.policy_runner import PolicyRunner
 from robot_mbrl.control.start_policies import HoldPolicy, Policy, RandomPolicy, WithoutBundle
 from robot_mbrl.errors import BundleError, ConfigError, RobotMbrlError
@@ -60,6 +60,17 @@ class PolicyNode:
         self._start = declare(
             node, "start_policy", "hold", f"what drives before a bundle has arrived: {START_POLICIES}"
         )
+        provider = declare(
+            node,
+            "provider",
+            "auto",
+            "what computes the policy: cpu, cuda, tensorrt, or auto to measure at loading and keep the fastest",
+        )
+        self._opener = BundleOpener(config, parse_provider(provider))
+        for unusable in self._opener.unusable:
+            node.get_logger().warning(unusable)
+        self._provider_warnings: tuple[str, ...] = ()
+        self._step_ms = 0.0
         self._spec = config.action_spec()
         starts = self._start_policy(config)
         self._first = WithoutBundle(starts)
@@ -69,7 +80,7 @@ class PolicyNode:
         self._graph = Endpoints(node)
         self._look_s = 0.0
         self._took_over_s = 0.0
-        self._loader = BundleLoader(config)
+        self._loader = BundleLoader(self._opener)
         self._pairing = ObservationPairing(config.observation_spec().images)
         self._refused, self._last_refusal = 0, ""
         self._failed, self._failed_before = 0, 0
@@ -105,7 +116,9 @@ class PolicyNode:
         if self._start == "random":
             return RandomPolicy.for_run(config, config.agent.prefill_steps + slack)
         if self._start == "file":
-            return BundlePolicy(load_bundle(Path(file), config), config.seed)
+            chosen = self._opener.open(Path(file))
+            self._note(chosen)
+            return BundlePolicy(chosen.bundle, config.seed)
         if self._start in ("cached", "hold"):
             return HoldPolicy()
         raise ConfigError(f"parameter start_policy: {self._start!r} is none of {START_POLICIES}")
@@ -200,16 +213,26 @@ class PolicyNode:
     def _take_over(self) -> None:
         """Between two steps, after the action is out: whatever this takes delays no step."""
         try:
-            bundle = self._loader.take()
+            chosen = self._loader.take()
         except BundleError as error:
             self._refuse(error)
             return
-        if bundle is not None:
+        if chosen is not None:
+            bundle = chosen.bundle
             carried = self._runner.take_over(bundle)
+            self._note(chosen)
             self._took_over_s = time.monotonic()
             self._last_refusal = ""
             of = f"version {bundle.metadata.version} of run {bundle.metadata.run_id}"
             self.node.get_logger().info(f"{of} drives, its state {'carried over' if carried else 'fresh'}")
+
+    def _note(self, chosen: Chosen) -> None:
+        """Tell of providers that cannot be used, once for as long as it is the same."""
+        self._step_ms = chosen.step_ms
+        before, self._provider_warnings = self._provider_warnings, chosen.warnings
+        for warning in chosen.warnings:
+            if warning not in (*before, *self._opener.unusable):
+                self.node.get_logger().warning(warning)
 
     def _refuse(self, error: BundleError) -> None:
         self._refused += 1
@@ -238,9 +261,10 @@ class PolicyNode:
         else:
             of = bundle.metadata
             values |= {"run_id": of.run_id, "version": of.version, "sha256": bundle.sha256, "agent": of.agent}
+            values |= {"provider": bundle.provider, "step_ms": round(self._step_ms, 3)}
             values["version_age_s"] = round(time.monotonic() - self._took_over_s, 1)
-            level = diagnostics.WARN if self._last_refusal else diagnostics.OK
-            message = f"version {of.version} of run {of.run_id}"
+            level = diagnostics.WARN if self._last_refusal or self._provider_warnings else diagnostics.OK
+            message = "; ".join([f"version {of.version} of run {of.run_id}", *self._provider_warnings])
         if failed:
             level, message = diagnostics.ERROR, f"{message}; {failed} steps or messages came to nothing since last time"
         return diagnostics.report(self.node, level, message, values)

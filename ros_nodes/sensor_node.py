@@ -128,6 +128,8 @@ class SensorNode:
             node.create_subscription(kind, topic, self._reader(name), profile)
         node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied, qos.LIVE)
         node.create_subscription(JointState, topics.FEEDBACK, self._on_feedback, qos.EVENTS)
+        if self._config.task.goal:
+            node.create_subscription(JointState, topics.GOAL, self._on_goal, qos.EVENTS)
         if self._simulated:
             node.create_subscription(Clock, "/clock", self._on_clock, qos.CLOCK)
 
@@ -162,6 +164,12 @@ class SensorNode:
     def _on_feedback(self, message: Any) -> None:
         try:
             self._sensing.feedback(messages.read_named(message))
+        except MessageError as error:
+            self.node.get_logger().warning(str(error))
+
+    def _on_goal(self, message: Any) -> None:
+        try:
+            self._sensing.goal.set(messages.read_named(message))
         except MessageError as error:
             self.node.get_logger().warning(str(error))
 

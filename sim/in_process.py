@@ -9,6 +9,7 @@ from typing import Any
 
 from robot_mbrl.config import GuardConfig, RobotConfig, RunConfig
 from robot_mbrl.control.episodes import Episodes, Phase, new_session
+from robot_mbrl.control.goal import Goal
 from robot_mbrl.control.guard import Decision, Guard
 from robot_mbrl.control.observing import Observer, Stale
 from robot_mbrl.errors import RobotMbrlError
@@ -61,6 +62,8 @@ class InProcessRobot:
         # As the driver's stand-in has them: a picture that is resized later looks different.
         self._picture_sizes = {camera.source: (camera.image.height, camera.image.width) for camera in cameras}
         self._joint_sources = {command.source for command in config.robot.commands if command.source is not None}
+        self.goal = Goal(config.task.goal.values())
+        """What the robot is to bring about."""
         self.restart(seed, session)
 
     def pose(self) -> dict[str, float]:
@@ -79,7 +82,7 @@ class InProcessRobot:
         config = self.config
         self._seed, self._resets = seed, 0
         self._session = session or new_session()
-        self._observer = Observer(config.robot, config.observation_spec().images)
+        self._observer = Observer(config.robot, config.observation_spec().images, goal=self.goal)
         self._episodes = Episodes(config.task, TASKS[config.task.task](), self._session, evaluate=self._evaluate)
         self._guard = Guard(_never_starting(config.robot), config.step_s, enabled=True)
         self._sensed_s: dict[str, float] = {}

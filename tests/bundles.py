@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from robot_mbrl.bundles import METADATA_KEY, BundleMetadata, Canary, NoiseSpec, canary_inputs
+from robot_mbrl.bundles import METADATA_KEY, BundleMetadata, Canary, ComputeBudget, NoiseSpec, canary_inputs
 from robot_mbrl.config import RunConfig
 from robot_mbrl.fingerprint import Fingerprint
 from robot_mbrl.specs import ObservationSpec, TensorSpec
@@ -32,6 +32,8 @@ def make_metadata(config: RunConfig, **changes: Any) -> BundleMetadata:
         "action": config.action_spec(),
         "state": {"count": TensorSpec(shape=(1,))},
         "noise": {"action": NoiseSpec(shape=(1,), distribution="uniform")},
+        "goal": config.goal_spec(),
+        "budget": ComputeBudget(step_ms=0.1),
         "fingerprint": Fingerprint.of(config),
     }
     return BundleMetadata(**(fields | changes))
@@ -46,6 +48,7 @@ def make_bundle(
     first: float = 0.0,
     noise: float = 0.0,
     bias: float = 0.0,
+    goal: float = 0.0,
     nan_from_step: int | None = None,
     layers: int = 0,
     canary: bool = True,
@@ -55,7 +58,8 @@ def make_bundle(
     """An ONNX bundle whose action is a clipped sum of what is asked for.
 
     action = clip(previous * prev_action + explore * explore + count * steps since is_first (0 at the first)
-    + first * is_first + noise * noise + bias + 0 * every observation, -1, 1), the same in each element.
+    + first * is_first + noise * noise + bias + goal * mean of each group of the goal + 0 * every observation, -1, 1),
+    the same in each element.
 
     Args:
         config: the run that the bundle is made to fit.
@@ -64,6 +68,7 @@ def make_bundle(
         count: weight of the recurrent counter.
         first: weight of is_first.
         noise: weight of the noise input.
+        goal: weight of the goal.
         bias: constant part; NaN makes a bundle that fails its checks.
         nan_from_step: the count from which actions are NaN, which a canary cannot see.
         layers: dense layers of 1 MiB each that are computed and not used, for size and duration.
@@ -73,6 +78,7 @@ def make_bundle(
     """
     metadata = make_metadata(config, **changes)
     weights = {"previous": previous, "explore": explore, "count": count, "first": first, "noise": noise, "bias": bias}
+    weights |= {"goal": goal} if metadata.goal else {}
     model = _graph(metadata, weights, nan_from_step, layers)
     if canary:
         seed = 7
@@ -116,6 +122,7 @@ def _inputs(metadata: BundleMetadata) -> list[onnx.ValueInfoProto]:
         make("prev_action", TensorProto.FLOAT, (1, metadata.action.size)),
         make("is_first", TensorProto.FLOAT, (1,)),
         make("explore", TensorProto.FLOAT, (1,)),
+        *(make(f"goal.{n}", TensorProto.FLOAT, (1, v.size)) for n, v in metadata.goal.items()),
         *(make(f"noise.{n}", TensorProto.FLOAT, (1, *s.shape)) for n, s in metadata.noise.items()),
         *(make(f"state.{n}", TensorProto.FLOAT, (1, *s.shape)) for n, s in metadata.state.items()),
     ]
@@ -149,6 +156,12 @@ def _graph(
             make("Mul", [f"{name}.mean", "zero"], [f"{name}.unused"]),
         ]
         terms.append(f"{name}.unused")
+    for name in (f"goal.{n}" for n in metadata.goal):
+        nodes += [
+            make("ReduceMean", [name], [f"{name}.mean"], keepdims=0),
+            make("Mul", [f"{name}.mean", "goal"], [f"{name}.term"]),
+        ]
+        terms.append(f"{name}.term")
     initializers = []
     nodes.append(make("Expand", [f"{observed[0]}.mean", "hidden_shape"], ["hidden.0"]))
     initializers.append(numpy_helper.from_array(np.array([1, HIDDEN], np.int64), "hidden_shape"))

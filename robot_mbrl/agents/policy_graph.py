@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from robot_mbrl.bundles import NoiseSpec
-from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
+from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec, VectorSpec
 
 
 class PolicyGraph(nn.Module, ABC):
@@ -21,6 +21,7 @@ class PolicyGraph(nn.Module, ABC):
         action: ActionSpec,
         state: Mapping[str, TensorSpec],
         noise: Mapping[str, NoiseSpec],
+        goal: Mapping[str, VectorSpec] | None = None,
     ) -> None:
         """Say what goes in and out.
 
@@ -28,11 +29,12 @@ class PolicyGraph(nn.Module, ABC):
             observation: what is observed.
             action: what is decided.
             state: what is carried from one step to the next, zeros before the first.
+            goal: what it is told to bring about, in physical units; none if it takes no goal.
             noise: random numbers that the robot draws anew for each step; random choices must come from nothing else.
         """
         super().__init__()
         self.observation, self.action = observation, action
-        self.state, self.noise = dict(state), dict(noise)
+        self.state, self.noise, self.goal = dict(state), dict(noise), dict(goal or {})
 
     @property
     def input_names(self) -> list[str]:
@@ -42,6 +44,7 @@ class PolicyGraph(nn.Module, ABC):
             "prev_action",
             "is_first",
             "explore",
+            *(f"goal.{name}" for name in self.goal),
             *(f"noise.{name}" for name in self.noise),
             *(f"state.{name}" for name in self.state),
         ]

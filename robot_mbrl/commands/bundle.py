@@ -1,7 +1,8 @@
 """`robot-mbrl bundle show|check FILE`: what a policy bundle says of itself, and whether it may drive a robot."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -23,15 +24,21 @@ def register(subparsers: Subparsers) -> None:
     verbs = parser.add_subparsers(metavar="show|check", required=True)
     shower = verbs.add_parser("show", help="who made it, for what, and what it reads and gives")
     shower.add_argument("file", type=Path, metavar="FILE", help="an ONNX file, such as a run's policy.onnx")
-    shower.set_defaults(run=lambda args: show(args.file))
+    shower.add_argument("--json", action="store_true", help="print JSON")
+    shower.set_defaults(run=lambda args: show(args.file, as_json=args.json))
     checker = verbs.add_parser("check", help="run all the checks that a robot makes before it lets a bundle drive")
     checker.add_argument("file", type=Path, metavar="FILE", help="an ONNX file, such as a run's policy.onnx")
     checker.add_argument("--task", help="task or run that it must fit, as the robot's nodes are started with")
     checker.set_defaults(run=lambda args: check(args.file, args.task))
 
 
-def show(path: Path) -> int:
-    """Print what a bundle says of itself; returns 1 if it cannot be opened."""
+def show(path: Path, *, as_json: bool = False) -> int:
+    """Print what a bundle says of itself; returns 1 if it cannot be opened.
+
+    Args:
+        path: the bundle.
+        as_json: whether it is printed for programs, as `described`.
+    """
     # Here as in `check`, and not at the top: the command line must start without ONNX Runtime, which is an extra.
     from robot_mbrl.control.bundle_file import read_bundle
 
@@ -39,7 +46,13 @@ def show(path: Path) -> int:
     try:
         bundle = read_bundle(path)
     except BundleError as error:
+        if as_json:
+            print(json.dumps({"file": str(path), "refused": str(error)}))
+            return UNSOUND
         return _refuse(console, error)
+    if as_json:
+        print(json.dumps(described(bundle), indent=2))
+        return SOUND
     console.print(_origin(bundle))
     console.print(_observations(bundle.metadata))
     console.print(_meaning(bundle.metadata))
@@ -75,6 +88,16 @@ def check(path: Path, task: str | None = None) -> int:
     return SOUND
 
 
+def described(bundle: "Bundle") -> dict[str, Any]:
+    """What a bundle says of itself: its metadata, file, size, hash, and the tensors that go in and out."""
+    tensors = {
+        kind: {name: {"shape": list(array.shape), "dtype": array.dtype.name} for name, array in arrays.items()}
+        for kind, arrays in (("inputs", bundle.inputs), ("outputs", bundle.outputs))
+    }
+    about = {"file": bundle.name, "sha256": bundle.sha256, "size_bytes": bundle.size_bytes}
+    return about | bundle.metadata.model_dump(mode="json") | tensors
+
+
 def _refuse(console: Console, error: BundleError) -> int:
     console.print(f"refused: {error}", style="red", highlight=False, markup=False)
     return UNSOUND
@@ -93,6 +116,7 @@ def _origin(bundle: "Bundle") -> Table:
         "version": str(metadata.version),
         "updates": str(metadata.updates),
         "control rate": f"{metadata.control_rate_hz:g} Hz",
+        "a step takes": f"{metadata.budget.step_ms:.3g} ms where it was exported, threads: {metadata.budget.threads}",
         "canary": "none" if metadata.canary is None else f"within {metadata.canary.tolerance:g}",
         "size": f"{bundle.size_bytes / 1e6:.2f} MB",
         "sha256": bundle.sha256,
@@ -109,6 +133,9 @@ def _observations(metadata: BundleMetadata) -> Table:
             table.add_row(group, element.name, element.unit, f"{element.scale:g}")
     for name, image in metadata.observation.images.items():
         table.add_row(name, f"{image.height}x{image.width} picture", image.encoding, "")
+    for group, goal in metadata.goal.items():
+        for element in goal.elements:
+            table.add_row(f"goal {group}", element.name, element.unit, f"{element.scale:g}")
     units = metadata.action.units or ("",) * metadata.action.size
     for name, unit in zip(metadata.action.names, units, strict=True):
         table.add_row(f"action ({metadata.action.kind})", name, unit, "")

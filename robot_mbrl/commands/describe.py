@@ -19,6 +19,7 @@ DESCRIBED = (
     topics.ENABLE,
     topics.EMERGENCY_STOP,
     topics.FEEDBACK,
+    topics.GOAL,
     topics.METRICS,
     topics.GUARD,
     topics.STATE,

@@ -34,6 +34,12 @@ def register(subparsers: Subparsers) -> None:
     )
     robot.add_argument("--policy-file", type=Path, metavar="FILE", help="the bundle that drives first")
     robot.add_argument(
+        "--provider",
+        choices=("auto", "cpu", "cuda", "tensorrt"),
+        default="auto",
+        help="what computes the policy; auto measures at loading and keeps the fastest (default %(default)s)",
+    )
+    robot.add_argument(
         "--accept-new-run",
         action="store_true",
         help="let bundles of another learning run replace those that the robot has, once",
@@ -57,7 +63,12 @@ def register(subparsers: Subparsers) -> None:
 def run_robot(args: argparse.Namespace) -> int:
     """Run the robot's nodes until interrupted."""
     file: Path | None = args.policy_file.absolute() if args.policy_file is not None else None
-    options = Options(start_policy=args.start_policy, policy_file=file, accept_new_run=args.accept_new_run)
+    options = Options(
+        start_policy=args.start_policy,
+        policy_file=file,
+        provider=args.provider,
+        accept_new_run=args.accept_new_run,
+    )
     return _run("robot", args, options)
 
 

@@ -1,45 +1,27 @@
-"""Opening a policy bundle: nothing drives a robot before its file, its specifications and its behaviour are checked.
-
-Uses ONNX Runtime only, with one thread that sleeps between steps: spinning threads were seen to raise the worst step
-of a 100 Hz loop from 6 to 17 ms on a shared machine.
-"""
+"""Opening a policy bundle: nothing drives a robot before its file, its specifications and its behaviour are checked."""
 
 import hashlib
+import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 from pydantic import ValidationError
 
 from robot_mbrl.bundles import FORMAT, METADATA_KEY, BundleMetadata, canary_inputs
 from robot_mbrl.config import RunConfig
+from robot_mbrl.control.onnx_session import RUNTIME_ERRORS, ProviderName, first_line, open_session
 from robot_mbrl.errors import BundleError
 from robot_mbrl.fingerprint import Fingerprint
-from robot_mbrl.specs import ActionSpec, ObservationSpec
+from robot_mbrl.specs import ActionSpec, ObservationSpec, VectorSpec
 
-PROVIDERS = ["CPUExecutionProvider"]
 BOUND_TOLERANCE = 1e-4
 """How far rounding may carry an action beyond [-1, 1]."""
 PLAIN_SEED = 0
 """Draws the inputs of a bundle that carries no canary."""
-
-# ONNX Runtime's exceptions have no common base of their own.
-RUNTIME_ERRORS = (
-    runtime_errors.EPFail,
-    runtime_errors.EngineError,
-    runtime_errors.Fail,
-    runtime_errors.InvalidArgument,
-    runtime_errors.InvalidGraph,
-    runtime_errors.InvalidProtobuf,
-    runtime_errors.NoModel,
-    runtime_errors.NotImplemented,
-    runtime_errors.RuntimeException,
-    RuntimeError,
-    ValueError,
-)
 
 
 class Bundle:
@@ -52,23 +34,29 @@ class Bundle:
         size_bytes: size of the file.
         inputs: arrays by input name, each with a batch dimension of 1; those the graph has, to be filled in place.
         outputs: arrays by output name, overwritten by `run`.
+        provider: what computes it.
     """
 
-    def __init__(self, data: bytes, name: str) -> None:
+    def __init__(self, data: bytes, name: str, provider: ProviderName = "cpu") -> None:
         """Open a bundle and check that its graph is what its metadata say.
 
         Args:
             data: content of the ONNX file.
             name: what errors call it.
+            provider: what is to compute it.
 
         Raises:
             BundleError: if it is damaged, not a bundle, or contradicts itself.
+            ProviderError: if the provider cannot be used here.
         """
-        self.name = name
+        self.name, self.provider = name, provider
         self.sha256 = hashlib.sha256(data).hexdigest()
         self.size_bytes = len(data)
-        self._session = _open_session(data, name)
+        # Only an opened file tells how many threads it wants.
+        self._session = open_session(data, name, "cpu", threads=1)
         self.metadata = _read_metadata(self._session, name)
+        if (threads := self.metadata.budget.threads) > 1 or provider != "cpu":
+            self._session = open_session(data, name, provider, threads)
         inputs, outputs = _signature(self.metadata)
         present = [node.name for node in self._session.get_inputs()]
         _check_nodes(name, "input", self._session.get_inputs(), inputs)
@@ -93,7 +81,7 @@ class Bundle:
         try:
             self._session.run_with_iobinding(self._binding)
         except RUNTIME_ERRORS as error:
-            raise BundleError(f"{self.name}: cannot be run ({_first_line(error)}); export it again") from error
+            raise BundleError(f"{self.name}: cannot be run ({first_line(error)}); export it again") from error
 
     def carry_state(self) -> None:
         """Make the state just computed the input of the next step."""
@@ -149,6 +137,7 @@ def check_fit(bundle: Bundle, config: RunConfig) -> None:
         ("task", metadata.task, config.task.name),
         ("observations", _describe_observation(metadata.observation), _describe_observation(config.observation_spec())),
         ("actions", _describe_action(metadata.action), _describe_action(config.action_spec())),
+        ("goals", _describe_vectors(metadata.goal), _describe_vectors(config.goal_spec())),
     ]
     for what, theirs, ours in pairs:
         if theirs != ours:
@@ -205,20 +194,6 @@ def check_behaviour(bundle: Bundle) -> None:
         array.fill(0)
 
 
-def _open_session(data: bytes, name: str) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # Fatal only: what it logs is also raised, and reported by the caller.
-    try:
-        return onnxruntime.InferenceSession(data, options, providers=PROVIDERS)
-    except RUNTIME_ERRORS as error:
-        raise BundleError(
-            f"{name}: ONNX Runtime cannot open it ({_first_line(error)}); it is damaged or not ONNX: export it again"
-        ) from error
-
-
 def _read_metadata(session: onnxruntime.InferenceSession, name: str) -> BundleMetadata:
     entry = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if entry is None:
@@ -226,12 +201,19 @@ def _read_metadata(session: onnxruntime.InferenceSession, name: str) -> BundleMe
             f"{name}: an ONNX file without metadata {METADATA_KEY!r}, so no policy bundle; export it again"
         )
     try:
+        number = json.loads(entry).get("format")
+    except (ValueError, AttributeError):
+        number = None
+    if isinstance(number, int) and number != FORMAT:
+        raise BundleError(
+            f"{name}: metadata field format is {number}, this version reads {FORMAT}: resume the run that it comes "
+            f"from with this version, which exports it anew, or run it with the version that wrote it"
+        )
+    try:
         metadata = BundleMetadata.model_validate_json(entry)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'JSON'}: {e['msg']}" for e in error.errors())
         raise BundleError(f"{name}: its metadata cannot be read ({problems}); export it with this version") from error
-    if metadata.format != FORMAT:
-        raise BundleError(f"{name}: bundle format {metadata.format}, this version reads {FORMAT}; export it again")
     return metadata
 
 
@@ -274,15 +256,14 @@ def _check_outputs(bundle: Bundle) -> None:
 
 
 def _describe_observation(spec: ObservationSpec) -> dict[str, object]:
-    vectors = {key: [f"{e.name} [{e.unit}]" for e in vector.elements] for key, vector in spec.vectors.items()}
     images = {key: f"{image.width}x{image.height} {image.encoding}" for key, image in spec.images.items()}
-    return {**vectors, **images}
+    return {**_describe_vectors(spec.vectors), **images}
+
+
+def _describe_vectors(vectors: Mapping[str, VectorSpec]) -> dict[str, list[str]]:
+    return {key: [f"{e.name} [{e.unit}]" for e in vector.elements] for key, vector in vectors.items()}
 
 
 def _describe_action(spec: ActionSpec) -> str:
     units = spec.units or ("",) * spec.size
     return f"{spec.kind} " + ", ".join(f"{name} [{unit}]" for name, unit in zip(spec.names, units, strict=True))
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]

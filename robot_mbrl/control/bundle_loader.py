@@ -5,8 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from robot_mbrl.bundles import StoredBundle
-from robot_mbrl.config import RunConfig
-from robot_mbrl.control.bundle_file import Bundle, load_bundle
+from robot_mbrl.control.bundle_provider import BundleOpener, Chosen
 from robot_mbrl.errors import BundleError
 
 
@@ -17,11 +16,11 @@ class BundleLoader:
     loading 12 MB takes.
     """
 
-    def __init__(self, config: RunConfig) -> None:
-        """Load bundles that fit this run."""
-        self._config = config
+    def __init__(self, opener: BundleOpener) -> None:
+        """Load bundles as the opener does."""
+        self._opener = opener
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="bundle-loader", initializer=_leave_real_time)
-        self._loading: Future[Bundle] | None = None
+        self._loading: Future[Chosen] | None = None
         self._waiting: StoredBundle | None = None
 
     def request(self, stored: StoredBundle) -> None:
@@ -34,7 +33,7 @@ class BundleLoader:
         """Whether a bundle is being loaded, or was loaded and is still to be taken."""
         return self._loading is not None
 
-    def take(self) -> Bundle | None:
+    def take(self) -> Chosen | None:
         """The bundle that has been loaded, verified and warmed up since the last call; None if there is none.
 
         Raises:
@@ -55,11 +54,11 @@ class BundleLoader:
             self._loading = self._pool.submit(self._load, self._waiting)
             self._waiting = None
 
-    def _load(self, stored: StoredBundle) -> Bundle:
-        bundle = load_bundle(Path(stored.path), self._config)
-        if bundle.sha256 != stored.sha256:
+    def _load(self, stored: StoredBundle) -> Chosen:
+        chosen = self._opener.open(Path(stored.path))
+        if chosen.bundle.sha256 != stored.sha256:
             raise BundleError(f"{stored.path}: not the file that was announced (its hash differs); announce it again")
-        return bundle
+        return chosen
 
 
 def _leave_real_time() -> None:

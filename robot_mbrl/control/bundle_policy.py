@@ -89,7 +89,7 @@ class BundlePolicy:
         old, new = self._bundle.metadata, bundle.metadata
         same = all(
             getattr(old, field) == getattr(new, field)
-            for field in ("run_id", "agent", "observation", "action", "state")
+            for field in ("run_id", "agent", "observation", "action", "goal", "state")
         )
         carried = same and not self._fresh
         if carried:
@@ -103,11 +103,9 @@ class BundlePolicy:
     def _install(self, bundle: Bundle) -> None:
         self._bundle = bundle
         inputs, observed = bundle.inputs, bundle.metadata.observation
-        self._vectors = [
-            (inputs[f"observation.{name}"][0], _getter(vector.names))
-            for name, vector in observed.vectors.items()
-            if f"observation.{name}" in inputs
-        ]
+        groups = {f"observation.{name}": vector for name, vector in observed.vectors.items()}
+        groups |= {f"goal.{name}": vector for name, vector in bundle.metadata.goal.items()}
+        self._vectors = [(inputs[name][0], _getter(vector.names)) for name, vector in groups.items() if name in inputs]
         self._images = [
             (inputs[f"observation.{name}"][0], name) for name in observed.images if f"observation.{name}" in inputs
         ]

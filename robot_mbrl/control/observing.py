@@ -11,6 +11,7 @@ import numpy as np
 
 from robot_mbrl import topics
 from robot_mbrl.config import CameraConfig, RobotConfig, ValueConfig
+from robot_mbrl.control.goal import Goal
 from robot_mbrl.control.readings import FieldReadings, JointReadings, PictureReadings, Readings
 from robot_mbrl.errors import MessageError
 
@@ -21,7 +22,7 @@ class Sensed:
 
     time_s: float
     values: dict[str, float]
-    """Every value of the robot's vectors by element name, physical units."""
+    """Every value of the robot's vectors, and of the goal, by element name, physical units."""
     images: dict[str, np.ndarray]
     """Pictures by camera, shape (height, width, channels)."""
     ages_s: dict[str, float]
@@ -65,7 +66,14 @@ class Observer:
         refusals: why the last one of each source was.
     """
 
-    def __init__(self, robot: RobotConfig, cameras: Collection[str] = (), *, stamps: bool = False) -> None:
+    def __init__(
+        self,
+        robot: RobotConfig,
+        cameras: Collection[str] = (),
+        *,
+        stamps: bool = False,
+        goal: Goal | None = None,
+    ) -> None:
         """Prepare to read a robot.
 
         Args:
@@ -73,10 +81,12 @@ class Observer:
             cameras: names of the cameras that are observed too.
             stamps: whether the headers' stamps tell what is news and how old it is, by the driver's own clock; without,
                 every message is news at its arrival, except that none may be older than one before.
+            goal: whose values stand beside the measured ones, however old; None for no goal.
         """
         self.refused: Counter[str] = Counter()
         self.refusals: dict[str, str] = {}
         self._robot = robot
+        self._goal = goal or Goal()
         self._values: dict[str, JointReadings | FieldReadings] = {}
         self._pictures: dict[str, PictureReadings] = {}
         for name, elements in _by_source(robot).items():
@@ -171,7 +181,7 @@ class Observer:
             if self._is_stale(source, ages_s[source]):
                 return self._stale(source, ages_s[source], "")
             images.update(seen)
-        return Sensed(now_s, values, images, ages_s)
+        return Sensed(now_s, values | self._goal.values, images, ages_s)
 
     def _age_s(self, source: str, now_s: float, measured_s: float) -> float:
         """How old a reading is; not at all for a latched source, whose silence means that nothing has changed."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from robot_mbrl.config import RunConfig
 from robot_mbrl.control.episodes import Episodes, Phase, new_session
+from robot_mbrl.control.goal import Goal
 from robot_mbrl.control.guard_link import SILENT_S, GuardLink
 from robot_mbrl.control.observing import Observer, Stale
 from robot_mbrl.control.ticking import Ticker
@@ -25,6 +26,7 @@ class Sensing:
         guard: whether the guard hears; until it does, nothing is observed.
         stale: why nothing can be observed; empty if all readings are there.
         renewed: why this session has taken another's place; empty for the first, and for whoever has noted it.
+        goal: what the robot is to bring about; it outlasts sessions.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Sensing:
         """
         self.guard = GuardLink(silent_s=float("inf") if lockstep else SILENT_S)
         self.stale = "nothing was read yet"
+        self.goal = Goal(config.task.goal.values())
         self._config = config
         self._make_ticker = make_ticker
         self._evaluate = evaluate
@@ -50,7 +53,8 @@ class Sensing:
         config, self.renewed = self._config, why
         self._ticker = self._make_ticker()
         self._session = new_session()
-        self.observer = Observer(config.robot, config.observation_spec().images, stamps=self._ticker.stamps)
+        images = config.observation_spec().images
+        self.observer = Observer(config.robot, images, stamps=self._ticker.stamps, goal=self.goal)
         self.episodes = Episodes(config.task, TASKS[config.task.task](), self._session, evaluate=self._evaluate)
         self._observed_ns = 0
         self._was_heard = self.guard.heard

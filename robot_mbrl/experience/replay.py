@@ -14,26 +14,28 @@ from pathlib import Path
 import numpy as np
 
 from robot_mbrl.errors import ExperienceError
+from robot_mbrl.experience import step_health
 from robot_mbrl.experience.chains import NONE, SessionChains
 from robot_mbrl.experience.latents import Latents
 from robot_mbrl.experience.replay_files import Archive, Snapshot
 from robot_mbrl.experience.reward_bound import RewardBound
-from robot_mbrl.experience.rows import FAR_SHARE, RowWriter
-from robot_mbrl.specs import DEPTH_LIMIT_MM, ActionSpec, ObservationSpec, Source, TensorSpec
+from robot_mbrl.experience.rows import RowWriter
+from robot_mbrl.experience.sessions import Sessions
+from robot_mbrl.specs import ActionSpec, ObservationSpec, Source, TensorSpec, VectorSpec
 from robot_mbrl.steps import GAP_PERIODS, Step, StepKey
 
 
 class Replay:
     """A ring of steps with uniform sampling of sequences.
 
-    The fields of a row, all of which a sample has as arrays of shape (batch, length, ...):
-    `stamp_ns` int64, `session` int32 (index into `sessions` and `robots`), `previous` int64 (number of the row before
-    it in its session, -1 for none), `run` int64 (number of the first row of its run, the steps without a cut that it
-    is one of; `run_ends` gives the last), `policy_version` int32 (of the behaviour that acted, 0 for none),
-    `observation.<name>` (float32 vectors, uint8 or uint16 pictures), `action` (a_k) and `prev_action` (a_{k-1}, zeros
-    where `is_first`) float32, `reward` (bounded, see `reward_bound`), `is_first`, `is_last`, `is_terminal` float32,
-    `source` and `mode` uint8. `is_first` is also set at a cut: where the step before is missing, or the last of its
-    episode, or where a sequence goes on in another session.
+    The fields of a row, all of which a sample has as arrays of shape (batch, length, ...): `stamp_ns` int64, `session`
+    int32 (index into `sessions` and `robots`), `previous` int64 (number of the row before it in its session, -1 for
+    none), `run` int64 (number of the first row of its run: the steps without a cut that it is one of; `run_ends` gives
+    the last), `policy_version` int32 (of the behaviour that acted, 0 for none), `observation.<name>` (float32 vectors,
+    uint8 or uint16 pictures), `goal.<name>` (float32 vectors), `action` (a_k) and `prev_action` (a_{k-1}, zeros where
+    `is_first`) float32, `reward` (bounded, see `reward_bound`), `is_first`, `is_last`, `is_terminal` float32, `source`
+    and `mode` uint8. `is_first` is also set at a cut: where the step before is missing, or the last of its episode, or
+    where a sequence goes on in another session.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Replay:
         state: Mapping[str, TensorSpec] | None = None,
         *,
         step_ns: int,
+        goal: Mapping[str, VectorSpec] | None = None,
         robot: str = "",
         reward_scale: float | None = None,
     ) -> None:
@@ -55,17 +58,16 @@ class Replay:
             capacity: most steps kept; memory is claimed at once, but used only as steps come.
             state: latent states kept beside the rows, by name.
             step_ns: nominal time between two steps of an episode, nanoseconds.
+            goal: values of the task's goal that are kept, by group; None if it has none.
             robot: name of the robot whose sessions these are, but for those that `tell_robot` names.
             reward_scale: a typical magnitude of rewards; None to learn it from them.
         """
         if capacity < 1:
             raise ExperienceError(f"replay capacity must be at least 1, not {capacity}")
-        self._writer = RowWriter(observation, action)
+        self._writer = RowWriter(observation, action, goal or {})
         self.capacity = capacity
         self.total = 0
         """Steps ever appended, which is also the number of the next row."""
-        self.sessions: list[str] = []
-        """Session names by index."""
         self.refused: Counter[str] = Counter()
         """Steps that `append` did not take, by reason: `repeat`, `late` or `not_finite`."""
         self.files_read: dict[str, int] = {}
@@ -74,9 +76,7 @@ class Replay:
         self.action = action
         self.reward_bound = RewardBound(reward_scale)
         self._step_ns = step_ns
-        self._robot = robot
-        self._told_robots: dict[str, str] = {}
-        self._newest_ns: dict[str, int] = {}
+        self._sessions = Sessions(robot)
         self.first = 0
         """The oldest row that a ring of another capacity left: what came before it is gone."""
         try:
@@ -109,17 +109,22 @@ class Replay:
         return self.rows.nbytes + self.latents.nbytes + self._chains.nbytes
 
     @property
+    def sessions(self) -> list[str]:
+        """Session names by index."""
+        return self._sessions.names
+
+    @property
     def robots(self) -> list[str]:
         """Names of the robots that lived the sessions, by index."""
-        return [self._told_robots.get(session, self._robot) for session in self.sessions]
+        return self._sessions.robots
 
     def tell_robot(self, session: str, robot: str) -> None:
         """Note which robot lives a session."""
-        self._told_robots[session] = robot
+        self._sessions.robots_told[session] = robot
 
     def newest_ns(self, session: str) -> int | None:
         """Stamp of the newest step of a session, nanoseconds; None if there is none. Older ones are refused."""
-        return self._newest_ns.get(session)
+        return self._sessions.newest_ns.get(session)
 
     def append(self, step: Step) -> bool:
         """Append a step, unless it is a repeat, older than the newest of its session, or not finite.
@@ -131,14 +136,14 @@ class Replay:
             ExperienceError: if the step lacks something that the specifications name.
         """
         key = step.observation.key
-        if self._is_known(key):
+        if refusal := self._sessions.refusal(key):
+            self.refused[refusal] += 1
             return False
         row = self._writer.write(step)
         if row is None:
             self.refused["not_finite"] += 1
             return False
-        self._note(key)
-        row["session"] = self._session_index(key.session)
+        row["session"] = self._sessions.note(key)
         self._link(row)
         slot = self.total % self.capacity
         if len(self) == self.capacity:
@@ -157,16 +162,17 @@ class Replay:
         Returns:
             Whether it was new.
         """
-        if self._is_known(key):
+        if refusal := self._sessions.refusal(key):
+            self.refused[refusal] += 1
             return False
-        self._note(key)
+        self._sessions.note(key)
         return True
 
     def rests(self, session: str) -> bool:
         """Whether the robot was stopped in the newest step kept of this session."""
-        if session not in self._newest_ns:
+        if session not in self._sessions.newest_ns:
             return False
-        newest = self._chains.newest(self._session_index(session))
+        newest = self._chains.newest(self._sessions.index(session))
         return newest != NONE and bool(self.rows[newest % self.capacity]["source"] == Source.STOP)
 
     def sample(self, rng: np.random.Generator, batch: int, length: int) -> dict[str, np.ndarray]:
@@ -267,31 +273,12 @@ class Replay:
     @property
     def figures(self) -> dict[str, float]:
         """What learning should know of the steps, as metrics."""
-        far = {f"depth_beyond_limit.{name}": share for name, share in self._writer.far_shares.items()}
-        refused = {f"not_finite.{name}": float(count) for name, count in self._writer.not_finite.items()}
-        return {"bounded_rewards": float(self.reward_bound.beyond)} | far | refused
+        return step_health.figures(self._writer, self.reward_bound)
 
     @property
     def warnings(self) -> dict[str, str]:
         """What is wrong with the steps, in a sentence each, by what it is about."""
-        found = {}
-        for name, count in self._writer.not_finite.items():
-            found[f"not_finite.{name}"] = (
-                f"{count} steps were left out because their {name} is not finite: look at what gives it (the task, its "
-                f"feedback, or the driver)"
-            )
-        if beyond := self.reward_bound.beyond:
-            found["reward"] = (
-                f"{beyond} of {len(self)} rewards are beyond ±{self.reward_bound.limit:g} and bounded there: look at "
-                f"the task, or give its YAML the reward_scale that is meant"
-            )
-        for name, share in self._writer.far_shares.items():
-            if share > FAR_SHARE:
-                found[f"depth.{name}"] = (
-                    f"{share:.0%} of the pixels of camera {name!r} are beyond {DEPTH_LIMIT_MM / 1000:g} m and look as "
-                    f"far as that: point it at what is near, or publish depths in larger units"
-                )
-        return found
+        return step_health.warnings(self._writer, self.reward_bound)
 
     def snapshot(self, path: Path) -> Snapshot:
         """The present replay, to be written to `path` by another thread while this one goes on.
@@ -300,9 +287,7 @@ class Replay:
         written by now.
         """
         header = {
-            "sessions": self.sessions.copy(),
-            "robots": self._told_robots.copy(),
-            "newest_ns": self._newest_ns.copy(),
+            "sessions": self._sessions.state,
             "files_read": self.files_read.copy(),
             "reward_bound": self.reward_bound.state,
         }
@@ -325,29 +310,12 @@ class Replay:
             ExperienceError: if the file is damaged or does not fit the specifications.
         """
         header = self._archive.restore(path, self)
-        self.sessions, self._newest_ns = header["sessions"], header["newest_ns"]
-        self._told_robots, self.files_read = header["robots"], header["files_read"]
+        self._sessions.restore(header["sessions"])
+        self.files_read = header["files_read"]
         self.reward_bound.restore(header["reward_bound"])
         numbers = np.arange(self.oldest, self.total)
         live = self.rows[numbers % self.capacity]
         self._chains.restore(numbers, live["session"], live["run"])
-
-    def _is_known(self, key: StepKey) -> bool:
-        """Whether a step came before; if so it is counted."""
-        newest_ns = self._newest_ns.get(key.session)
-        if newest_ns is None or key.stamp_ns > newest_ns:
-            return False
-        self.refused["repeat" if key.stamp_ns == newest_ns else "late"] += 1
-        return True
-
-    def _note(self, key: StepKey) -> None:
-        if key.session not in self._newest_ns:
-            self.sessions.append(key.session)
-        self._newest_ns[key.session] = key.stamp_ns
-
-    def _session_index(self, session: str) -> int:
-        # The newest session is nearly always the one asked for.
-        return len(self.sessions) - 1 if self.sessions[-1] == session else self.sessions.index(session)
 
     def _link(self, row: np.ndarray) -> None:
         """Give the row its place in its run and its previous action, or cut before it."""

@@ -1,15 +1,13 @@
 """What a replay keeps of a step: one numpy record, and what was seen in the steps that it should not have to bear."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
 from robot_mbrl.errors import ExperienceError
-from robot_mbrl.specs import DEPTH_LIMIT_MM, ActionSpec, ObservationSpec
+from robot_mbrl.specs import DEPTH_LIMIT_MM, ActionSpec, ImageSpec, ObservationSpec, VectorSpec
 from robot_mbrl.steps import Step
-
-FAR_SHARE = 0.1
-"""Share of a depth picture's pixels beyond the limit of depths that is worth a word."""
 
 
 class RowWriter:
@@ -20,9 +18,11 @@ class RowWriter:
         not_finite: steps in which a field was not finite, by its name.
     """
 
-    def __init__(self, observation: ObservationSpec, action: ActionSpec) -> None:
+    def __init__(self, observation: ObservationSpec, action: ActionSpec, goal: Mapping[str, VectorSpec]) -> None:
         """Prepare for steps of these specifications."""
-        self.dtype = _row_type(observation, action)
+        self._vectors = {f"observation.{name}": vector for name, vector in observation.vectors.items()}
+        self._vectors |= {f"goal.{name}": vector for name, vector in goal.items()}
+        self.dtype = _row_type(self._vectors, observation.images, action)
         self.not_finite: Counter[str] = Counter()
         self._observation, self._action = observation, action
         # Share of pixels beyond the limit, summed over pictures, and pictures, by camera.
@@ -38,7 +38,7 @@ class RowWriter:
         row = np.zeros((), self.dtype)
         with np.errstate(over="ignore"):  # What float32 cannot hold becomes infinite, and is refused.
             self._fill(row, step)
-        names = ("action", "reward", *(f"observation.{name}" for name in self._observation.vectors))
+        names = ("action", "reward", *self._vectors)
         if broken := [name for name in names if not np.isfinite(row[name]).all()]:
             self.not_finite.update(broken)
             return None
@@ -56,15 +56,17 @@ class RowWriter:
         seen, action = step.observation, step.action
         row["stamp_ns"] = seen.key.stamp_ns
         try:
-            for name, vector in self._observation.vectors.items():
-                row[f"observation.{name}"] = [seen.values[element] for element in vector.names]
+            for name, vector in self._vectors.items():
+                row[name] = [seen.values[element] for element in vector.names]
             for name, image in self._observation.images.items():
                 picture = seen.images[name]
                 if picture.shape != image.shape or picture.dtype != image.dtype:
                     raise ExperienceError(f"picture {name!r} is {picture.dtype}{picture.shape}, not {image.shape}")
                 row[f"observation.{name}"] = picture
         except KeyError as error:
-            raise ExperienceError(f"step {seen.key} has no {error}, which the task observes") from None
+            raise ExperienceError(
+                f"step {seen.key} has no {error}, which the task observes or has as its goal"
+            ) from None
         if action.values.shape != (self._action.size,):
             raise ExperienceError(f"step {seen.key}: action of shape {action.values.shape}, not ({self._action.size},)")
         row["action"] = action.values
@@ -74,15 +76,17 @@ class RowWriter:
         row["policy_version"] = action.policy_version
 
 
-def _row_type(observation: ObservationSpec, action: ActionSpec) -> np.dtype[np.void]:
+def _row_type(
+    vectors: Mapping[str, VectorSpec], images: Mapping[str, ImageSpec], action: ActionSpec
+) -> np.dtype[np.void]:
     """One record per step: a sample then gathers whole rows, each from one place in memory."""
     fields: list[tuple[str, type[np.generic], tuple[int, ...]]]
     fields = [(name, np.int64, ()) for name in ("stamp_ns", "previous", "run")]
     fields += [("session", np.int32, ()), ("policy_version", np.int32, ())]
-    fields += [(f"observation.{name}", np.float32, (vector.size,)) for name, vector in observation.vectors.items()]
+    fields += [(name, np.float32, (vector.size,)) for name, vector in vectors.items()]
     fields += [("action", np.float32, (action.size,)), ("prev_action", np.float32, (action.size,))]
     fields += [(name, np.float32, ()) for name in ("reward", "is_first", "is_last", "is_terminal")]
     fields += [("source", np.uint8, ()), ("mode", np.uint8, ())]
-    fields += [(f"observation.{name}", image.dtype, image.shape) for name, image in observation.images.items()]
+    fields += [(f"observation.{name}", image.dtype, image.shape) for name, image in images.items()]
     # Aligned, so that every field can be given to torch as it lies.
     return np.dtype(fields, align=True)

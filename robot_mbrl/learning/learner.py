@@ -63,6 +63,7 @@ class Learner:
             config.agent.replay_capacity,
             self.agent.remembers,
             step_ns=self.step_ns,
+            goal=config.goal_spec(),
             robot=config.robot.name,
             reward_scale=config.task.reward_scale,
         )

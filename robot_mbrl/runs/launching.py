@@ -23,6 +23,7 @@ ARGUMENTS = {
     "lockstep": ("false", "whether the simulator waits for every step; the same for all launch files of a robot"),
     "start_policy": ("", "what drives before a bundle has arrived: cached, file, random, hold; empty for the safe one"),
     "policy_file": ("", "bundle on this computer that start_policy file drives with, also where that is left out"),
+    "provider": ("auto", "what computes the policy: cpu, cuda, tensorrt, or auto for the fastest"),
     "accept_new_run": ("false", "whether bundles of another learning run replace those that the robot has"),
 }
 """Arguments of every launch file, each with its default and description."""
@@ -46,6 +47,7 @@ def launched(side: str, **chosen: str) -> list[NodeProcess]:
         lockstep=_yes(text, "lockstep"),
         start_policy=text["start_policy"] or None,
         policy_file=_expanded(text["policy_file"]).absolute() if text["policy_file"] else None,
+        provider=text["provider"],
         accept_new_run=_yes(text, "accept_new_run"),
     )
     # What `robot-mbrl enable` and `stop` find the nodes by.

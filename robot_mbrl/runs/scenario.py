@@ -55,6 +55,8 @@ class Options:
     """What drives before a bundle has arrived; None for the choice that suits the situation."""
     policy_file: Path | None = None
     """The bundle that start policy `file` drives with."""
+    provider: str = "auto"
+    """What computes the policy: auto, cpu, cuda or tensorrt."""
     accept_new_run: bool = False
     """Whether bundles of another learning run replace those that the robot has."""
     faults: Path | None = None
@@ -179,7 +181,7 @@ def _actuator(s: Situation) -> dict[str, Parameter]:
 
 def _policy(s: Situation) -> dict[str, Parameter]:
     parameters: dict[str, Parameter] = {"speed": s.options.speed, "lockstep": s.options.lockstep}
-    parameters["start_policy"] = _start_policy(s)
+    parameters |= {"start_policy": _start_policy(s), "provider": s.options.provider}
     if (file := s.folder.policy if s.evaluate else s.options.policy_file) is not None:
         parameters["policy_file"] = str(file)
     return parameters

@@ -1,13 +1,15 @@
 """`robot-mbrl bundle`: what is printed, and the exit codes that scripts rely on."""
 
 import argparse
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 from robot_mbrl.commands import bundle
 from robot_mbrl.config import RunConfig, load_run
-from tests.bundles import make_bundle, write_bundle
+from tests.bundles import change_metadata, make_bundle, write_bundle
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +65,29 @@ def test_damaged_file_and_missing_file_are_refused(tmp_path: Path, config: RunCo
     assert run("check", str(write_bundle(path, b"damaged"))) == 1
     assert run("show", str(path)) == 1
     assert run("show", str(tmp_path / "nowhere.onnx")) == 1
+
+
+def test_show_as_json_gives_programs_everything(
+    tmp_path: Path, config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_bundle(config, version=12, budget={"step_ms": 0.5, "threads": 2})
+    path = write_bundle(tmp_path / "policy.onnx", data)
+    assert run("show", str(path), "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["format"], shown["version"], shown["robot"], shown["goal"]) == (2, 12, "cartpole", {})
+    assert shown["budget"] == {"step_ms": 0.5, "threads": 2}
+    assert shown["inputs"]["state.count"] == {"shape": [1, 1], "dtype": "float32"}
+    assert shown["outputs"]["action"] == {"shape": [1, 1], "dtype": "float32"}
+    assert shown["sha256"] == hashlib.sha256(data).hexdigest()
+    assert shown["fingerprint"]["fields"]["control_rate_hz"] == 20.0
+    assert run("show", str(tmp_path / "nowhere.onnx"), "--json") == 1
+    assert "cannot be read" in json.loads(capsys.readouterr().out)["refused"]
+
+
+def test_a_bundle_of_the_format_before_is_named_with_its_field_and_a_remedy(
+    tmp_path: Path, config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_bundle(tmp_path / "policy.onnx", change_metadata(make_bundle(config), format=1, budget=None))
+    assert run("show", str(path)) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"{path}: metadata field format is 1, this version reads 2: resume the run" in printed

@@ -11,6 +11,7 @@ from robot_mbrl.bundles import StoredBundle
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import Bundle
 from robot_mbrl.control.bundle_loader import BundleLoader
+from robot_mbrl.control.bundle_provider import BundleOpener
 from robot_mbrl.errors import BundleError
 from tests.bundles import make_bundle, write_bundle
 
@@ -22,7 +23,7 @@ def config() -> RunConfig:
 
 @pytest.fixture
 def loader(config: RunConfig) -> Iterator[BundleLoader]:
-    loader = BundleLoader(config)
+    loader = BundleLoader(BundleOpener(config))
     yield loader
     loader.close()
 
@@ -34,10 +35,10 @@ def store(folder: Path, data: bytes, version: int = 1) -> StoredBundle:
 
 def await_one(loader: BundleLoader) -> Bundle:
     deadline_s = time.monotonic() + 10.0
-    while (bundle := loader.take()) is None:
+    while (chosen := loader.take()) is None:
         assert time.monotonic() < deadline_s
         time.sleep(0.001)
-    return bundle
+    return chosen.bundle
 
 
 def test_requested_bundle_is_loaded_once(loader: BundleLoader, config: RunConfig, tmp_path: Path) -> None:

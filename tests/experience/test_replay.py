@@ -234,7 +234,7 @@ class TestRewards:
         assert found[700] == 100.0
         assert (np.delete(found, 700) == np.delete(rewards, 700).astype(np.float32)).all()
         assert replay.figures["bounded_rewards"] == 1
-        assert "1 of 1500 rewards are beyond ±100" in replay.warnings["reward"]
+        assert "1 of the rewards in replay are beyond ±100" in replay.warnings["reward"]
 
     @pytest.mark.parametrize("scale", [1e-3, 1.0, 16.0, 1e4])
     def test_those_of_a_task_that_pays_in_another_currency_are_left_alone(self, scale):

@@ -42,6 +42,7 @@ class _Config:
     def __init__(self, config: RunConfig, observation: ObservationSpec, action: ActionSpec) -> None:
         self.robot, self.task, self.agent = config.robot, config.task, config.agent
         self.observation_spec, self.action_spec = lambda: observation, lambda: action
+        self.goal_spec = config.goal_spec
 
 
 def _step_differs(exported: _Exported, bundle: Bundle, rng: np.random.Generator, index: int) -> tuple[float, bool]:
@@ -103,3 +104,9 @@ def test_every_weight_of_the_policy_that_the_graph_uses_can_be_replaced(tmp_path
     replaceable = {initializer.name for initializer in model.graph.initializer}
     only_for_imagination = {name for name in exported.policy.state_dict() if "prior" in name}
     assert set(exported.policy.state_dict()) - replaceable == only_for_imagination
+
+
+def test_a_bundle_says_what_a_step_of_it_costs(tmp_path: Path) -> None:
+    budget = _Exported(load_run("cartpole"), OBSERVATION, CONTINUOUS).bundle(tmp_path).metadata.budget
+    assert 0 < budget.step_ms < 1000
+    assert budget.threads == 1

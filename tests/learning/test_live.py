@@ -239,7 +239,7 @@ def test_what_is_wrong_with_rewards_is_said_once_and_counted(tmp_path):
     for _ in range(2):
         metrics = run.live.metrics()
     assert (metrics["bounded_rewards"], metrics["not_finite.reward"]) == (1, 5)
-    assert len([sentence for sentence in run.said if "rewards are beyond ±100" in sentence]) == 1
+    assert len([sentence for sentence in run.said if "rewards in replay are beyond ±100" in sentence]) == 1
     assert len([sentence for sentence in run.said if "5 steps were left out because their reward" in sentence]) == 1
 
 

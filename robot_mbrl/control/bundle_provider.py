@@ -1,0 +1,144 @@
+"""Which execution provider computes a bundle on this machine, and whether that is fast enough for the control rate.
+
+Only the CPU's provider has been exercised so far; the others are held to the same checks before they may drive.
+"""
+
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from robot_mbrl.config import RunConfig
+from robot_mbrl.control.bundle_file import Bundle, check_behaviour, check_fit
+from robot_mbrl.control.onnx_session import ProviderError, ProviderName, offered, open_session
+from robot_mbrl.errors import BundleError, ConfigError
+
+Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
+"""What a robot may be told to compute its policy with; auto for the fastest there is."""
+TIMED_STEPS = 15
+"""Steps whose median duration counts: a machine that is busy for a moment refuses no bundle."""
+_PROBE = bytes.fromhex(
+    "080912003a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a020801620f0a0179120a0a080801"
+    "12040a02080142040a001012"
+)
+"""An ONNX file of one Identity node."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A bundle that may drive."""
+
+    bundle: Bundle
+    step_ms: float
+    """Median duration of a step, measured while it was loaded."""
+    warnings: tuple[str, ...] = ()
+    """What was wrong with the provider that was asked for, or with one that failed this bundle."""
+
+
+def parse_provider(name: str) -> Provider:
+    """The provider of that name.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    for known in get_args(Provider):
+        if name == known:
+            return known
+    raise ConfigError(f"parameter provider: {name!r} is none of {', '.join(get_args(Provider))}")
+
+
+class BundleOpener:
+    """Opens bundles for control with the provider that was asked for, or the CPU's where that cannot be used.
+
+    Attributes:
+        unusable: what is wrong with providers that were to be tried, a sentence each.
+    """
+
+    def __init__(self, config: RunConfig, provider: Provider = "cpu") -> None:
+        """See which providers can be used: loading their libraries takes too long for a time when the robot moves.
+
+        Args:
+            config: the run that bundles must fit.
+            provider: what is to compute them; `auto` measures all that there are and keeps the fastest.
+        """
+        self._config = config
+        self._is_asked_for = provider not in ("auto", "cpu")
+        self._others: list[ProviderName] = []
+        # Of a run whose bundles were measured, what computes them: an engine may take a minute to build.
+        self._kept: tuple[str, ProviderName] | None = None
+        unusable = []
+        for other in _others(provider):
+            try:
+                open_session(_PROBE, "the probe", other, threads=1)
+            except ProviderError as error:
+                unusable.append(f"{error}; the CPU computes the policy instead")
+            else:
+                self._others.append(other)
+        self.unusable = tuple(unusable)
+
+    def open(self, path: Path) -> Chosen:
+        """Open a bundle file that fits, behaves, and meets the run's control rate on this machine.
+
+        Raises:
+            BundleError: naming the file, what is wrong and the remedy.
+        """
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise BundleError(f"{path}: cannot be read ({error.strerror}); give the path of a bundle") from error
+        # On the CPU first: a bundle that does not fit or misbehaves even there is refused whatever else there is.
+        best = self._measured(data, path, "cpu")
+        warnings = list(self.unusable) if self._is_asked_for else []
+        run_id = best.bundle.metadata.run_id
+        for other in self._candidates(run_id):
+            try:
+                opened = self._measured(data, path, other)
+            except BundleError as error:
+                warnings.append(f"provider {other} fails, the CPU computes the policy instead: {error}")
+                continue
+            if self._is_asked_for or opened.step_ms < best.step_ms:
+                best = opened
+        _check_rate(best, self._config)
+        self._kept = (run_id, best.bundle.provider)
+        return Chosen(best.bundle, best.step_ms, tuple(warnings))
+
+    def _candidates(self, run_id: str) -> list[ProviderName]:
+        if self._is_asked_for or self._kept is None or self._kept[0] != run_id:
+            return self._others
+        return [other for other in self._others if other == self._kept[1]]
+
+    def _measured(self, data: bytes, path: Path, provider: ProviderName) -> Chosen:
+        bundle = Bundle(data, str(path), provider)
+        check_fit(bundle, self._config)
+        check_behaviour(bundle)
+        return Chosen(bundle, step_ms(bundle))
+
+
+def step_ms(bundle: Bundle) -> float:
+    """Median duration of a step of a bundle, milliseconds; its inputs stay as they are."""
+    durations_s = []
+    for _ in range(TIMED_STEPS):
+        start_s = time.perf_counter()
+        bundle.run()
+        durations_s.append(time.perf_counter() - start_s)
+    return statistics.median(durations_s) * 1e3
+
+
+def _others(provider: Provider) -> tuple[ProviderName, ...]:
+    if provider == "auto":
+        return tuple(name for name in offered() if name != "cpu")
+    return () if provider == "cpu" else (provider,)
+
+
+def _check_rate(chosen: Chosen, config: RunConfig) -> None:
+    bundle, period_ms = chosen.bundle, config.robot.period_s * 1e3
+    if chosen.step_ms <= period_ms:
+        return
+    budget = bundle.metadata.budget
+    raise BundleError(
+        f"{bundle.name}: a step takes {chosen.step_ms:.3g} ms here with provider {bundle.provider} and budget.threads "
+        f"{budget.threads} ({budget.step_ms:.3g} ms where it was exported), and the control rate of "
+        f"{config.robot.control_rate_hz:g} Hz leaves {period_ms:.3g} ms: learn a smaller agent, or compute it on a "
+        f"faster machine or provider"
+    )

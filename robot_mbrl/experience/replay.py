@@ -271,6 +271,11 @@ class Replay:
         self.latents.write(flat[there], shaped)
 
     @property
+    def not_finite(self) -> Counter[str]:
+        """Steps refused as not finite, by the field that was not: `reward`, `action`, `observation.<name>`…"""
+        return self._writer.not_finite
+
+    @property
     def figures(self) -> dict[str, float]:
         """What learning should know of the steps, as metrics."""
         return step_health.figures(self._writer, self.reward_bound)

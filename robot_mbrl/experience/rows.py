@@ -15,7 +15,7 @@ class RowWriter:
 
     Attributes:
         dtype: type of a record.
-        not_finite: steps in which a field was not finite, by its name.
+        not_finite: steps that were refused, by the first field that was not finite.
     """
 
     def __init__(self, observation: ObservationSpec, action: ActionSpec, goal: Mapping[str, VectorSpec]) -> None:
@@ -39,8 +39,9 @@ class RowWriter:
         with np.errstate(over="ignore"):  # What float32 cannot hold becomes infinite, and is refused.
             self._fill(row, step)
         names = ("action", "reward", *self._vectors)
-        if broken := [name for name in names if not np.isfinite(row[name]).all()]:
-            self.not_finite.update(broken)
+        broken = next((name for name in names if not np.isfinite(row[name]).all()), None)
+        if broken is not None:
+            self.not_finite[broken] += 1
             return None
         for name in self._far:
             self._far[name] += float((row[f"observation.{name}"] > DEPTH_LIMIT_MM).mean())

@@ -9,20 +9,14 @@ FAR_SHARE = 0.1
 
 
 def figures(writer: RowWriter, rewards: RewardBound) -> dict[str, float]:
-    """Metrics by name: rewards that are bounded, steps left out by field, and share of depths beyond the limit."""
+    """Metrics by name: rewards that are bounded, and the share of depths beyond the limit."""
     far = {f"depth_beyond_limit.{name}": share for name, share in writer.far_shares.items()}
-    left_out = {f"not_finite.{name}": float(count) for name, count in writer.not_finite.items()}
-    return {"bounded_rewards": float(rewards.beyond)} | far | left_out
+    return {"bounded_rewards": float(rewards.beyond)} | far
 
 
 def warnings(writer: RowWriter, rewards: RewardBound) -> dict[str, str]:
     """A sentence for each thing that a person should look at, by what it is about."""
     found = {}
-    for name, count in writer.not_finite.items():
-        found[f"not_finite.{name}"] = (
-            f"{count} steps were left out because their {name} is not finite: look at what gives it (the task, its "
-            f"feedback, or the driver)"
-        )
     if rewards.beyond:
         found["reward"] = (
             f"{rewards.beyond} of the rewards in replay are beyond ±{rewards.limit:g} and bounded there: look at the "

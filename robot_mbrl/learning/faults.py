@@ -1,6 +1,6 @@
 """What is amiss with a learner, by kind: said in a sentence when it comes, and kept for as long as it lasts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 
 class Faults:
@@ -30,6 +30,14 @@ class Faults:
             self._report(sentence)
         self._said.add(kind)
         self._present[kind] = sentence
+
+    def set(self, prefix: str, sentences: Mapping[str, str]) -> None:
+        """Of the kinds that begin so, there are these now, by the rest of their names, and no others."""
+        for kind in [kind for kind in self._present if kind.startswith(prefix)]:
+            if kind.removeprefix(prefix) not in sentences:
+                self.mend(kind)
+        for kind, sentence in sentences.items():
+            self.note(prefix + kind, sentence)
 
     def mend(self, kind: str, sentence: str = "") -> None:
         """There is none of this kind any more; says the sentence if there was."""

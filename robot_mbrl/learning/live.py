@@ -105,7 +105,7 @@ class LiveLearner:
         self.learner.receive(step, owes=not self.paused and not missed)
 
     def work(self, now_s: float) -> bytes | None:
-        """Make one update if one is owed, and a checkpoint if it is time.
+        """Make one update if one is owed, and have a checkpoint written if it is time.
 
         Args:
             now_s: the time, on the clock.
@@ -131,6 +131,7 @@ class LiveLearner:
         self._soundness.judge(metrics)
         return {
             **metrics,
+            **replay.figures,
             "updates_per_s": rate,
             "half_steps": float(self._pairing.half_pairs),
             "repeated_steps": float(replay.refused["repeat"] + replay.refused["late"]),

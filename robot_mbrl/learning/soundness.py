@@ -9,6 +9,8 @@ from robot_mbrl.learning.learner import Learner
 CAUTION_SHARE = 0.01
 """Above this an agent's caution is said: one value in a hundred is more than a glitch."""
 _LEFT_OUT = "updates"
+_STEPS = "steps."
+"""What the kinds of cautions begin with that the replay's steps give reason to."""
 
 
 class Soundness:
@@ -49,6 +51,7 @@ class Soundness:
                 self._cautions.note(name, f"{sentence} ({100.0 * share:.0f}% of them)")
             elif share is not None:
                 self._cautions.mend(name)
+        self._cautions.set(_STEPS, self._learner.replay.warnings)
         refused = self._learner.replay.not_finite
         for field, count in refused.items():
             kind = f"not_finite.{field}"

@@ -31,7 +31,7 @@ def test_a_sequence_begins_with_the_latents_before_it_or_afresh() -> None:
     assert known.any()
     assert not known.all()
     assert (drawn["is_first"][:, 0] == ~known).all()
-    assert (drawn["is_first"][:, 1:] == 0).all()
+    assert (drawn["is_first"][:, 1:] == (drawn["row"][:, 1:] == 0)).all()  # After the newest row come the oldest.
     assert (drawn["before.deter"][:, 0] == np.where(known, starts - 1, 0)).all()
     assert drawn["valid"].all()
 

@@ -161,8 +161,8 @@ def test_what_is_not_finite_is_named():
     for number in range(4):
         observation = dataclasses.replace(step.observation, reward=float("nan"), key=StepKey("a", 4 * STEP_NS + number))
         assert not replay.append(dataclasses.replace(step, observation=observation))
-    assert replay.figures["not_finite.reward"] == 4
-    assert replay.warnings["not_finite.reward"].startswith("4 steps were left out because their reward is not finite")
+    assert replay.not_finite == {"reward": 4}
+    assert replay.refused == {"not_finite": 4}
 
 
 def test_a_step_without_an_observed_value_names_it():

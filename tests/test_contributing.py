@@ -46,6 +46,13 @@ def test_the_robot_the_task_and_the_preset_are_read(tmp_path: Path, monkeypatch:
     assert config.agent.actor_gradient == "reinforce"
 
 
+def test_the_goal_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(tasks.TASKS, "drive_ahead", drive_ahead())
+    (tmp_path / "wheelie.yaml").write_text(block("yaml", "name: wheelie"))
+    (tmp_path / "drive-ahead.yaml").write_text(block("yaml", "name: drive-ahead") + block("yaml", "goal:"))
+    assert load_run(tmp_path / "drive-ahead.yaml").goal_spec()["speed"].names == ("wanted_speed",)
+
+
 def test_the_task_judges() -> None:
     task = drive_ahead()()
     task.reset()

@@ -232,7 +232,7 @@ class Replay:
         return numbers[order][: len(within)][within]
 
     def after(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The rows that come after these in sequences, int64, and whether their runs go on there, bool; (batch,) each."""
+        """The rows that come after these in sequences, int64, and whether their runs go on there, bool: (batch,)."""
         following, continues = self._chains.follow(rows, self.rows["session"][rows % self.capacity], 2)
         after = following[:, 1]
         goes_on: np.ndarray = continues[:, 1] & (self.rows["is_first"][after % self.capacity] == 0)
@@ -272,7 +272,7 @@ class Replay:
 
     @property
     def not_finite(self) -> Counter[str]:
-        """Steps refused as not finite, by the field that was not: `reward`, `action`, `observation.<name>`…"""
+        """Steps refused as not finite, by the field that was not: `reward`, `action` or `observation.<name>`."""
         return self._writer.not_finite
 
     @property

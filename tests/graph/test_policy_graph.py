@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from robot_mbrl.config import RunConfig, load_run, save_run
+from robot_mbrl.control.bundle_provider import BundleOpener
 from robot_mbrl.specs import Mode, Source
 from tests.bundles import make_bundle, write_bundle
 from tests.graph.graph import PATIENCE_S, Graph
@@ -21,6 +22,8 @@ SWAPS = 50
 FIRST_VERSION = 100
 LARGE_LAYERS = 12
 """Makes a bundle of 12 MB."""
+SLOW_LAYERS = 100
+"""Makes one whose step takes several milliseconds on one thread."""
 
 
 class Setup:
@@ -162,6 +165,27 @@ def test_cached_bundle_drives_after_a_reboot_without_a_learner(setup: Setup) -> 
     newest.write_bytes(newest.read_bytes()[:-100])
     setup.reboot()
     bench.drive_until_version(1)
+
+
+def test_a_provider_that_is_missing_is_named_and_the_cpu_drives(setup: Setup) -> None:
+    if not BundleOpener(setup.config, "cuda").unusable:
+        pytest.skip("CUDA can be used here")
+    file = write_bundle(setup.folder / "policy.onnx", make_bundle(setup.config, bias=0.3))
+    setup.start_policy("file", policy_file=str(file), provider="cuda")
+    assert value(setup.bench.step(is_first=True)) == pytest.approx(0.3)
+    health = setup.bench.fresh_health("policy")
+    assert health["provider"] == "cpu"
+    assert float(health["step_ms"]) > 0
+
+
+def test_a_bundle_that_cannot_meet_the_control_rate_does_not_drive(make_setup: Callable[[RunConfig], Setup]) -> None:
+    setup = make_setup(load_run("cartpole", {"robot.control_rate_hz": 1000.0}))
+    setup.start()
+    setup.send(make_bundle(setup.config, version=1, bias=0.1))
+    setup.bench.send_bundle(make_bundle(setup.config, version=2, bias=0.2, layers=SLOW_LAYERS))
+    setup.graph.until(lambda: setup.bench.health["policy"]["refused"] != "0")
+    assert "control rate of 1000 Hz leaves 1 ms" in setup.bench.health["policy"]["last_refusal"]
+    assert value(setup.bench.step(is_first=True)) == pytest.approx(0.1)
 
 
 def test_random_start_holds_each_draw_and_yields_to_the_first_bundle(setup: Setup) -> None:

@@ -260,6 +260,23 @@ def test_labels_and_modes_reach_the_steps(graph: Graph, tmp_path: Path) -> None:
     assert driver.step().mode is Mode.EXPLORE
 
 
+def test_a_goal_is_part_of_every_observation_from_the_next_on(graph: Graph, tmp_path: Path) -> None:
+    elements = [{"name": "goal_position", "unit": "m", "low": -1.0, "high": 1.0, "initial": 0.25}]
+    driver = Driver(graph, tmp_path, episode_steps=LONG, goal={"place": {"elements": elements}})
+    goal = graph.publisher(JointState, topics.GOAL, qos.EVENTS)
+    driver.offer_reset()
+    driver.start(use_sim_time=True, lockstep=True)
+    graph.until(lambda: driver.resets and goal.get_subscription_count())
+    assert driver.step().values["goal_position"] == 0.25
+    for position in (2.0, -0.5):  # The first is out of its range.
+        goal.publish(JointState(name=["goal_position"], position=array("d", [position])))
+    seen = [driver.step().values["goal_position"]]
+    while seen[-1] != -0.5:
+        assert len(seen) < LONG
+        seen.append(driver.step().values["goal_position"])
+    assert set(seen) <= {0.25, -0.5}
+
+
 def test_pictures_have_the_stamp_and_the_time_of_their_observation(graph: Graph, tmp_path: Path) -> None:
     driver = Driver(graph, tmp_path, task="cartpole-image")
     driver.offer_reset()

@@ -15,6 +15,9 @@ class PolicyGraph(nn.Module, ABC):
     An agent derives its own from it, with the modules that it needs as attributes, and writes `step`.
     """
 
+    threads = 1
+    """CPU threads that robots give to a step; more than one is worth it for planners."""
+
     def __init__(
         self,
         observation: ObservationSpec,

@@ -103,8 +103,9 @@ class Latents:
 
     def mark_unsaved(self, rows: np.ndarray) -> None:
         """Note that these rows' states are on no disk after all, and forget the snapshot that held them."""
-        self._snapshot = None
-        self._unsaved[rows % self.capacity] = True
+        with self.lock:
+            self._snapshot = None
+            self._unsaved[rows % self.capacity] = True
 
     def copy(self, slots: np.ndarray) -> np.ndarray:
         """The states in these slots as records, shape (N,)."""

@@ -35,7 +35,7 @@ class PolicyExporter:
             observation=config.observation_spec(),
             action=config.action_spec(),
             goal=config.goal_spec(),
-            budget=ComputeBudget(step_ms=0.0),
+            budget=ComputeBudget(step_ms=0.0, threads=policy.threads),
             state=self._policy.state,
             noise=self._policy.noise,
             fingerprint=Fingerprint.of(config),

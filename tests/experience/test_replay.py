@@ -353,6 +353,8 @@ class TestSaving:
             assert ours.dtype == theirs.dtype
             assert ours.tobytes() == theirs.tobytes()
         assert not loaded.append(make_step(0))
+        assert loaded.reward_bound.state == replay.reward_bound.state
+        assert (loaded.sessions, loaded.robots) == (replay.sessions, replay.robots)
 
     def test_an_empty_replay_is_saved_and_loaded(self, tmp_path):
         make_replay().save(tmp_path / "replay.npz")

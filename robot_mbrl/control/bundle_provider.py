@@ -42,6 +42,7 @@ def parse_provider(name: str) -> Provider:
     Raises:
         ConfigError: if there is none.
     """
+    known: Provider
     for known in get_args(Provider):
         if name == known:
             return known

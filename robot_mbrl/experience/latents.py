@@ -46,11 +46,13 @@ class Latents:
 
     def rows_in(self, slots: np.ndarray) -> np.ndarray:
         """Numbers of the rows whose states lie in these slots; -1 where none does."""
-        return self._after[slots] - 1
+        rows: np.ndarray = self._after[slots] - 1
+        return rows
 
     def known(self, rows: np.ndarray) -> np.ndarray:
         """Whether each of these rows was given a state, bool, of the same shape; row numbers below 0 have none."""
-        return (rows >= 0) & (self._after[rows % self.capacity] == rows + 1)
+        known: np.ndarray = (rows >= 0) & (self._after[rows % self.capacity] == rows + 1)
+        return known
 
     def read(self, rows: np.ndarray, wanted: np.ndarray) -> dict[str, np.ndarray]:
         """States by name, shape (batch, ...), of the rows that are wanted; zeros for the others.

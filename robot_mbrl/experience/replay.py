@@ -229,7 +229,8 @@ class Replay:
         order = np.argsort(live["session"], kind="stable")
         runs = live["run"][order]
         within = runs[: len(runs) - length + 1] == runs[length - 1 :]
-        return numbers[order][: len(within)][within]
+        starts: np.ndarray = numbers[order][: len(within)][within]
+        return starts
 
     def after(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The rows that come after these in sequences, int64, and whether their runs go on there, bool: (batch,)."""

@@ -64,7 +64,8 @@ class RewardBound:
 
     def bounded(self, rewards: np.ndarray) -> np.ndarray:
         """The rewards within the bound, float32, of the same shape."""
-        return np.clip(rewards, np.float32(-self.limit), np.float32(self.limit))
+        within: np.ndarray = np.clip(rewards, np.float32(-self.limit), np.float32(self.limit))
+        return within
 
 
 def _limit(scale: float) -> float:

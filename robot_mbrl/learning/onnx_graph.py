@@ -8,7 +8,7 @@ would never leave the learner.
 import copy
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import onnx
 import torch
@@ -88,14 +88,17 @@ class _Opened(nn.Module):
 
     def __init__(self, policy: nn.Module, names: list[str], arguments: int) -> None:
         super().__init__()
+
+        def call(*inputs: Tensor) -> tuple[Tensor, ...]:
+            weights = dict(zip(names, inputs[arguments:], strict=True))
+            results: tuple[Tensor, ...] = functional_call(policy, weights, inputs[:arguments])
+            return results
+
         # In a closure: a submodule's weights would be constants again.
-        self._call = lambda weights, inputs: functional_call(policy, weights, inputs)
-        self._names, self._arguments = names, arguments
+        self._call: Callable[..., tuple[Tensor, ...]] = call
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        weights = dict(zip(self._names, inputs[self._arguments :], strict=True))
-        results: tuple[Tensor, ...] = self._call(weights, inputs[: self._arguments])
-        return results
+        return self._call(*inputs)
 
 
 def _trace(

@@ -67,8 +67,10 @@ class PolicyNode:
             "what computes the policy: cpu, cuda, tensorrt, or auto to measure at loading and keep the fastest",
         )
         self._opener = BundleOpener(config, parse_provider(provider))
+        # A robot without a GPU that nobody has asked for lacks nothing.
+        tell = node.get_logger().info if provider == "auto" else node.get_logger().warning
         for unusable in self._opener.unusable:
-            node.get_logger().warning(unusable)
+            tell(unusable)
         self._provider_warnings: tuple[str, ...] = ()
         self._step_ms = 0.0
         self._spec = config.action_spec()

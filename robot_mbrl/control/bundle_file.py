@@ -206,8 +206,8 @@ def _read_metadata(session: onnxruntime.InferenceSession, name: str) -> BundleMe
         number = None
     if isinstance(number, int) and number != FORMAT:
         raise BundleError(
-            f"{name}: metadata field format is {number}, this version reads {FORMAT}: resume the run that it comes "
-            f"from with this version, which exports it anew, or run it with the version that wrote it"
+            f"{name}: metadata field format is {number}, this version reads {FORMAT}: run it with the version that "
+            f"wrote it, or learn anew (robot-mbrl train --offline from the recordings of its run)"
         )
     try:
         metadata = BundleMetadata.model_validate_json(entry)

@@ -17,10 +17,15 @@ def _stages(spec: ImageSpec) -> int:
     return stages
 
 
-def normalise_pixels(picture: Tensor) -> Tensor:
-    """Pictures (..., height, width, channels) of uint8 colours or uint16 millimetres as float in about [-0.5, 0.5]."""
+def unit_pixels(picture: Tensor) -> Tensor:
+    """Pictures (..., height, width, channels) of uint8 colours or uint16 millimetres as float in [0, 1]."""
     full_scale = 255.0 if picture.dtype == torch.uint8 else float(DEPTH_LIMIT_MM)
-    return picture.float().div(full_scale).clamp(max=1.0) - 0.5
+    return picture.float().div(full_scale).clamp(max=1.0)
+
+
+def normalise_pixels(picture: Tensor) -> Tensor:
+    """Pictures (..., height, width, channels) of uint8 colours or uint16 millimetres as float in [-0.5, 0.5]."""
+    return unit_pixels(picture) - 0.5
 
 
 def to_grey_levels(normalised: Tensor) -> Tensor:

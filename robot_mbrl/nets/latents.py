@@ -65,6 +65,25 @@ class _OneHotLinear(torch.autograd.Function):
         return grad_probs, None, grad_weight
 
 
+def onehot(index: Tensor, probs: Tensor | None, classes: int) -> Tensor:
+    """One-hots (..., stoch, classes) of classes (..., stoch), straight-through to the probabilities if given."""
+    drawn = F.one_hot(index, classes)
+    if probs is None:
+        return drawn.float()
+    return drawn.to(probs.dtype) + (probs - probs.detach())  # bracketed so that rounding leaves it one-hot
+
+
+def sum_of_rows(index: Tensor, probs: Tensor | None, weight: Tensor, classes: int) -> Tensor:
+    """The product of `onehot` and a kernel (stoch * classes, size), without making the one-hots: (..., size)."""
+    stoch = index.shape[-1]
+    rows = (index + torch.arange(0, stoch * classes, classes, device=index.device)).view(-1, stoch)
+    shape = (*index.shape[:-1], weight.shape[-1])
+    if probs is None:
+        return F.embedding_bag(rows, weight, mode="sum").view(shape)
+    image: Tensor = _OneHotLinear.apply(probs, rows, weight)  # type: ignore[no-untyped-call]
+    return image.view(shape)
+
+
 class OneHotLinear(nn.Module):
     """Linear image, without bias, of a categorical latent given as indices."""
 

@@ -12,21 +12,30 @@ _HALF_LOG_2PI_E = 0.5 * math.log(2 * math.pi * math.e)
 
 
 class BoundedNormal(nn.Module):
-    """Normal around a tanh mean, its standard deviation within a range (DreamerV3's continuous actor)."""
+    """Normal around a tanh mean, its standard deviation within a range (DayDreamer's and DreamerV3's actor)."""
 
     noise: Literal["normal"] = "normal"
 
-    def __init__(self, size: int, min_std: float, max_std: float) -> None:
+    def __init__(self, size: int, min_std: float, max_std: float, std_offset: float = 2.0) -> None:
+        """Make the distribution.
+
+        Args:
+            size: number of actions.
+            min_std: least deviation.
+            max_std: greatest deviation.
+            std_offset: added to what the network says of the deviation; DreamerV3's 2 starts it near its upper end,
+                that is with exploration.
+        """
         super().__init__()
-        self.size, self.min_std, self.max_std = size, min_std, max_std
+        self.size, self.min_std, self.max_std, self.std_offset = size, min_std, max_std, std_offset
+        self.noise_size = size
         self.outputs = 2 * size
         """Numbers the network gives per distribution."""
 
     def parameters_of(self, out: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, each (..., A), of network outputs (..., 2 A)."""
         mean, raw = out.chunk(2, -1)
-        # The offset starts the deviation near its upper end, that is with exploration.
-        std = self.min_std + (self.max_std - self.min_std) * torch.sigmoid(raw + 2.0)
+        std = self.min_std + (self.max_std - self.min_std) * torch.sigmoid(raw + self.std_offset)
         return torch.tanh(mean), std
 
     def mode(self, out: Tensor) -> Tensor:
@@ -52,6 +61,60 @@ class BoundedNormal(nn.Module):
         return (self.parameters_of(out)[1].log() + _HALF_LOG_2PI_E).sum(-1)
 
 
+class TanhNormal(nn.Module):
+    """The tanh of a normal variable, whose deviation starts wide (Dreamer v1)."""
+
+    noise: Literal["normal"] = "normal"
+
+    def __init__(self, size: int, init_std: float, min_std: float, mean_scale: float) -> None:
+        """Make the distribution.
+
+        Args:
+            size: number of actions.
+            init_std: deviation, before the tanh, of a network whose outputs are zero.
+            min_std: least deviation before the tanh.
+            mean_scale: greatest mean before the tanh.
+        """
+        super().__init__()
+        self.size, self.min_std, self.mean_scale = size, min_std, mean_scale
+        self.raw_init_std = math.log(math.expm1(init_std))
+        self.noise_size = size
+        self.outputs = 2 * size
+
+    def parameters_of(self, out: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation before the tanh, each (..., A), of network outputs (..., 2 A)."""
+        mean, raw = out.chunk(2, -1)
+        std = nn.functional.softplus(raw + self.raw_init_std) + self.min_std
+        return self.mean_scale * torch.tanh(mean / self.mean_scale), std
+
+    def sample(self, out: Tensor, noise: Tensor) -> Tensor:
+        """Draw (..., A) for standard normal noise (..., A)."""
+        mean, std = self.parameters_of(out)
+        return torch.tanh(mean + std * noise)
+
+    def bounded(self, sample: Tensor) -> Tensor:
+        """The action (..., A) that a draw stands for: itself."""
+        return sample
+
+    def likeliest(self, out: Tensor, noise: Tensor) -> Tensor:
+        """The likeliest of several draws: the mode has no closed form.
+
+        Args:
+            out: (B, 2 A).
+            noise: standard normal, (B, n, A), one for each of n draws.
+
+        Returns:
+            (B, A).
+        """
+        mean, std = (value.unsqueeze(-2) for value in self.parameters_of(out))
+        raw = mean + std * noise  # (B, n, A)
+        # The logarithm of 1 - tanh², as is exact also where tanh is 1.
+        log_slope = 2.0 * (math.log(2.0) - raw - nn.functional.softplus(-2.0 * raw))
+        density = (-0.5 * noise.square() - std.log() - log_slope).sum(-1)  # (B, n), but for a constant
+        best = density.argmax(-1)[:, None, None].expand(-1, 1, self.size)
+        return torch.tanh(raw).gather(1, best).squeeze(1)
+
+
 class Categorical(nn.Module):
     """One of several choices as a one-hot, mixed with a uniform distribution (DreamerV3's discrete actor)."""
 
@@ -60,6 +123,7 @@ class Categorical(nn.Module):
     def __init__(self, size: int, unimix: float) -> None:
         super().__init__()
         self.size, self.unimix = size, unimix
+        self.noise_size = 1
         self.outputs = size
 
     def mode(self, out: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ class State(NamedTuple):
 
     def detach(self) -> "State":
         """The same state without gradients."""
-        return State(self.deter.detach(), self.latent)
+        return State(self.deter.detach(), self.latent.detach())
 
 
 class RSSM(nn.Module):

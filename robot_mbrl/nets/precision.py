@@ -1,0 +1,18 @@
+"""In what precision networks compute: weights, statistics and losses are always in single precision or better."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+
+def computing_in(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Within this, layers compute in `float32`, or in `bfloat16` where torch holds that safe."""
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+def at_least_single(x: Tensor) -> Tensor:
+    """The same numbers, in single precision if they were in less."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

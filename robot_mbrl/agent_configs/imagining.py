@@ -1,0 +1,30 @@
+"""What the settings of the three published Dreamers have in common."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from robot_mbrl.agent_configs.settings import SequenceSettings
+from robot_mbrl.specs import Fraction
+
+Mixture = Annotated[float, Field(gt=0, lt=1)]
+"""Share of a uniform distribution mixed into a categorical one: at 0 a class may become impossible, whose logarithm
+makes every update NaN, at 1 nothing is learned."""
+
+
+class ImaginingSettings(SequenceSettings):
+    """The settings of agents whose actor and critic learn in the imagination of a world model."""
+
+    horizon: Annotated[int, Field(ge=2)] = 15
+    """Imagined steps."""
+    imagination_last: Annotated[int, Field(ge=0)] = 0
+    """Imagination starts from so many states at the end of each replayed sequence; 0 for all, as published."""
+    return_lambda: Fraction = 0.95
+    """Lambda of the lambda-return."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What layers compute in; weights, statistics and losses are in float32 always."""
+
+    @property
+    def starts_per_sequence(self) -> int:
+        """States of each sequence that imagination starts from."""
+        return min(self.imagination_last or self.batch_length, self.batch_length)

@@ -6,14 +6,12 @@ read it from there. Shapes: B batch, T time, N imagination starts, H horizon, A 
 """
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from robot_mbrl.agent_configs import DreamerConfig
+from robot_mbrl.agents.imagination import Dream, frozen, lambda_return
 from robot_mbrl.nets.heads import StateHead
 from robot_mbrl.nets.policies import BoundedNormal, Categorical
 from robot_mbrl.nets.twohot import TwoHot
@@ -21,28 +19,6 @@ from robot_mbrl.specs import ActionSpec, ObservationSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.rssm import State
 from robot_mbrl.world_models.world_model import WorldModel
-
-
-class Dream(NamedTuple):
-    """Imagined trajectories: states 0…H and the actions between them."""
-
-    states: State
-    """(N, H + 1, ...)."""
-    actions: tuple[Tensor, ...]
-    """H x (N, A), taken at states 0…H-1: where gradients through the dynamics end."""
-    draws: Tensor
-    """(N, H, A), what the actions were before they were bounded."""
-    noise: Tensor
-    """(N, H, noise), what they were drawn with."""
-
-    def departed(self) -> State:
-        """States 0…H-1, without gradients."""
-        return State(self.states.deter[:, :-1].detach(), self.states.latent[:, :-1])
-
-    def arrived(self) -> State:
-        """States 1…H."""
-        deter, latent, probs = self.states
-        return State(deter[:, 1:], latent[:, 1:], None if probs is None else probs[:, 1:])
 
 
 class Dreamer(nn.Module):
@@ -195,41 +171,6 @@ class Dreamer(nn.Module):
         seen = torch.where(torch.isfinite(seen).all(), seen, self.return_range)
         self.return_range.lerp_(seen, 1.0 - self.config.return_decay)
         return (self.return_range[1] - self.return_range[0]).clamp(min=self.config.return_floor)
-
-
-def lambda_return(reward: Tensor, discount: Tensor, value: Tensor, return_lambda: float) -> Tensor:
-    """Lambda-returns, from the last step backwards (DreamerV3, equation 7).
-
-    Args:
-        reward: (N, H), earned on arriving at states 1…H.
-        discount: (N, H), discount times the probability that the episode goes on from there.
-        value: (N, H + 1), of states 0…H.
-        return_lambda: 0 trusts the next value, 1 the imagined rewards.
-
-    Returns:
-        (N, H), of states 0…H-1.
-    """
-    bootstrapped = (reward + discount * value[:, 1:] * (1.0 - return_lambda)).unbind(1)
-    decay = (discount * return_lambda).unbind(1)
-    result = value[:, -1]
-    returns = []
-    for step in reversed(range(len(decay))):
-        result = torch.addcmul(bootstrapped[step], decay[step], result)
-        returns.append(result)
-    return torch.stack(returns[::-1], 1)
-
-
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """Gradients pass through the module but none is computed for its weights."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
 
 
 def _set_gradients(loss: Tensor, module: nn.Module) -> None:

@@ -7,13 +7,35 @@ import torch
 
 from robot_mbrl.agent_configs import AgentSettings
 from robot_mbrl.agents.agent import Agent
+from robot_mbrl.agents.daydreamer import DayDreamer
 from robot_mbrl.agents.dreamer_agent import DreamerAgent
+from robot_mbrl.agents.dreamer_v1 import DreamerV1
+from robot_mbrl.agents.dreamer_v3 import DreamerV3
+from robot_mbrl.agents.imagining_agent import ImaginingAgent
 from robot_mbrl.specs import ActionSpec, ObservationSpec
 
 Factory = Callable[[ObservationSpec, ActionSpec, Any, torch.device, int], Agent]
 """Makes an agent of (observation, action, settings of its family, device, seed)."""
 
-FAMILIES: dict[str, Factory] = {"dreamer": DreamerAgent}
+
+def _imagining(networks: type[DreamerV1 | DayDreamer | DreamerV3]) -> Factory:
+    """What makes agents of one published Dreamer."""
+
+    def make(
+        observation: ObservationSpec, action: ActionSpec, config: Any, device: torch.device, seed: int
+    ) -> ImaginingAgent:
+        made = networks(observation, action, config).to(device)
+        return ImaginingAgent(made, observation, action, config, device, seed)
+
+    return make
+
+
+FAMILIES: dict[str, Factory] = {
+    "dreamer": DreamerAgent,
+    "dreamer-v1": _imagining(DreamerV1),
+    "daydreamer": _imagining(DayDreamer),
+    "dreamerv3": _imagining(DreamerV3),
+}
 
 
 def make_agent(

@@ -1,0 +1,153 @@
+"""The published Dreamers as agents: networks with their optimisers, random numbers, what they remember and export.
+
+The algorithms are in `agents/dreamer_v1.py`, `agents/daydreamer.py` and `agents/dreamer_v3.py`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from robot_mbrl.agent_configs.imagining import ImaginingSettings
+from robot_mbrl.agents.acting import Acting
+from robot_mbrl.agents.agent import Learned
+from robot_mbrl.agents.imagination import draw_noise
+from robot_mbrl.agents.imagining_policy import ImaginingPolicy
+from robot_mbrl.agents.optimizers import Optimizer
+from robot_mbrl.agents.random_source import RandomSource
+from robot_mbrl.experience.draws import Sequences
+from robot_mbrl.nets.scalars import ScalarHead
+from robot_mbrl.nets.state_networks import StateMLP
+from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
+from robot_mbrl.world_models.batch import Batch
+from robot_mbrl.world_models.open_loop import SequenceModel, open_loop
+from robot_mbrl.world_models.rssm import State
+
+SEQUENCES = "sequences"
+"""The name of their only draw."""
+
+
+class RewardingModel(SequenceModel, Protocol):
+    """A world model that predicts rewards."""
+
+    reward: ScalarHead
+
+
+class Networks(Protocol):
+    """What one paper's file defines: a torch module with one step of its training."""
+
+    model: RewardingModel
+    actor: StateMLP
+    critic: ScalarHead
+    acting: Acting
+    remembers: Mapping[str, TensorSpec]
+    cautions: Mapping[str, str]
+    optimizers: Mapping[str, Optimizer]
+
+    def update(self, batch: Batch, generator: torch.Generator) -> tuple[State, dict[str, Tensor]]:
+        """Train on sequences (B, T, ...); returns their posterior states (B, T, ...), detached, and metrics."""
+        ...
+
+    def parameters(self) -> Any:
+        """See `torch.nn.Module`."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `torch.nn.Module`."""
+        ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
+        """See `torch.nn.Module`."""
+        ...
+
+
+class ImaginingAgent:
+    """Implements `agents.agent.Agent` and `Foresees`.
+
+    Attributes:
+        networks: what is learned, and one step of it.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        observation: ObservationSpec,
+        action: ActionSpec,
+        config: ImaginingSettings,
+        device: torch.device,
+        seed: int,
+    ) -> None:
+        """Make an agent of networks.
+
+        Args:
+            networks: on the device already.
+            observation: what is observed.
+            action: what is decided.
+            config: the settings.
+            device: where it learns.
+            seed: of the random numbers that its updates draw.
+        """
+        self.networks = networks
+        self.policy = ImaginingPolicy(networks.model, networks.actor, networks.acting, observation, action)
+        self.remembers = networks.remembers
+        self.cautions = networks.cautions
+        self._config, self._device = config, device
+        self._updates = 0
+        self._random = RandomSource(device, seed)
+
+    @property
+    def size(self) -> int:
+        """Numbers that are learned, without a slow critic."""
+        return sum(parameter.numel() for parameter in self.networks.parameters() if parameter.requires_grad)
+
+    @property
+    def ready(self) -> bool:
+        """From the first update on."""
+        return self._updates > 0
+
+    def draws(self) -> dict[str, Sequences]:
+        """Sequences, with the model states before them if they are remembered."""
+        return {SEQUENCES: Sequences(self._config.batch_size, self._config.batch_length)}
+
+    def update(self, batches: Mapping[str, Batch]) -> Learned:
+        """Train every network once."""
+        posterior, metrics = self.networks.update(batches[SEQUENCES], self._random.generator)
+        self._updates += 1
+        states = {"deter": posterior.deter, "latent": posterior.latent}
+        return Learned(metrics, {SEQUENCES: {name: states[name] for name in self.remembers}})
+
+    def probe(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The critic's value and the expected reward of a state."""
+        place = state["deter"].to(self._device), state["latent"].to(self._device)
+        with torch.no_grad():
+            value, reward = self.networks.critic.mean(*place), self.networks.model.reward.mean(*place)
+        return {"value": value.cpu(), "reward": reward.cpu()}
+
+    def foresee(self, batch: Batch, context: int, seed: int) -> dict[str, Tensor]:
+        """What the world model expects to observe, once it sees no more (PlaNet, figure 7)."""
+        model = self.networks.model
+        generator = torch.Generator(self._device).manual_seed(seed)
+        latent = model.rssm.latent
+        noise = draw_noise(latent.noise, (*batch.reward.shape, latent.stoch), batch.reward, generator)  # (B, T, S)
+        with torch.no_grad():
+            expected = model.encoder.observations(*open_loop(model, batch, context, noise))
+        pictures = model.encoder.spec.images
+        return {name: value - 0.5 if name in pictures else value for name, value in expected.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Networks with their normalisers and counters, optimisers, and the generator."""
+        return {
+            "networks": self.networks.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.networks.optimizers.items()},
+            "updates": self._updates,
+            "random": self._random.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.networks.load_state_dict(state["networks"])
+        for name, optimizer in self.networks.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self._updates = state["updates"]
+        self._random.load_state_dict(state["random"], self._updates)

@@ -52,11 +52,12 @@ class ClippedAdam:
 
     def step(self) -> tuple[Tensor, Tensor]:
         """See `Optimizer`."""
-        norm = nn.utils.clip_grad_norm_(self._parameters, self._clip, foreach=True)
+        norm = nn.utils.clip_grad_norm_(self._parameters, self._clip)
         # Decided by Adam where the gradients are, so that nothing waits for the device.
         left_out = (~torch.isfinite(norm)).float()
         self._adam.found_inf = left_out  # type: ignore[attr-defined]
-        self._adam.step()
+        if norm.device.type != "meta":  # where there are no numbers, there is nothing to step
+            self._adam.step()
         self._adam.zero_grad(set_to_none=True)
         return norm, left_out
 
@@ -120,7 +121,7 @@ class LaProp:
 
         # With the weight 0 everything stays as it was: so is left out what is not finite.
         counts = finite.to(flat.dtype)
-        rate = self._rate * (self._steps / max(1, self._warmup)).clamp(max=1.0)
+        rate = self._rate * ((self._steps + float(not self._warmup)) / max(1, self._warmup)).clamp(max=1.0)
         self._steps += counts
         self._square.lerp_(flat.square(), (1.0 - self._square_decay) * counts)
         square = self._square / (1.0 - self._square_decay**self._steps)

@@ -67,7 +67,8 @@ class _OneHotLinear(torch.autograd.Function):
 
 def onehot(index: Tensor, probs: Tensor | None, classes: int) -> Tensor:
     """One-hots (..., stoch, classes) of classes (..., stoch), straight-through to the probabilities if given."""
-    drawn = F.one_hot(index, classes)
+    # Compared rather than by torch's one_hot, which reads the indices to check them.
+    drawn = index.unsqueeze(-1) == torch.arange(classes, device=index.device)
     if probs is None:
         return drawn.float()
     return drawn.to(probs.dtype) + (probs - probs.detach())  # bracketed so that rounding leaves it one-hot

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from robot_mbrl.nets.latents import sample_index, unimix_probs
+from robot_mbrl.nets.latents import onehot, sample_index, unimix_probs
 
 _HALF_LOG_2PI_E = 0.5 * math.log(2 * math.pi * math.e)
 
@@ -150,4 +150,4 @@ class Categorical(nn.Module):
         return -(probs * probs.log()).sum(-1)
 
     def _onehot(self, index: Tensor) -> Tensor:
-        return nn.functional.one_hot(index, self.size).float()
+        return onehot(index, None, self.size)

@@ -50,12 +50,11 @@ class BlockDense(nn.Module):
         self.weight = nn.Parameter(torch.empty(blocks, inputs // blocks, outputs // blocks))
         # As published, by the fans of all blocks together: each block's outputs start small.
         style.initialise(self.weight, inputs, outputs, 1.0)
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.bias = nn.Parameter(torch.zeros(blocks, outputs // blocks))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, blocks, inputs / blocks) to (batch, blocks, outputs / blocks)."""
-        image = torch.bmm(x.transpose(0, 1), self.weight).transpose(0, 1)
-        return image + self.bias.view(self.weight.shape[0], -1)
+        return torch.bmm(x.transpose(0, 1), self.weight).transpose(0, 1) + self.bias
 
 
 class DeepBlockGRU(nn.Module):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from robot_mbrl.nets.precision import at_least_single
+
 Initialiser = Callable[[Tensor, int, int, float], None]
 """Fills a kernel, given its fan-in, its fan-out and a scale."""
 
@@ -43,6 +45,14 @@ class OverChannels(nn.Module):
         # Pictures come with their channels last in memory, so neither permutation copies.
         out: Tensor = self.inner(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return out
+
+
+class RMSNorm(nn.RMSNorm):
+    """Division by the root mean square, computed in at least single precision."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised x, same shape (..., size)."""
+        return super().forward(at_least_single(x))
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,7 @@ def _layer_norm_elu(units: int) -> nn.Module:
 
 
 def _rms_norm_silu(units: int) -> nn.Module:
-    return nn.Sequential(nn.RMSNorm(units, eps=1e-4), nn.SiLU())
+    return nn.Sequential(RMSNorm(units, eps=1e-4), nn.SiLU())
 
 
 KERAS = Style(glorot_uniform, True, _elu, _relu, _with_area, _with_area)

@@ -47,11 +47,19 @@ class LearnedStart(nn.Module):
 
     def entrance(self, prior: Callable[[Tensor], Tensor], latent: Latent) -> Entrance:
         """See `Start`."""
-        deter = torch.tanh(self.weight).unsqueeze(0)  # (1, D)
-        with torch.no_grad():
-            likeliest = latent.mode(prior(deter))  # (1, S)
+
+        def begin(weight: Tensor) -> tuple[Tensor, Tensor]:
+            deter = torch.tanh(weight)
+            with torch.no_grad():
+                return deter, latent.mode(prior(deter))
+
+        begun = begin(self.weight.unsqueeze(0))  # (1, D), (1, S)
 
         def enter(state: State, known: Tensor) -> tuple[State, Tensor | None]:
+            deter, likeliest = begun
+            if torch.compiler.is_exporting():
+                # What depends on weights alone would be computed once, at export, and never follow them again.
+                deter, likeliest = begin(self.weight + 0.0 * known)
             known_too = known > 0.5
             # Of a beginning nothing is carried; zeros there keep the gradient from what was before.
             carried = None if state.probs is None else state.probs * known.unsqueeze(-1)

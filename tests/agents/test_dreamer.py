@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from robot_mbrl.agents.dreamer import Dreamer, DreamerOptimizer, frozen, lambda_return
+from robot_mbrl.agents.dreamer import Dreamer, DreamerOptimizer
+from robot_mbrl.agents.imagination import frozen, lambda_return
 from robot_mbrl.specs import ActionSpec, ObservationSpec
 from robot_mbrl.world_models.rssm import State
 from tests.agents.settings import (

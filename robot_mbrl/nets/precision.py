@@ -10,7 +10,9 @@ def computing_in(precision: str, device: torch.device) -> AbstractContextManager
     """Within this, layers compute in `float32`, or in `bfloat16` where torch holds that safe."""
     if precision == "float32":
         return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)
+    # Without torch's cache of weights in half precision: through it, gradients of many steps would be summed in half
+    # precision, and a weight that an optimiser has changed meanwhile could be used as it was.
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
 def at_least_single(x: Tensor) -> Tensor:

@@ -50,8 +50,7 @@ class LearnedStart(nn.Module):
 
         def begin(weight: Tensor) -> tuple[Tensor, Tensor]:
             deter = torch.tanh(weight)
-            with torch.no_grad():
-                return deter, latent.mode(prior(deter))
+            return deter, latent.mode(prior(deter.detach())).detach()
 
         begun = begin(self.weight.unsqueeze(0))  # (1, D), (1, S)
 

@@ -107,7 +107,7 @@ class DreamerV3(nn.Module):
                     through_dynamics=False,
                 )
             behaviour, returns = self._imagined(dream)
-            replayed = self._replayed(batch, posterior, returns[:, 0].unflatten(0, (-1, count)))
+            replayed = self._replayed(batch, posterior, returns[:, 0].view(-1, count))
             loss = model_loss + behaviour.total + config.replay_value_scale * replayed.total
         loss.backward()  # type: ignore[no-untyped-call]
 
@@ -159,7 +159,8 @@ class DreamerV3(nn.Module):
         """
         last = slice(-imagined.shape[1], None)
         reward, is_last, is_terminal = (x[:, last] for x in (batch.reward, batch.is_last, batch.is_terminal))
-        states = State(*(None if part is None else part[:, last] for part in posterior))
+        deter, latent, probs = posterior
+        states = State(deter[:, last], latent[:, last], None if probs is None else probs[:, last])
         with torch.no_grad():
             live = self.model.discount * (1.0 - is_terminal[:, 1:])
             share = self.config.return_lambda * (1.0 - is_last[:, 1:])  # none of what an episode's end cuts off

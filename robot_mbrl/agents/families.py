@@ -18,7 +18,7 @@ Factory = Callable[[ObservationSpec, ActionSpec, Any, torch.device, int], Agent]
 """Makes an agent of (observation, action, settings of its family, device, seed)."""
 
 
-def _imagining(networks: type[DreamerV1 | DayDreamer | DreamerV3]) -> Factory:
+def _imagining(networks: type[DreamerV1] | type[DayDreamer] | type[DreamerV3]) -> Factory:
     """What makes agents of one published Dreamer."""
 
     def make(

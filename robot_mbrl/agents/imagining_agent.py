@@ -4,62 +4,30 @@ The algorithms are in `agents/dreamer_v1.py`, `agents/daydreamer.py` and `agents
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from robot_mbrl.agent_configs.imagining import ImaginingSettings
-from robot_mbrl.agents.acting import Acting
 from robot_mbrl.agents.agent import Learned
+from robot_mbrl.agents.daydreamer import DayDreamer
+from robot_mbrl.agents.dreamer_v1 import DreamerV1
+from robot_mbrl.agents.dreamer_v3 import DreamerV3
 from robot_mbrl.agents.imagination import draw_noise
 from robot_mbrl.agents.imagining_policy import ImaginingPolicy
-from robot_mbrl.agents.optimizers import Optimizer
 from robot_mbrl.agents.random_source import RandomSource
 from robot_mbrl.experience.draws import Sequences
-from robot_mbrl.nets.scalars import ScalarHead
-from robot_mbrl.nets.state_networks import StateMLP
-from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
+from robot_mbrl.specs import ActionSpec, ObservationSpec
 from robot_mbrl.world_models.batch import Batch
-from robot_mbrl.world_models.open_loop import SequenceModel, open_loop
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.open_loop import open_loop
 
 SEQUENCES = "sequences"
 """The name of their only draw."""
 
 
-class RewardingModel(SequenceModel, Protocol):
-    """A world model that predicts rewards."""
-
-    reward: ScalarHead
-
-
-class Networks(Protocol):
-    """What one paper's file defines: a torch module with one step of its training."""
-
-    model: RewardingModel
-    actor: StateMLP
-    critic: ScalarHead
-    acting: Acting
-    remembers: Mapping[str, TensorSpec]
-    cautions: Mapping[str, str]
-    optimizers: Mapping[str, Optimizer]
-
-    def update(self, batch: Batch, generator: torch.Generator) -> tuple[State, dict[str, Tensor]]:
-        """Train on sequences (B, T, ...); returns their posterior states (B, T, ...), detached, and metrics."""
-        ...
-
-    def parameters(self) -> Any:
-        """See `torch.nn.Module`."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """See `torch.nn.Module`."""
-        ...
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
-        """See `torch.nn.Module`."""
-        ...
+Networks = DreamerV1 | DayDreamer | DreamerV3
+"""What one paper's file defines: a torch module with one step of its training."""
 
 
 class ImaginingAgent:

@@ -100,7 +100,7 @@ class LaProp:
             momentum_decay: of the momentum.
             epsilon: added to the root of the mean square.
         """
-        self._parameters = [p for module in modules for p in module.parameters()]
+        self._parameters: list[Tensor] = [p for module in modules for p in module.parameters()]
         self._rate, self._warmup, self._clip = rate, warmup, clip
         self._square_decay, self._momentum_decay, self._epsilon = square_decay, momentum_decay, epsilon
         self._square = self._momentum = self._steps = self._sizes = torch.empty(0)
@@ -129,7 +129,7 @@ class LaProp:
         self._momentum.lerp_(torch.where(finite, normed, 0.0), (1.0 - self._momentum_decay) * counts)
         change = self._momentum * (counts * rate / (1.0 - self._momentum_decay**self._steps))
         change = torch.where(finite, change, 0.0)  # before the first step that counts, the corrections are infinite
-        changes = change.split([p.numel() for p in parameters])
+        changes = torch.split(change, [p.numel() for p in parameters])
         torch._foreach_sub_(parameters, [c.view_as(p) for c, p in zip(changes, parameters, strict=True)])
         for parameter in parameters:
             parameter.grad = None

@@ -17,7 +17,7 @@ _KERNEL = 4
 _TRANSPOSED_KERNELS = (5, 5, 6, 6)
 _POOLED_KERNEL = 5
 _MULTIPLES = (2, 3, 4, 4)
-POOLED_MULTIPLE = 2 ** len(_MULTIPLES)
+POOLED_MULTIPLE: int = 2 ** len(_MULTIPLES)
 """What sides of pictures must be multiples of, for the pooled stacks."""
 
 
@@ -52,7 +52,7 @@ class DenseFold(nn.Module):
 
     def forward(self, deter: Tensor, latent: Tensor, carried: Tensor | None = None) -> Tensor:
         """Maps of states (batch, ...)."""
-        maps: Tensor = self.transposed(self.dense(deter, latent, carried).unflatten(-1, (-1, 1, 1)))
+        maps: Tensor = self.transposed(self.dense(deter, latent, carried)[:, :, None, None])
         return maps
 
 
@@ -70,7 +70,7 @@ class StateFold(nn.Module):
 
     def forward(self, deter: Tensor, latent: Tensor, carried: Tensor | None = None) -> Tensor:
         """Maps of states (batch, ...)."""
-        maps: Tensor = self.kernel(deter, latent, carried).unflatten(-1, (-1, self.side, self.side))
+        maps: Tensor = self.kernel(deter, latent, carried).view(deter.shape[0], -1, self.side, self.side)
         return maps + self.bias.view(-1, 1, 1)
 
 
@@ -152,11 +152,11 @@ class UpsamplingDecoder(nn.Module):
 
     def forward(self, deter: Tensor, latent: Tensor, carried: Tensor | None = None) -> Tensor:
         """Pictures (batch, side, side, channels) of states (batch, ...)."""
-        side = (self.smallest, self.smallest)
+        batch, side = deter.shape[0], (self.smallest, self.smallest)
         # Every block makes its own channels of all pixels: (batch, blocks, height, width, channels / blocks).
-        by_block = self.of_deter(deter.unflatten(-1, (self.blocks, -1))).unflatten(-1, (*side, -1))
+        by_block = self.of_deter(deter.view(batch, self.blocks, -1)).reshape(batch, self.blocks, *side, -1)
         maps = by_block.permute(0, 1, 4, 2, 3).flatten(1, 2)
-        of_latent = self.latent_hidden(self.of_latent(latent, carried)).unflatten(-1, (*side, -1))
+        of_latent = self.latent_hidden(self.of_latent(latent, carried)).view(batch, *side, -1)
         picture: Tensor = self.layers(maps + of_latent.permute(0, 3, 1, 2))
         return picture.permute(0, 2, 3, 1)
 

@@ -23,10 +23,13 @@ class Latent(Protocol):
     """Numbers that one latent stands for: the rows of a kernel that reads it."""
     outputs: int
     """Numbers that a network gives per latent."""
-    noise: Literal["normal", "uniform"]
-    """What it is drawn with: standard normal, or uniform in [0, 1)."""
     dtype: torch.dtype
     """Of drawn latents."""
+
+    @property
+    def noise(self) -> Literal["normal", "uniform"]:
+        """What it is drawn with: standard normal, or uniform in [0, 1)."""
+        ...
 
     def statistics(self, out: Tensor) -> Tensor:
         """What latents are drawn from (..., stoch, n), of network outputs (..., outputs); in single precision."""
@@ -111,7 +114,7 @@ class CategoricalLatent:
 
     def statistics(self, out: Tensor) -> Tensor:
         """Probabilities, (..., stoch, classes)."""
-        return unimix_probs(at_least_single(out).unflatten(-1, (self.stoch, self.classes)), self.unimix)
+        return unimix_probs(at_least_single(out).view(*out.shape[:-1], self.stoch, self.classes), self.unimix)
 
     def sample(self, statistics: Tensor, noise: Tensor) -> Tensor:
         """Classes (..., stoch), int64, for uniform noise (..., stoch)."""
@@ -182,6 +185,6 @@ class StateLinear(nn.Module):
         if torch.compiler.is_exporting():  # in one product: an ONNX graph must use the kernel whole, under its name
             image = torch.cat([deter, self.latent.flat(latent, None)], -1) @ self.weight
         else:
-            of_deter, of_latent = self.weight.split(self.sizes)
+            of_deter, of_latent = torch.split(self.weight, self.sizes)
             image = deter @ of_deter + self.latent.image(latent, carried, of_latent)
         return image if self.bias is None else image + self.bias

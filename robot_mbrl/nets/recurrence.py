@@ -72,10 +72,10 @@ class DeepBlockGRU(nn.Module):
 
     def forward(self, x: Tensor, deter: Tensor) -> Tensor:
         """Next state (batch, deter) from the inputs (batch, inputs) and the state (batch, deter)."""
-        shares = deter.unflatten(-1, (self.blocks, -1)).to(x.dtype)  # (batch, blocks, deter / blocks)
+        shares = deter.view(deter.shape[0], self.blocks, -1).to(x.dtype)  # (batch, blocks, deter / blocks)
         seen = torch.cat([shares, x.unsqueeze(1).expand(-1, self.blocks, -1)], -1)
         hidden = self.after(self.hidden(seen).flatten(1))
-        gates = self.gates(hidden.unflatten(-1, (self.blocks, -1))).chunk(3, -1)  # 3 x (batch, blocks, deter / blocks)
+        gates = self.gates(hidden.view(shares.shape)).chunk(3, -1)  # 3 x (batch, blocks, deter / blocks)
         return gated(tuple(gate.flatten(1) for gate in gates), deter)
 
 

@@ -116,10 +116,10 @@ class ObservationEncoder(nn.Module):
         if vectors is not None:
             sizes = [vector.size for vector in self.spec.vectors.values()]
             values = self.unsquash(vectors) * self.scales
-            named |= dict(zip(self.spec.vectors, values.split(sizes, -1), strict=True))
+            named |= dict(zip(self.spec.vectors, torch.split(values, sizes, -1), strict=True))
         if pictures is not None:
             channels = [image.shape[2] for image in self.spec.images.values()]
-            named |= dict(zip(self.spec.images, pictures.split(channels, -1), strict=True))
+            named |= dict(zip(self.spec.images, torch.split(pictures, channels, -1), strict=True))
         return named
 
     def forward(self, vectors: Tensor | None, pictures: Tensor | None) -> Tensor:

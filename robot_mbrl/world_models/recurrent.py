@@ -79,7 +79,7 @@ class Posterior(nn.Module):
 
     def split(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
         """The kernel of deter (H, D), and the images (B, T, H) of embeddings (B, T, E): all that needs no state."""
-        of_deter, of_embedding = self.first.weight.split(self.sizes, 1)
+        of_deter, of_embedding = torch.split(self.first.weight, self.sizes, 1)
         return of_deter, nn.functional.linear(embedding, of_embedding, self.first.bias)
 
     def step(self, deter: Tensor, kernel: Tensor, image: Tensor) -> Tensor:

@@ -158,7 +158,10 @@ class DreamerV3(nn.Module):
             imagined: (B, L), the returns imagined from the last L of them, which stand for what comes after.
         """
         last = slice(-imagined.shape[1], None)
-        reward, is_last, is_terminal = (x[:, last] for x in (batch.reward, batch.is_last, batch.is_terminal))
+        # Where experience was cut off, an episode ends as well.
+        cut = torch.cat([batch.is_first[:, 1:], torch.zeros_like(batch.is_first[:, :1])], 1)
+        is_last = torch.maximum(batch.is_last, cut)[:, last]
+        reward, is_terminal = batch.reward[:, last], batch.is_terminal[:, last]
         deter, latent, probs = posterior
         states = State(deter[:, last], latent[:, last], None if probs is None else probs[:, last])
         with torch.no_grad():

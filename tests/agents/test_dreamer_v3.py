@@ -176,12 +176,27 @@ def test_only_the_last_states_of_each_sequence_are_imagined_from_and_valued_if_s
     _, networks = _agent()
     states = State(torch.randn(BATCH, TIME, 16), torch.randint(5, (BATCH, TIME, 4)))
     imagined, batch = torch.randn(BATCH, 3), remembered_batch()
-    short = batch._replace(
-        reward=batch.reward[:, -3:], is_last=batch.is_last[:, -3:], is_terminal=batch.is_terminal[:, -3:]
-    )
+    names = ("reward", "is_first", "is_last", "is_terminal")
+    short = batch._replace(**{name: getattr(batch, name)[:, -3:] for name in names})
     recent = State(states.deter[:, -3:], states.latent[:, -3:])
     found = networks._replayed(batch, states, imagined).total
     assert torch.equal(found, networks._replayed(short, recent, imagined).total)
+
+
+def test_where_experience_was_cut_off_no_value_depends_on_what_comes_after() -> None:
+    _, networks = _agent()
+    deter = torch.randn(BATCH, TIME, 16, requires_grad=True)
+    states = State(deter, torch.randint(5, (BATCH, TIME, 4)))
+    imagined, batch = torch.randn(BATCH, TIME), remembered_batch()
+    batch.is_first[1, 4] = 1.0  # without an end of the episode before
+    richer = batch._replace(reward=batch.reward.clone())
+    richer.reward[1, 4:] += 100.0
+    one, other = (
+        torch.autograd.grad(networks._replayed(b, states, imagined).total, [deter])[0] for b in (batch, richer)
+    )
+    assert torch.equal(one[1, :4], other[1, :4])
+    assert not one[1, 3].any()  # of the last state before the cut nothing is known
+    assert not torch.equal(one[1, 4:], other[1, 4:])
 
 
 def test_the_world_model_learns_from_the_critics_loss_on_replay() -> None:

@@ -82,8 +82,9 @@ class ImaginingAgent:
         """Train every network once."""
         posterior, metrics = self.networks.update(batches[SEQUENCES], self._random.generator)
         self._updates += 1
-        states = {"deter": posterior.deter, "latent": posterior.latent}
-        return Learned(metrics, {SEQUENCES: {name: states[name] for name in self.remembers}})
+        if not self.remembers:
+            return Learned(metrics)
+        return Learned(metrics, {SEQUENCES: {"deter": posterior.deter, "latent": posterior.latent}})
 
     def probe(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The critic's value and the expected reward of a state."""

@@ -73,7 +73,7 @@ class Style:
     """The same for a transposed convolution."""
 
     def linear(self, inputs: int, outputs: int, scale: float = 1.0, *, bias: bool = True) -> nn.Linear:
-        """A linear layer with initial weights of this style, and no bias at first."""
+        """A linear layer with initial weights of this style, and a bias of zero."""
         layer = nn.Linear(inputs, outputs, bias=bias)
         self.initialise(layer.weight, inputs, outputs, scale)
         if bias:

@@ -47,7 +47,8 @@ class ClippedAdam:
         kernels = [p for p in self._parameters if p.ndim > 1]
         others = [p for p in self._parameters if p.ndim <= 1]
         groups = [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-        self._adam = torch.optim.AdamW(groups, lr=rate, eps=epsilon, fused=True)
+        # Capturable: its counters lie on the device, so that one CUDA graph can hold an update.
+        self._adam = torch.optim.AdamW(groups, lr=rate, eps=epsilon, fused=True, capturable=True)
         self._adam.grad_scale = None  # type: ignore[attr-defined] # both as torch.amp.GradScaler sets them
 
     def step(self) -> tuple[Tensor, Tensor]:

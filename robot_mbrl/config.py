@@ -25,6 +25,9 @@ from robot_mbrl.topics import AGE_SUFFIX, JOINT_STATE, OBSERVATION_RESERVED
 
 Model = TypeVar("Model", bound=Frozen)
 
+PUBLIC = "gym:"
+"""What the `world` of a task begins with that is a Gymnasium environment; its id follows."""
+
 
 class TaskConfig(Frozen):
     """A task: a robot, what of it is observed, and how episodes begin and end."""
@@ -33,10 +36,11 @@ class TaskConfig(Frozen):
     description: str = ""
     robot: str
     """Name of a packaged robot, or the path of a robot's YAML."""
-    task: str
-    """Key of the task class in `robot_mbrl.tasks.TASKS`."""
+    task: str | None
+    """Key of the task class in `robot_mbrl.tasks.TASKS`; null for a Gymnasium environment, which judges itself."""
     world: str | None = None
-    """Key of the simulated world in `sim.worlds.WORLDS`; null for a task that exists in hardware only."""
+    """Key of the simulated world in `sim.worlds.WORLDS`, or `gym:` and the id of a Gymnasium environment; null for a
+    task that exists in hardware only."""
     observe: Annotated[tuple[str, ...], Field(min_length=1)]
     """Names of the robot's vectors and cameras that the agent sees."""
     episode_steps: Count = 250
@@ -56,6 +60,17 @@ class TaskConfig(Frozen):
     overrides: dict[str, Any] = {}
     """Fields of the preset that this task sets differently."""
 
+    @property
+    def is_public(self) -> bool:
+        """Whether it is a Gymnasium environment: without a robot's topics, driver and guard."""
+        return self.world is not None and self.world.startswith(PUBLIC)
+
+    @model_validator(mode="after")
+    def _somebody_judges(self) -> Self:
+        if (self.task is None) != self.is_public:
+            raise ValueError(f"task: only environments of Gymnasium (world {PUBLIC}…) judge themselves, all of them do")
+        return self
+
 
 class RunConfig(Frozen):
     """Everything a run is defined by; saved as `config.yaml` in its folder."""
@@ -67,7 +82,7 @@ class RunConfig(Frozen):
 
     @model_validator(mode="after")
     def _task_fits_robot(self) -> Self:
-        if self.task.task not in TASKS:
+        if self.task.task is not None and self.task.task not in TASKS:
             raise ValueError(f"task.task: there is no task class {self.task.task!r}; there are {sorted(TASKS)}")
         for name in self.task.observe:
             if name not in self.robot.vectors and name not in self.robot.cameras:
@@ -77,7 +92,8 @@ class RunConfig(Frozen):
             raise ValueError(f"task.reset: robot {self.robot.name!r} has no home")
         measured = {value.name for vector in self.robot.vectors.values() for value in vector.elements}
         measured |= self._goal_names(measured)
-        if missing := sorted(set(TASKS[self.task.task].reads) - measured):
+        reads = TASKS[self.task.task].reads if self.task.task is not None else ()
+        if missing := sorted(set(reads) - measured):
             raise ValueError(
                 f"task.task: {self.task.task!r} judges by {missing}, which robot {self.robot.name!r} does not measure; "
                 f"add elements of these names to its vectors, or to task.goal"
@@ -154,10 +170,34 @@ def load_run(target: str | Path, overrides: Mapping[str, Any] | None = None, see
     ):
         return _validate(RunConfig, _override(raw, overrides), str(path))
     task_raw, task_file = _find(str(target), "tasks")
-    task = _override({"task": task_raw}, {k: v for k, v in (overrides or {}).items() if k.startswith("task.")})["task"]
+    return resolve_run(task_raw, task_file, overrides, seed)
+
+
+def resolve_run(
+    task_raw: Mapping[str, Any],
+    task_file: str,
+    overrides: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    robot: RobotConfig | None = None,
+) -> RunConfig:
+    """Resolve a task's fields with its robot and agent.
+
+    Args:
+        task_raw: the fields of the task.
+        task_file: where they were read, for messages, and for files that are named beside it.
+        overrides: values by dotted path.
+        seed: seed of the run.
+        robot: the robot; None for the one that the task names.
+
+    Raises:
+        ConfigError: if a file or field is missing or wrong; the message names it.
+    """
+    own = {name: value for name, value in (overrides or {}).items() if name.startswith("task.")}
+    task = _override({"task": dict(task_raw)}, own)["task"]
     validated = _validate(TaskConfig, task, task_file)
-    robot_raw, robot_file = _find(validated.robot, "robots", beside=task_file)
-    robot = _validate(RobotConfig, robot_raw, robot_file)
+    if robot is None:
+        robot_raw, robot_file = _find(validated.robot, "robots", beside=task_file)
+        robot = _validate(RobotConfig, robot_raw, robot_file)
     agent = _read_agent(validated, task_raw, task_file)
     raw = {"task": task, "robot": robot.model_dump(mode="json"), "agent": agent.model_dump(mode="json"), "seed": seed}
     return _validate(RunConfig, _override(raw, overrides), task_file)
@@ -265,6 +305,7 @@ def _place(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
 
 __all__ = [
     "JOINT_STATE",
+    "PUBLIC",
     "AgentSettings",
     "CameraConfig",
     "CommandConfig",
@@ -278,5 +319,6 @@ __all__ = [
     "load_run",
     "packaged",
     "read_model",
+    "resolve_run",
     "save_run",
 ]

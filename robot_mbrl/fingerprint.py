@@ -62,7 +62,7 @@ def _shown(fields: Mapping[str, Value], name: str) -> str:
 def _fields(config: RunConfig) -> Iterator[tuple[str, Value]]:
     yield "control_rate_hz", float(config.robot.control_rate_hz)
     yield "action_repeat", config.task.action_repeat
-    yield "task.class", config.task.task
+    yield "task.class", config.task.task or str(config.task.world)
     yield "action.kind", config.action_spec().kind
     yield "action.names", ", ".join(config.action_spec().names)
     for command in config.robot.commands:
@@ -110,6 +110,6 @@ def _observation_fields(config: RunConfig) -> Iterator[tuple[str, Value]]:
             yield f"{prefix}.field", element.field
             yield f"{prefix}.transform", element.transform
             yield f"{prefix}.unit", element.unit
-            yield f"{prefix}.scale", float(element.scale)
+            yield f"{prefix}.scale", element.scale if element.scale == "auto" else float(element.scale)
             if element.joint is not None:
                 yield f"{prefix}.joint", element.joint

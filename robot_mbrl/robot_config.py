@@ -15,6 +15,7 @@ from robot_mbrl.specs import (
     Name,
     NonNegative,
     Positive,
+    Scale,
     Topic,
     TopicToken,
     VectorSpec,
@@ -70,7 +71,7 @@ class ValueConfig(Frozen):
     transform: Literal["none", "cos", "sin", "roll", "pitch", "yaw"] = "none"
     """Applied to the reading; roll, pitch and yaw read a quaternion."""
     unit: str = ""
-    scale: Positive = 1.0
+    scale: Scale = 1.0
 
 
 class VectorConfig(Frozen):

@@ -71,6 +71,8 @@ VALUE_BOUND = 100.0
 """Scales beyond which a value says no more than that it is large: there values and rewards are bounded."""
 DEPTH_LIMIT_MM = 5000
 """Where depths end for agents, millimetres: what is further away looks as far as this."""
+Scale = Positive | Literal["auto"]
+"""A typical magnitude, or `auto` for one that agents find out themselves."""
 
 
 class Element(Frozen):
@@ -78,8 +80,9 @@ class Element(Frozen):
 
     name: str
     unit: str = ""
-    scale: Positive = 1.0
-    """What the world model divides the value by: a typical magnitude, in the value's unit."""
+    scale: Scale = 1.0
+    """What the world model divides the value by: a typical magnitude, in the value's unit. `auto` leaves it to the
+    agent: to running statistics, or to how it squashes values anyway."""
 
 
 class VectorSpec(Frozen):
@@ -99,8 +102,13 @@ class VectorSpec(Frozen):
 
     @property
     def scales(self) -> np.ndarray:
-        """The elements' scales, float32, shape (size,)."""
-        return np.array([element.scale for element in self.elements], np.float32)
+        """The elements' scales, float32, shape (size,); 1 for those that are `auto`."""
+        return np.array([1.0 if element.scale == "auto" else element.scale for element in self.elements], np.float32)
+
+    @property
+    def automatic(self) -> np.ndarray:
+        """Which elements' scales are `auto`, bool, shape (size,)."""
+        return np.array([element.scale == "auto" for element in self.elements])
 
 
 class ImageSpec(Frozen):

@@ -7,6 +7,8 @@ advanced from one command of the guard to the next, so commands are shaped and r
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from robot_mbrl.config import GuardConfig, RobotConfig, RunConfig
 from robot_mbrl.control.episodes import Episodes, Phase, new_session
 from robot_mbrl.control.goal import Goal
@@ -15,7 +17,7 @@ from robot_mbrl.control.observing import Observer, Stale
 from robot_mbrl.errors import RobotMbrlError
 from robot_mbrl.messages import NANOSECONDS, write_stamp
 from robot_mbrl.steps import Action, Observation
-from robot_mbrl.tasks import TASKS
+from robot_mbrl.tasks import make_task
 from robot_mbrl.topics import JOINT_STATE
 from sim.fitting import make_robots_world
 from sim.starts import start_rng
@@ -33,6 +35,7 @@ class InProcessRobot:
     Attributes:
         config: the run that it is the robot of.
         world: what it is simulated in.
+        control_steps: control periods acted in, in this life.
     """
 
     def __init__(
@@ -83,12 +86,13 @@ class InProcessRobot:
         self._seed, self._resets = seed, 0
         self._session = session or new_session()
         self._observer = Observer(config.robot, config.observation_spec().images, goal=self.goal)
-        self._episodes = Episodes(config.task, TASKS[config.task.task](), self._session, evaluate=self._evaluate)
+        self._episodes = Episodes(config.task, make_task(config.task.task), self._session, evaluate=self._evaluate)
         self._guard = Guard(_never_starting(config.robot), config.step_s, enabled=True)
         self._sensed_s: dict[str, float] = {}
         self._applied: list[Action] = []
         self._now_ns = self._period_ns
         self._observation: Observation | None = None
+        self.control_steps = 0
         self._reset_world()
 
     @property
@@ -122,7 +126,13 @@ class InProcessRobot:
             # A deadline as long as the step: the following observation has made the guard decide.
             self._carry_out(self._guard.update(self._now_s))
         self._observation = following
+        if not observation.is_last:
+            self.control_steps += round((following.key.stamp_ns - observation.key.stamp_ns) / self._period_ns)
         return self._applied.pop(0)
+
+    def photograph(self) -> np.ndarray:
+        """A picture of the world, uint8, shape (height, width, 3)."""
+        return self.world.photograph()
 
     def close(self) -> None:
         """Close the world."""

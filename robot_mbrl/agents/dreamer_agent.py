@@ -16,10 +16,10 @@ from robot_mbrl.agents.dreamer import Dreamer, DreamerOptimizer
 from robot_mbrl.agents.dreamer_policy import DreamerPolicy
 from robot_mbrl.agents.random_source import RandomSource
 from robot_mbrl.experience.draws import Sequences
+from robot_mbrl.nets.scaling import BOUND
 from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.rssm import State
-from robot_mbrl.world_models.world_model import BOUND
 
 SEQUENCES = "sequences"
 """The name of its only draw."""
@@ -106,7 +106,7 @@ class DreamerAgent:
             vectors, images = self.networks.world_model.open_loop(batch, _initial(batch), context, uniform)
             expected = dict(images)
             if vectors is not None:
-                values = vectors * self.networks.world_model.encoder.scales  # (B, T, V), in physical units
+                values = self.networks.world_model.encoder.scaling.physical(vectors)  # (B, T, V), in physical units
                 sizes = [vector.size for vector in self._spec.vectors.values()]
                 expected |= dict(zip(self._spec.vectors, torch.split(values, sizes, -1), strict=True))
         return expected

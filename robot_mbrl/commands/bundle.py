@@ -130,7 +130,7 @@ def _observations(metadata: BundleMetadata) -> Table:
     table = Table("group", "name", "unit", "scale", title="what it observes and decides", title_justify="left")
     for group, vector in metadata.observation.vectors.items():
         for element in vector.elements:
-            table.add_row(group, element.name, element.unit, f"{element.scale:g}")
+            table.add_row(group, element.name, element.unit, f"{element.scale}")
     for name, image in metadata.observation.images.items():
         table.add_row(name, f"{image.height}x{image.width} picture", image.encoding, "")
     for group, goal in metadata.goal.items():

@@ -10,7 +10,14 @@ from rich.console import Console
 
 from robot_mbrl.commands.graph import Screen, follow
 from robot_mbrl.commands.judging import EPISODES, START_UP_S, judge_over_graph, unseen_seed
-from robot_mbrl.commands.options import Subparsers, add_run_options, faults_in_force, open_run, program
+from robot_mbrl.commands.options import (
+    DEFAULT_MINUTES,
+    Subparsers,
+    add_run_options,
+    faults_in_force,
+    open_run,
+    program,
+)
 from robot_mbrl.commands.results import Results
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
@@ -20,6 +27,7 @@ from robot_mbrl.runs.locking import locked
 from robot_mbrl.runs.record import RunRecord
 from robot_mbrl.runs.scenario import Options, scenario
 from robot_mbrl.runs.supervisor import StopRequest
+from robot_mbrl.tasks import make_task
 
 
 def register(subparsers: Subparsers) -> None:
@@ -43,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     faults: Path | None = args.faults.absolute() if args.faults is not None else None
     chosen = Options(speed=args.speed, lockstep=args.lockstep, view=args.view, video=args.video, faults=faults)
     environment = node_environment(os.environ)
-    config, folder = open_run(args, check=lambda config: faults_in_force(faults, config.robot))
+    config, folder = open_run(args, check=lambda config: _check(config, faults))
     if config.task.world is None:
         raise ConfigError(
             f"{config.task.name} exists in hardware only: use robot-mbrl robot and robot-mbrl workstation"
@@ -55,12 +63,22 @@ def run(args: argparse.Namespace) -> int:
         demo = Demo(config, folder, options, environment, Screen(Console(), args.quiet), results)
         judged: list[dict[str, Any]] = []
         try:
-            demo.learn(60.0 * args.minutes, stop)
+            demo.learn(60.0 * (args.minutes or DEFAULT_MINUTES), stop)
             judged = demo.judge(stop)
         finally:
             results.conclude(judged)
     results.tell(demo.screen.console, interrupted=stop.requested)
     return 0
+
+
+def _check(config: RunConfig, faults: Path | None) -> None:
+    """Refuse what has no graph, or faults that the robot cannot have.
+
+    Raises:
+        ConfigError: naming what is wrong.
+    """
+    make_task(config.task.task)
+    faults_in_force(faults, config.robot)
 
 
 class Demo:

@@ -58,9 +58,10 @@ def judge_expert(config: RunConfig, episodes: int, seed: int) -> float | None:
     """Mean return of the task's scripted expert from the same starts; None if the task has none."""
     from sim.experts import EXPERTS
 
-    if config.task.task not in EXPERTS:
+    make_expert = EXPERTS.get(config.task.task or "")
+    if make_expert is None:
         return None
-    expert = _Scripted(EXPERTS[config.task.task](config.robot).act)
+    expert = _Scripted(make_expert(config.robot).act)
     return mean([result.total_reward for result in _judge(config, expert, episodes, seed)])
 
 
@@ -77,9 +78,9 @@ class _Scripted:
 def _judge(config: RunConfig, policy: "Policy", episodes: int, seed: int) -> list[EpisodeResult]:
     # Simulators are put together with the library by commands only, and only when they are needed.
     from robot_mbrl.control.policy_runner import PolicyRunner
-    from sim.in_process import InProcessRobot
+    from sim.robots import make_robot
 
-    robot = InProcessRobot(config, seed=seed, evaluate=True)
+    robot = make_robot(config, seed=seed, evaluate=True)
     runner = PolicyRunner(config, policy, grace_s=0.0)
     tally = EpisodeTally(config.task.episode_steps)
     results: list[EpisodeResult] = []

@@ -3,11 +3,11 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from robot_mbrl.config import RobotConfig, RunConfig, load_run, packaged
+from robot_mbrl.config import PUBLIC, RobotConfig, RunConfig, load_run, packaged
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.strict_yaml import parse
@@ -44,9 +44,7 @@ def add_run_options(parser: argparse.ArgumentParser, *, speed: float | None, tas
     parser.set_defaults(default_task=task)
     parser.add_argument("--agent", metavar="PRESET", help=AGENT_HELP)
     parser.add_argument("--seed", type=seed_number, help="seed of the run (default 0)")
-    parser.add_argument(
-        "--minutes", type=positive, default=DEFAULT_MINUTES, help="how long to run (default %(default)g)"
-    )
+    parser.add_argument("--minutes", type=positive, help=f"how long to run (default {DEFAULT_MINUTES:g})")
     parser.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="the run's folder (default below runs/)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --run, or with the task's newest")
     default_speed = "as fast as the machine" if speed is None else f"{speed:g}"
@@ -64,6 +62,25 @@ def add_run_options(parser: argparse.ArgumentParser, *, speed: float | None, tas
         type=override,
         metavar="KEY=VALUE",
         help="override one setting by its dotted path, such as agent.train_ratio=128; may be repeated",
+    )
+
+
+def add_public_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `train` has besides, above all for public tasks."""
+    parser.add_argument(
+        "--steps",
+        type=positive_count,
+        help="control steps of the environment that the run shall have in all, in place of --minutes (default for "
+        "gym:… 50000)",
+    )
+    parser.add_argument(
+        "--action-repeat",
+        type=positive_count,
+        metavar="N",
+        help="control steps that each action is held for, their rewards summed (default: the task's, of gym:… 1)",
+    )
+    parser.add_argument(
+        "--pixels", action="store_true", help="of gym:…, observe rendered pictures in place of everything else"
     )
 
 
@@ -127,22 +144,53 @@ def open_run(
         ConfigError: if the folder already holds a run, or there is none to resume, or options contradict it.
     """
     if not args.resume:
-        agent = {"task.agent": args.agent} if args.agent is not None else {}
-        config = load_run(_task(args), agent | dict(args.overrides), seed=args.seed or 0)
+        config = load_task(_task(args), _overrides(args), args.seed or 0, pixels=getattr(args, "pixels", False))
         check(config)
         return config, RunFolder.create(config, args.folder)
-    if args.overrides or args.seed is not None or args.agent is not None:
+    if _overrides(args) or args.seed is not None or getattr(args, "pixels", False):
         raise ConfigError(
-            "--agent, --seed and --set define a new run; one that is resumed keeps what its config.yaml says"
+            "--agent, --seed, --action-repeat, --pixels and --set define a new run; one that is resumed keeps what its "
+            "config.yaml says"
         )
     if args.folder is None:
-        folder = RunFolder.newest(load_run(_task(args)).task.name)
+        folder = RunFolder.newest(load_task(_task(args)).task.name)
         return load_run(folder.path), folder
     folder = RunFolder.open(args.folder)
     config = load_run(folder.path)
-    if args.task is not None and config.task.name != (asked_for := load_run(args.task).task.name):
+    if args.task is not None and config.task.name != (asked_for := load_task(args.task).task.name):
         raise ConfigError(f"{folder.path} is a run of {config.task.name!r}, not of {asked_for!r}")
     return config, folder
+
+
+def load_task(
+    task: str, overrides: Mapping[str, Any] | None = None, seed: int = 0, *, pixels: bool = False
+) -> RunConfig:
+    """The run of a task, or of a public one.
+
+    Args:
+        task: name of a packaged task, path of a YAML, or `gym:` and the id of an environment.
+        overrides: values by dotted path.
+        seed: of the run.
+        pixels: whether rendered pictures of a public task are observed.
+
+    Raises:
+        RobotMbrlError: if there is no such task or something of it is wrong.
+    """
+    if not task.startswith(PUBLIC):
+        if pixels:
+            raise ConfigError(f"--pixels is for {PUBLIC}… only; what a robot observes is said by its task's `observe`")
+        return load_run(task, overrides, seed)
+    try:
+        from sim.public.description import load_public_run
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{task}: {error}; pip install robot-mbrl[gym] brings it") from error
+    return load_public_run(task, overrides, seed, pixels=pixels)
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, Any]:
+    """What the options set, by dotted path; `--set` has the last word."""
+    chosen = {"task.agent": args.agent, "task.action_repeat": getattr(args, "action_repeat", None)}
+    return {path: value for path, value in chosen.items() if value is not None} | dict(args.overrides)
 
 
 def _task(args: argparse.Namespace) -> str:

@@ -66,6 +66,10 @@ class Results:
         if elapsed_s - self._written_s >= SUMMARY_PERIOD_S:
             self.write(record, elapsed_s)
 
+    def lived_s(self, elapsed_s: float) -> float:
+        """Seconds that the run has taken in all, by now."""
+        return round(self._lived_s + elapsed_s, 1)
+
     def write(self, record: RunRecord, elapsed_s: float) -> None:
         """Bring the summary up to date.
 
@@ -75,7 +79,7 @@ class Results:
         """
         self._written_s = elapsed_s
         self.summary |= record.summary()
-        self.summary["wall_s"] = round(self._lived_s + elapsed_s, 1)
+        self.summary["wall_s"] = self.lived_s(elapsed_s)
         write_json(self._folder.summary, self.summary)
 
     def conclude(self, judged: Sequence[dict[str, Any]]) -> None:
@@ -90,13 +94,19 @@ class Results:
         write_json(self._folder.summary, self.summary)
         title = f"{self._config.task.name}, seed {self._config.seed}"
         expert_return = self.summary["expert_return"]
-        save_curve(self.read_record().episodes, self._folder.curve, title, self._config.step_s, expert_return)
+        step_s = None if self._config.task.is_public else self._config.step_s
+        save_curve(self.read_record().episodes, self._folder.curve, title, step_s, expert_return)
 
     def tell(self, console: Console, *, interrupted: bool) -> None:
         """Print the verdict."""
         verdict, summary = self.summary["evaluation"], self.summary
         lines = [f"lived {summary['robot_steps']} steps in {summary['wall_s'] / 60:.1f} minutes"]
-        if verdict["episodes"]:
+        if verdict["episodes"] and self._config.task.is_public:
+            lines.append(
+                f"the frozen policy's mean return is {number(verdict['mean_return'])}, over {verdict['episodes']} "
+                f"episodes from starts it never trained on"
+            )
+        elif verdict["episodes"]:
             lines.append(
                 f"the frozen policy solved {verdict['solved']} of {verdict['episodes']} episodes from starts it never "
                 f"trained on; mean return {number(verdict['mean_return'])}, the scripted expert's "

@@ -1,25 +1,37 @@
 """`robot-mbrl train`: the same learning in one process, synchronous and reproducible, as fast as the machine."""
 
 import argparse
+import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from robot_mbrl.commands.judging import EPISODES, judge_policy, unseen_seed
-from robot_mbrl.commands.options import Subparsers, add_run_options, open_run
+from robot_mbrl.commands.offline import learn_offline
+from robot_mbrl.commands.options import (
+    DEFAULT_MINUTES,
+    Subparsers,
+    add_public_options,
+    add_run_options,
+    open_run,
+    positive_count,
+)
 from robot_mbrl.commands.results import Results
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.locking import locked
 from robot_mbrl.runs.metrics import MetricsLog
-from robot_mbrl.runs.record import RunRecord
+from robot_mbrl.runs.record import RunRecord, evaluation
 from robot_mbrl.runs.supervisor import StopRequest
 
 SECONDS_PER_MINUTE = 60.0
+PUBLIC_STEPS = 50_000
+"""Control steps that a public task is learned for where the user names none."""
 
 
 def register(subparsers: Subparsers) -> None:
@@ -28,17 +40,40 @@ def register(subparsers: Subparsers) -> None:
         "train",
         help="learn in one process, without ROS: reproducible, as fast as the machine",
         description="The same classes as the demo's nodes, called in turn: the robot waits for the learner. "
-        "Minutes are the robot's own.",
+        "Minutes are the robot's own. A TASK may also be gym:ENV_ID, any environment of Gymnasium.",
     )
     add_run_options(parser, speed=None)
+    add_public_options(parser)
+    parser.add_argument(
+        "--judge-every",
+        type=positive_count,
+        metavar="N",
+        help=f"judge the frozen policy from {EPISODES} unseen starts every so many control steps (default: at the end)",
+    )
+    parser.add_argument(
+        "--offline",
+        type=Path,
+        nargs="+",
+        metavar="RUN|BAG",
+        help="learn from recordings alone: folders of runs, bags, or MCAP files",
+    )
+    parser.add_argument("--updates", type=positive_count, help="with --offline: updates that the run shall have in all")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Learn for a while, judge the exported policy, and write the results down."""
-    config, folder = open_run(args)
+    if (args.offline is None) != (args.updates is None):
+        raise ConfigError("--offline and --updates go together: what to learn from, and for how long")
+    config, folder = open_run(args, check=lambda config: _check_sources(args, config))
+    if args.offline is not None:
+        with locked(folder), StopRequest() as stop:
+            learn_offline(config, folder, args.offline, args.updates, Console(), stop, quiet=args.quiet)
+        return 0
     if config.task.world is None:
         raise ConfigError(f"{config.task.name} exists in hardware only: there is nothing to simulate")
+    if config.task.is_public and args.view:
+        raise ConfigError("--view shows simulated robots, and a public task has none; film it with --video")
     console = Console()
     if not args.quiet:
         console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
@@ -46,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         results = Results(config, folder, "train")
         judged: list[dict[str, Any]] = []
         try:
-            _learn(config, folder, args, console, stop, results)
+            _Training(config, folder, args, console, results).run(stop)
             if folder.policy.exists() and not stop.requested:
                 judged = judge_policy(config, folder.policy, EPISODES, unseen_seed(config))
         finally:
@@ -55,66 +90,125 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _learn(
-    config: RunConfig,
-    folder: RunFolder,
-    args: argparse.Namespace,
-    console: Console,
-    stop: StopRequest,
-    results: Results,
-) -> None:
-    """Live and learn."""
-    # Not at the top: the command line must start without torch and PyBullet, which a robot does not have.
-    from robot_mbrl.learning.synchronous import SynchronousTraining
-    from sim.film import Film
-    from sim.in_process import InProcessRobot
-    from sim.viewer import Viewer
+def _check_sources(args: argparse.Namespace, config: RunConfig) -> None:
+    if args.offline is not None:
+        # Not at the top: the command line must start without the readers of recordings, which are an extra.
+        from robot_mbrl.learning.recordings import check_sources
 
-    steps = round(args.minutes * SECONDS_PER_MINUTE / config.step_s)
-    started_s = time.monotonic()
-    record = results.read_record()
-    with ExitStack() as closing:
-        robot = InProcessRobot(config, seed=config.seed)
-        closing.callback(robot.close)
-        viewer = Viewer(config.task.world) if args.view else None
-        if viewer is not None:
-            closing.callback(viewer.close)
-        training = SynchronousTraining(config, folder, robot, console.log if not args.quiet else lambda _: None)
-        closing.callback(training.close)
-        # A resumed life goes on from other starts than those it has seen, also if it was killed.
-        robot.restart(config.seed + training.learner.robot_steps)
-        film = Film(folder.video, 1.0 / config.step_s, robot.world.photograph()) if args.video else None
-        if film is not None:
-            closing.callback(film.close)
-        log = closing.enter_context(MetricsLog(folder.metrics, folder.tensorboard))
-        bar = closing.enter_context(_Bar(config, steps, console, args.quiet))
-        for lived, reports in enumerate(training.run(steps), 1):
-            for kind, values in reports:
-                log.append(kind, values, training.learner.robot_steps)
-                record.take([{"kind": kind, **values}])
-            if film is not None:
-                film.add(robot.world.photograph())
+        check_sources(args.offline, config)
+
+
+class _Training:
+    """A run in one process, from its start or its resume to its end."""
+
+    def __init__(
+        self, config: RunConfig, folder: RunFolder, args: argparse.Namespace, console: Console, results: Results
+    ) -> None:
+        self._config = config
+        self._folder = folder
+        self._args = args
+        self._console = console
+        self._results = results
+        self._record = results.read_record()
+        self._judging_s = 0.0
+        self._started_s = time.monotonic()
+
+    def run(self, stop: StopRequest) -> None:
+        """Live and learn."""
+        # Not at the top: the command line must start without torch and PyBullet, which a robot does not have.
+        from robot_mbrl.learning.synchronous import SynchronousTraining
+        from sim.film import Film
+        from sim.robots import make_robot
+        from sim.viewer import Viewer
+
+        config, folder, args = self._config, self._folder, self._args
+        with ExitStack() as closing:
+            robot = make_robot(config, seed=config.seed)
+            closing.callback(robot.close)
+            viewer = Viewer(config.task.world) if args.view else None
             if viewer is not None:
-                viewer.show(robot.pose())
-            bar.update(lived, record)
-            results.follow(record, time.monotonic() - started_s)
-            if args.speed is not None:
-                time.sleep(max(0.0, lived * config.step_s / args.speed - (time.monotonic() - started_s)))
-            if stop.requested:
-                break
-    results.write(record, time.monotonic() - started_s)
+                closing.callback(viewer.close)
+            report = self._console.log if not args.quiet else lambda _: None
+            training = SynchronousTraining(config, folder, robot, report)
+            closing.callback(training.close)
+            # A resumed life goes on from other starts than those it has seen, also if it was killed.
+            robot.restart(config.seed + training.learner.robot_steps)
+            before = self._steps_before(training.learner.robot_steps)
+            film = Film(folder.video, 1.0 / config.step_s, robot.photograph()) if args.video else None
+            if film is not None:
+                closing.callback(film.close)
+            log = closing.enter_context(MetricsLog(folder.metrics, folder.tensorboard))
+            rows, until = self._budget(before)
+            bar = closing.enter_context(_Bar(config, until - before, self._console, args.quiet))
+            verdict_due = self._next_verdict(before)
+            for lived, reports in enumerate(training.run(rows), 1):
+                steps = before + robot.control_steps
+                for kind, values in reports:
+                    line = {**values, "environment_steps": steps}
+                    log.append(kind, line, training.learner.robot_steps)
+                    self._record.take([{"kind": kind, **line}])
+                if verdict_due is not None and steps >= verdict_due and folder.policy.exists():
+                    verdict_due = self._next_verdict(steps)
+                    self._judge(log, steps, training.learner.updates)
+                if film is not None:
+                    film.add(robot.photograph())
+                if viewer is not None:
+                    viewer.show(robot.pose())
+                bar.update(robot.control_steps, self._record)
+                self._results.follow(self._record, self._learning_s)
+                if args.speed is not None:
+                    time.sleep(max(0.0, lived * config.step_s / args.speed - self._learning_s))
+                if stop.requested or steps >= until:
+                    break
+            self._record.environment_steps = before + robot.control_steps
+            self._record.robot_steps = training.learner.robot_steps
+        self._results.write(self._record, self._learning_s)
+
+    @property
+    def _learning_s(self) -> float:
+        """Seconds since this start, those left out in which frozen policies were judged."""
+        return time.monotonic() - self._started_s - self._judging_s
+
+    def _steps_before(self, robot_steps: int) -> int:
+        """Control steps lived before this start; of what came after the last line of metrics, rows are known."""
+        unreported = max(0, robot_steps - self._record.robot_steps)
+        return self._record.environment_steps + unreported * self._config.task.action_repeat
+
+    def _budget(self, before: int) -> tuple[int, int]:
+        """How many steps of experience to live at most, and until how many control steps in all."""
+        if self._args.steps is None and self._args.minutes is None and self._config.task.is_public:
+            return sys.maxsize, PUBLIC_STEPS
+        if self._args.steps is not None:
+            return (sys.maxsize if self._args.steps > before else 0), self._args.steps
+        minutes = self._args.minutes or DEFAULT_MINUTES
+        rows = round(minutes * SECONDS_PER_MINUTE / self._config.step_s)
+        return rows, before + (rows + 1) * self._config.task.action_repeat
+
+    def _next_verdict(self, steps: int) -> int | None:
+        every = self._args.judge_every
+        return None if every is None else (steps // every + 1) * every
+
+    def _judge(self, log: MetricsLog, steps: int, updates: int) -> None:
+        """Judge the newest exported policy, frozen, and note what it is worth."""
+        learning_s, judging_since_s = self._learning_s, time.monotonic()
+        verdict = evaluation(judge_policy(self._config, self._folder.policy, EPISODES, unseen_seed(self._config)))
+        self._judging_s += time.monotonic() - judging_since_s
+        lived = {"environment_steps": steps, "updates": updates, "learning_s": self._results.lived_s(learning_s)}
+        log.append("verdict", {**lived, **verdict}, steps)
+        self._record.take([{"kind": "verdict", **lived, **verdict}])
 
 
 class _Bar:
     """A progress bar with the newest figures; a context manager."""
 
     EVERY = 20
-    """Steps between two refreshes."""
+    """Control steps between two refreshes."""
 
     def __init__(self, config: RunConfig, steps: int, console: Console, quiet: bool) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[news]}"))
         self._progress = Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet)
         self._task: TaskID = self._progress.add_task(f"{config.task.name}: learning", total=steps, news="")
+        self._shown = 0
 
     def __enter__(self) -> "_Bar":
         self._progress.start()
@@ -125,8 +219,9 @@ class _Bar:
 
     def update(self, lived: int, record: RunRecord) -> None:
         """Show the newest figures, if it is time."""
-        if lived % self.EVERY == 0:
+        if lived - self._shown >= self.EVERY:
+            self._shown = lived
             returns = record.returns()
             newest = f"return {returns[-1]:.1f}" if returns else "no episode yet"
-            news = f"step {record.robot_steps}, {len(returns)} episodes, {newest}"
+            news = f"step {record.environment_steps}, {len(returns)} episodes, {newest}"
             self._progress.update(self._task, completed=lived, news=news)

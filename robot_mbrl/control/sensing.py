@@ -12,7 +12,7 @@ from robot_mbrl.control.observing import Observer, Stale
 from robot_mbrl.control.ticking import Ticker
 from robot_mbrl.errors import MessageError
 from robot_mbrl.steps import Action, Observation
-from robot_mbrl.tasks import TASKS
+from robot_mbrl.tasks import make_task
 
 
 class Sensing:
@@ -55,7 +55,7 @@ class Sensing:
         self._session = new_session()
         images = config.observation_spec().images
         self.observer = Observer(config.robot, images, stamps=self._ticker.stamps, goal=self.goal)
-        self.episodes = Episodes(config.task, TASKS[config.task.task](), self._session, evaluate=self._evaluate)
+        self.episodes = Episodes(config.task, make_task(config.task.task), self._session, evaluate=self._evaluate)
         self._observed_ns = 0
         self._was_heard = self.guard.heard
 

@@ -38,8 +38,11 @@ class Sessions:
 
 
 def find_sessions(folder: Path) -> Sessions:
-    """What can be read in a folder and in the bags that are folders in it; it need not exist."""
+    """What can be read in a folder and in the bags that are folders in it; it need not exist, or may be one file."""
     unread: dict[str, str] = {}
+    if folder.is_file():
+        reason = _why_unread(folder)
+        return Sessions(() if reason else (folder.resolve(),), {str(folder): reason} if reason else {})
     return Sessions(tuple(_find(folder.resolve(), unread, _DEPTH)), unread)
 
 

@@ -121,6 +121,11 @@ class LiveLearner:
         self._handover.postpone(now_s)
         return self._handover.export() if self._soundness.updates_count() else None
 
+    def export(self) -> bytes | None:
+        """The policy as it is, written to the run's folder, whatever the schedule says; None if it is worth nothing."""
+        worth = self.learner.updates > 0 and self.learner.agent.ready and self._soundness.updates_count()
+        return self._handover.export() if worth else None
+
     def metrics(self) -> dict[str, float]:
         """The learner's metrics since the last call, what became of the steps, and the rate of updates."""
         self._soundness.updates_count()

@@ -1,4 +1,4 @@
-"""Picture of a run's returns over the time it took."""
+"""Picture of a run's returns over what the robot has lived."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,12 +10,17 @@ if TYPE_CHECKING:
 
 COLOURS = {"explore": "#7a8fa6", "evaluate": "#c8501e"}
 LABELS = {"explore": "exploring", "evaluate": "evaluated (mode of the policy)"}
+MINUTES, STEPS = "minutes the robot has lived", "control steps"
 SIZE_INCHES = (7.0, 4.0)
 DOTS_PER_INCH = 120
 
 
 def save_curve(
-    episodes: Sequence[Mapping[str, Any]], path: Path, title: str, step_s: float, expert_return: float | None = None
+    episodes: Sequence[Mapping[str, Any]],
+    path: Path,
+    title: str,
+    step_s: float | None,
+    expert_return: float | None = None,
 ) -> None:
     """Draw returns by kind of episode, with the expert's as a line.
 
@@ -23,26 +28,32 @@ def save_curve(
         episodes: lines of metrics, each with `robot_steps`, `return` and `mode`.
         path: the PNG file to write.
         title: title of the picture.
-        step_s: duration of one robot step.
+        step_s: duration of one robot step; None draws over control steps, where time means nothing.
         expert_return: mean return of the scripted expert; None where there is none.
     """
-    figure, axes = new_picture(title, expert_return)
+    along = MINUTES if step_s is not None else STEPS
+    figure, axes = new_picture(title, expert_return, along)
     for mode, colour in COLOURS.items():
-        chosen = [(e["robot_steps"] * step_s / 60.0, e["return"]) for e in episodes if e["mode"] == mode]
+        chosen = [(_place(e, step_s), e["return"]) for e in episodes if e["mode"] == mode]
         if chosen:
             line = "-o" if mode == "evaluate" else "."
             axes.plot(*zip(*chosen, strict=True), line, color=colour, label=LABELS[mode], markersize=4)
     save(figure, path)
 
 
-def new_picture(title: str, expert_return: float | None) -> "tuple[Figure, Axes]":
-    """Axes for returns over minutes, with the expert's return as a line."""
+def _place(episode: Mapping[str, Any], step_s: float | None) -> float:
+    steps: float = episode["robot_steps"] if step_s is not None else episode["environment_steps"]
+    return steps if step_s is None else steps * step_s / 60.0
+
+
+def new_picture(title: str, expert_return: float | None, along: str = MINUTES) -> "tuple[Figure, Axes]":
+    """Axes for returns, over minutes if not told otherwise, with the expert's return as a line."""
     # Not at the top: drawing is the workstation's, and the robot's side imports this package too.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.add_subplot()
-    axes.set(xlabel="minutes the robot has lived", ylabel="return of the episode", title=title)
+    axes.set(xlabel=along, ylabel="return of the episode", title=title)
     axes.grid(alpha=0.3)
     if expert_return is not None:
         axes.axhline(expert_return, color="black", linestyle="--", linewidth=1, label="scripted expert")

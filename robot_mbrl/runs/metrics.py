@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-Kind = Literal["episode", "learner", "guard", "bundle"]
+Kind = Literal["episode", "learner", "guard", "bundle", "verdict"]
 
 
 class MetricsLog:

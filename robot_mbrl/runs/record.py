@@ -20,8 +20,12 @@ class RunRecord:
     """The guard's newest report."""
     policy_version: int = 0
     """Version of the bundle on the robot."""
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    """What frozen policies were found to be worth on the way."""
     robot_steps: int = 0
     """Steps lived in this run."""
+    environment_steps: int = 0
+    """Control steps acted in, before any action repeat; 0 where nobody counts them."""
     missed_steps: int = 0
     """Steps whose action came too late, so that the one before was held."""
     stopped_steps: int = 0
@@ -31,11 +35,14 @@ class RunRecord:
         """Digest further lines."""
         for line in lines:
             self.robot_steps = max(self.robot_steps, int(line.get("robot_steps") or 0))
+            self.environment_steps = max(self.environment_steps, int(line.get("environment_steps") or 0))
             self.missed_steps = max(self.missed_steps, int(line.get("missed_steps") or 0))
             self.stopped_steps = max(self.stopped_steps, int(line.get("stopped_steps") or 0))
             match line["kind"]:
                 case "episode" if not line.get("began_stopped"):
                     self.episodes.append(dict(line))
+                case "verdict":
+                    self.verdicts.append({k: v for k, v in line.items() if k not in ("kind", "time")})
                 case "learner":
                     self.learner.update(line)
                 case "bundle":
@@ -77,12 +84,15 @@ class RunRecord:
         """The figures of `summary.json` that the metrics hold."""
         return {
             "robot_steps": self.robot_steps,
+            "environment_steps": self.environment_steps,
             "updates": int(self.learner.get("updates") or 0),
             "episodes": len(self.episodes),
             "mean_return_last5": mean(self.returns()[-LAST_EPISODES:]),
             "latency_ms": self.latency_ms,
             "missed_steps": self.missed_steps,
             "stopped_steps": self.stopped_steps,
+            "returns": [[int(e.get("environment_steps") or e["robot_steps"]), e["return"]] for e in self.episodes],
+            "verdicts": self.verdicts,
         }
 
 

@@ -1,5 +1,6 @@
 """Tasks by name: how arrivals are judged. Their settings stand beside them as YAML."""
 
+from robot_mbrl.errors import ConfigError
 from robot_mbrl.tasks.cartpole_swingup import CartpoleSwingup
 from robot_mbrl.tasks.pendulum_swingup import PendulumSwingup
 from robot_mbrl.tasks.reach_target import ReachTarget
@@ -12,4 +13,19 @@ TASKS: dict[str, type[Task]] = {
 }
 """The class of each task, by the name that a task's YAML gives as `task`."""
 
-__all__ = ["TASKS", "Judgement", "Task"]
+
+def make_task(name: str | None) -> Task:
+    """What judges a task.
+
+    Args:
+        name: as a task's YAML gives it.
+
+    Raises:
+        ConfigError: if it is None: a Gymnasium environment judges itself.
+    """
+    if name is None:
+        raise ConfigError("a Gymnasium environment is no robot, and has no topics: use robot-mbrl train")
+    return TASKS[name]()
+
+
+__all__ = ["TASKS", "Judgement", "Task", "make_task"]

@@ -14,27 +14,22 @@ from robot_mbrl.nets.heads import StateHead
 from robot_mbrl.nets.images import ImageDecoder, ImageEncoder, normalise_pixels
 from robot_mbrl.nets.latents import categorical_kl
 from robot_mbrl.nets.layers import MLP
+from robot_mbrl.nets.scaling import BOUND, VectorScaling
 from robot_mbrl.specs import ObservationSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.rssm import RSSM, State
 
-BOUND = 100.0
-"""Scaled values beyond this are glitches of a sensor: bounded, one cannot blow up the squared errors."""
-
 
 class Encoder(nn.Module):
     """Observations to embeddings: one MLP over all scaled vectors, one convolution per camera, concatenated."""
-
-    scales: Tensor
 
     def __init__(self, spec: ObservationSpec, config: DreamerConfig) -> None:
         super().__init__()
         self.spec = spec
         self.size = 0
         if spec.vectors:
-            scales = torch.cat([torch.from_numpy(vector.scales) for vector in spec.vectors.values()])
-            self.register_buffer("scales", scales, persistent=False)
-            self.vectors = MLP(scales.shape[0], config.units, config.layers)
+            self.scaling = VectorScaling(spec)
+            self.vectors = MLP(len(spec.element_names), config.units, config.layers)
             self.size += config.units
         encoders = {name: ImageEncoder(image, config.cnn_depth) for name, image in spec.images.items()}
         self.images = nn.ModuleDict(encoders)
@@ -44,9 +39,13 @@ class Encoder(nn.Module):
         """What is encoded and reconstructed: the scaled vectors (..., V), bounded, and the normalised pictures."""
         vectors = None
         if self.spec.vectors:
-            values = torch.cat([observation[name] for name in self.spec.vectors], -1)
-            vectors = (values / self.scales).clamp(-BOUND, BOUND)
+            vectors = self.scaling(torch.cat([observation[name] for name in self.spec.vectors], -1))
         return vectors, {name: normalise_pixels(observation[name]) for name in self.spec.images}
+
+    def measure(self, observation: Mapping[str, Tensor]) -> None:
+        """Take vectors that are learned from into the scales that nobody has given."""
+        if self.spec.vectors and self.scaling.measures:
+            self.scaling.measure(torch.cat([observation[name] for name in self.spec.vectors], -1))
 
     def forward(self, vectors: Tensor | None, images: Mapping[str, Tensor]) -> Tensor:
         """Embeddings (..., E) of what `targets` returned."""
@@ -136,6 +135,7 @@ class WorldModel(nn.Module):
             The loss, a scalar; the posterior states (B, T, ...); and each term's mean, unweighted, as tensors.
         """
         config = self.config
+        self.encoder.measure(batch.observation)
         vectors, images = self.encoder.targets(batch.observation)
         embedding = self.encoder(vectors, images)
         posterior, prior = self.rssm.observe(embedding, batch.prev_action, batch.is_first, initial, uniform)

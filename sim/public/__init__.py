@@ -1,0 +1,1 @@
+"""Public tasks: any Gymnasium environment, described as a robot so that every agent learns on it."""

@@ -17,6 +17,7 @@ INTERRUPTED = 130
 COMMANDS = {
     "demo": ("demo",),
     "train": ("train",),
+    "compare": ("compare",),
     "evaluate": ("evaluate",),
     "predict": ("predict",),
     "hardware": ("robot", "workstation"),

@@ -1,13 +1,15 @@
 """The robot that waits for its policy, of any run: a simulated one behind its guard, or a public task's environment."""
 
+from typing import TYPE_CHECKING
+
 from robot_mbrl.config import RunConfig
-from sim.in_process import InProcessRobot
-from sim.public.robot import PublicRobot
 
-WaitingRobot = InProcessRobot | PublicRobot
+if TYPE_CHECKING:
+    from sim.in_process import InProcessRobot
+    from sim.public.robot import PublicRobot
 
 
-def make_robot(config: RunConfig, *, seed: int, evaluate: bool = False) -> WaitingRobot:
+def make_robot(config: RunConfig, *, seed: int, evaluate: bool = False) -> "InProcessRobot | PublicRobot":
     """Make it.
 
     Args:
@@ -18,5 +20,11 @@ def make_robot(config: RunConfig, *, seed: int, evaluate: bool = False) -> Waiti
     Raises:
         WorldError: if it cannot be made here.
     """
-    kind = PublicRobot if config.task.is_public else InProcessRobot
-    return kind(config, seed=seed, evaluate=evaluate)
+    # Each needs an extra that the other does not.
+    if config.task.is_public:
+        from sim.public.robot import PublicRobot
+
+        return PublicRobot(config, seed=seed, evaluate=evaluate)
+    from sim.in_process import InProcessRobot
+
+    return InProcessRobot(config, seed=seed, evaluate=evaluate)

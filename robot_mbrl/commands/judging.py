@@ -56,6 +56,8 @@ def judge_policy(config: RunConfig, bundle: Path, episodes: int, seed: int) -> l
 
 def judge_expert(config: RunConfig, episodes: int, seed: int) -> float | None:
     """Mean return of the task's scripted expert from the same starts; None if the task has none."""
+    if config.task.is_public:
+        return None
     from sim.experts import EXPERTS
 
     make_expert = EXPERTS.get(config.task.task or "")

@@ -160,7 +160,8 @@ class _Training:
                 self._results.follow(self._record, self._learning_s)
                 if args.speed is not None:
                     time.sleep(max(0.0, lived * config.step_s / args.speed - self._learning_s))
-                if stop.requested or steps >= until:
+                # The end of an episode is a step of experience, but no control step: it is lived, too.
+                if stop.requested or (steps >= until and not robot.observe().is_last):
                     break
             self._record.environment_steps = before + robot.control_steps
             self._record.robot_steps = training.learner.robot_steps

@@ -18,3 +18,13 @@ def test_a_curve_is_drawn(tmp_path: Path) -> None:
     assert curve is not None
     assert empty is not None
     assert (curve != empty).any()
+
+
+def test_a_curve_over_control_steps_is_another_one(tmp_path: Path) -> None:
+    episodes = [
+        {"robot_steps": k, "environment_steps": 1000 * k, "return": float(k), "mode": "explore"} for k in range(9)
+    ]
+    save_curve(episodes, tmp_path / "steps.png", "public", None)
+    save_curve(episodes, tmp_path / "minutes.png", "public", 0.05)
+    steps, minutes = cv2.imread(str(tmp_path / "steps.png")), cv2.imread(str(tmp_path / "minutes.png"))
+    assert (steps != minutes).any()

@@ -16,13 +16,26 @@ def guard(missed_steps: int, **values: Any) -> dict[str, Any]:
 def test_a_summary_has_every_figure_also_before_anything_happened() -> None:
     assert RunRecord().summary() == {
         "robot_steps": 0,
+        "environment_steps": 0,
         "updates": 0,
         "episodes": 0,
         "mean_return_last5": None,
         "latency_ms": {"p50": None, "p99": None, "max": None},
         "missed_steps": 0,
         "stopped_steps": 0,
+        "returns": [],
+        "verdicts": [],
     }
+
+
+def test_returns_are_told_with_the_control_steps_before_any_repeat() -> None:
+    record = RunRecord()
+    record.take([episode(1.0, steps=50, environment_steps=100), episode(2.0, steps=100, environment_steps=200)])
+    assert record.summary()["returns"] == [[100, 1.0], [200, 2.0]]
+    # Over the graph nobody counts them: those of experience stand in.
+    other = RunRecord()
+    other.take([episode(3.0, steps=70)])
+    assert other.summary()["returns"] == [[70, 3.0]]
 
 
 def test_the_mean_return_is_of_the_last_five_episodes() -> None:

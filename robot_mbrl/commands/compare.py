@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ JUDGEMENTS = 10
 """How often the frozen policies of a robot's task are judged in all, where the user does not say."""
 SHARES = (0.2, 0.4, 0.6, 0.8)
 """Of the steps, where the table has returns beside the end's."""
+PROGRESS_PERIOD_S = 2.0
+"""How often the runs' summaries are looked at."""
 STOPPED = 130
 """Exit code when it was stopped before all runs had ended."""
 
@@ -112,27 +115,46 @@ def carry_out(
     cells = {cell: _job(cell, plan, settings, judge_every) for cell in plan.cells()}
     missing = [job for cell, job in cells.items() if Outcome.read(cell, plan.out).steps < plan.steps]
     plan.out.mkdir(parents=True, exist_ok=True)
-    failures: list[str] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[news]}"), TimeRemainingColumn())
-    total = len(cells) * plan.steps
-    done = len(cells) - len(missing)
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("control steps", total=total, news="")
+    with _Watch(plan, list(cells), len(cells) - len(missing), console, stop) as watch:
+        fleet.run(missing, watch.finished, watch.tick)
+    return watch.failures
 
-        def finished(job: Job, code: int) -> None:
-            nonlocal done
-            done += code == 0
-            if code != 0 and not stop.requested:
-                failures.append(job.complaint())
 
-        def tick() -> bool:
-            lived = sum(min(Outcome.read(cell, plan.out).steps, plan.steps) for cell in cells)
-            bar.update(task, completed=lived, news=f"{done} of {len(cells)} runs")
-            return stop.requested
+class _Watch:
+    """Shows how the runs go, and notes which fail; a context manager."""
 
-        fleet.run(missing, finished, tick)
-        tick()
-    return failures
+    def __init__(self, plan: Plan, cells: Sequence[Cell], done: int, console: Console, stop: StopRequest) -> None:
+        self.failures: list[str] = []
+        self._plan = plan
+        self._cells = cells
+        self._done = done
+        self._stop = stop
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[news]}"))
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=console)
+        self._task = self._bar.add_task("control steps", total=len(cells) * plan.steps, news="")
+        self._shown_s = float("-inf")
+
+    def __enter__(self) -> "_Watch":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def finished(self, job: Job, code: int) -> None:
+        """Note that a run has ended."""
+        if code == 0:
+            self._done += 1
+        elif not self._stop.requested:
+            self.failures.append(job.complaint())
+
+    def tick(self) -> bool:
+        """Show how far all runs are, if it is time; returns whether to stop."""
+        if time.monotonic() - self._shown_s >= PROGRESS_PERIOD_S:
+            self._shown_s = time.monotonic()
+            lived = sum(min(Outcome.read(cell, self._plan.out).steps, self._plan.steps) for cell in self._cells)
+            self._bar.update(self._task, completed=lived, news=f"{self._done} of {len(self._cells)} runs")
+        return self._stop.requested
 
 
 def outcomes(plan: Plan) -> dict[tuple[str, str], list[Outcome]]:

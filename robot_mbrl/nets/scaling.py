@@ -32,9 +32,9 @@ class VectorScaling(nn.Module):
         super().__init__()
         vectors = spec.vectors.values()
         self.register_buffer("scales", torch.cat([torch.from_numpy(v.scales) for v in vectors]), persistent=False)
-        automatic = torch.cat([torch.from_numpy(vector.automatic) for vector in vectors])
-        self.measures = bool(automatic.any())
+        self.measures = any(vector.automatic.any() for vector in vectors)
         if self.measures:
+            automatic = torch.cat([torch.from_numpy(vector.automatic) for vector in vectors])
             self.register_buffer("automatic", automatic, persistent=False)
             self.register_buffer("mean", torch.zeros_like(self.scales))
             self.register_buffer("variance", torch.ones_like(self.scales))

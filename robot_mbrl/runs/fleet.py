@@ -1,5 +1,6 @@
 """Where the runs of a comparison are carried out: in processes of this machine, or on a Ray cluster."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from robot_mbrl.errors import ConfigError
 
 POLL_S = 0.2
 NICENESS = 19
@@ -90,7 +93,12 @@ class RayCluster:
 
         Args:
             cpus: that each job claims.
+
+        Raises:
+            ConfigError: if Ray is not installed.
         """
+        if importlib.util.find_spec("ray") is None:
+            raise ConfigError("a Ray cluster needs Ray: pip install robot-mbrl[cluster] installs it")
         self._cpus = cpus
 
     def run(self, jobs: Sequence[Job], finished: Finished, tick: Callable[[], bool]) -> None:

@@ -50,7 +50,9 @@ class PublicRobot:
         )
         self._vectors = {name: parts[name] for name in config.robot.vectors}
         self._pictures = {name: parts[name] for name in config.observation_spec().images if not self._rendered}
+        self._sides = {name: image.height for name, image in config.observation_spec().images.items()}
         self._actions = Actions(self._environment.action_space)
+        self._null = config.action_spec().null()
         self.restart(seed)
 
     def restart(self, seed: int, session: str | None = None) -> None:
@@ -87,7 +89,7 @@ class PublicRobot:
         observation = self.observe()
         if observation.is_last:
             self._observation = None
-            return Action(observation.key, self.config.action_spec().null())
+            return Action(observation.key, self._null.copy())
         if action is None:
             action = Action(observation.key, self._nothing(), Source.LATE)
         self._observation = self._live(self._actions.of(action.values))
@@ -113,7 +115,7 @@ class PublicRobot:
         self._environment.close()
 
     def _nothing(self) -> np.ndarray:
-        values = self.config.action_spec().null()
+        values = self._null.copy()
         if self._actions.discrete:
             values[0] = 1.0
         return values
@@ -142,10 +144,9 @@ class PublicRobot:
 
     def _observed(self, observed: Any, reward: float, **flags: bool) -> Observation:
         self._stamp_ns += round(self.config.step_s * NANOSECONDS)
-        sides = {name: image.height for name, image in self.config.observation_spec().images.items()}
-        images = {name: seen(part.read(observed), sides[name]) for name, part in self._pictures.items()}
+        images = {name: seen(part.read(observed), self._sides[name]) for name, part in self._pictures.items()}
         if self._rendered:
-            images = {name: seen(self.photograph(), side) for name, side in sides.items()}
+            images = {name: seen(self.photograph(), side) for name, side in self._sides.items()}
         return Observation(
             key=StepKey(self._session, self._stamp_ns),
             values=values_of(self._vectors, observed),

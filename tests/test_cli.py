@@ -16,7 +16,20 @@ from robot_mbrl.config import packaged
 
 ROBOTS = Path(robot_mbrl_package.__file__).parent / "robots"
 EXTRAS = [
-    *("cv2", "gymnasium", "matplotlib", "mcap", "mcap_ros2", "onnx", "onnxruntime", "onnxscript", "pybullet"),
+    *(
+        "cv2",
+        "dm_control",
+        "gymnasium",
+        "matplotlib",
+        "mujoco",
+        "ray",
+        "mcap",
+        "mcap_ros2",
+        "onnx",
+        "onnxruntime",
+        "onnxscript",
+        "pybullet",
+    ),
     *("rclpy", "safetensors", "scipy", "sensor_msgs", "tensorboard", "torch"),
 ]
 """Modules that extras bring."""
@@ -41,6 +54,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     for command in (
         "demo",
         "train",
+        "compare",
         "evaluate",
         "predict",
         "robot",
@@ -79,6 +93,12 @@ def test_a_missing_extra_is_told(tmp_path: Path) -> None:
     assert "onnxruntime" in done.stderr
     assert "robot-mbrl[ros,learner,sim]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_missing_extra_of_public_tasks_is_named() -> None:
+    done = without_extras("train", "gym:CartPole-v1")
+    assert done.returncode == 2
+    assert "pip install robot-mbrl[gym]" in done.stderr
 
 
 def test_the_demo_needs_no_task(tmp_path: Path) -> None:

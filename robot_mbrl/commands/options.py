@@ -149,8 +149,8 @@ def open_run(
         return config, RunFolder.create(config, args.folder)
     if _overrides(args) or args.seed is not None or getattr(args, "pixels", False):
         raise ConfigError(
-            "--agent, --seed, --action-repeat, --pixels and --set define a new run; one that is resumed keeps what its "
-            "config.yaml says"
+            "--agent, --seed and --set define a new run, as do --action-repeat and --pixels; one that is resumed keeps "
+            "what its config.yaml says"
         )
     if args.folder is None:
         folder = RunFolder.newest(load_task(_task(args)).task.name)

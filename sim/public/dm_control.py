@@ -60,7 +60,7 @@ class SuiteEnvironment(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         action = self._environment.action_spec()
         self.action_space = spaces.Box(action.minimum.astype(np.float32), action.maximum.astype(np.float32))
         observed = self._environment.observation_spec()
-        self.observation_space = spaces.Dict(
+        self.observation_space: spaces.Space[Any] = spaces.Dict(
             {key: spaces.Box(-np.inf, np.inf, value.shape, np.float32) for key, value in observed.items()}
         )
 

@@ -95,6 +95,10 @@ class PublicRobot:
         self._observation = self._live(self._actions.of(action.values))
         return action
 
+    def pose(self) -> dict[str, float]:
+        """Nothing: an environment's joints are its own business."""
+        return {}
+
     def photograph(self) -> np.ndarray:
         """A picture of the environment, uint8, shape (height, width, 3).
 

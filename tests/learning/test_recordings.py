@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robot_mbrl.config import RunConfig, load_run
@@ -66,7 +67,7 @@ def test_every_step_is_learned_from_or_held_out_and_none_is_both(tmp_path: Path)
     path = record(tmp_path, episodes(10))
     recorded, fit, held_out, _ = read(path)
     assert (recorded.steps, recorded.held_out) == (9 * EPISODE, EPISODE)
-    rows = [set(replay.read(range(len(replay)))["stamp_ns"].tolist()) for replay in (fit, held_out)]
+    rows = [set(replay.read(np.arange(len(replay)))["stamp_ns"].tolist()) for replay in (fit, held_out)]
     assert len(rows[0] | rows[1]) == 10 * EPISODE
     assert not rows[0] & rows[1]
 

@@ -23,7 +23,8 @@ class VectorScaling(nn.Module):
 
     scales: Tensor
     automatic: Tensor
-    mean: Tensor
+    shift: Tensor
+    scale: Tensor
     variance: Tensor
     batches: Tensor
 
@@ -36,23 +37,20 @@ class VectorScaling(nn.Module):
         if self.measures:
             automatic = torch.cat([torch.from_numpy(vector.automatic) for vector in vectors])
             self.register_buffer("automatic", automatic, persistent=False)
-            self.register_buffer("mean", torch.zeros_like(self.scales))
+            # What `forward` uses as it is, so that the trace of a policy has it as weights.
+            self.register_buffer("shift", torch.zeros_like(self.scales))
+            self.register_buffer("scale", self.scales.clone())
             self.register_buffer("variance", torch.ones_like(self.scales))
             self.register_buffer("batches", torch.zeros(()))
 
     def forward(self, values: Tensor) -> Tensor:
         """Scaled values (..., V) of values in physical units, bounded."""
-        if not self.measures:
-            return (values / self.scales).clamp(-BOUND, BOUND)
-        shift, scale = self._measured()
-        return ((values - shift) / scale).clamp(-BOUND, BOUND)
+        scaled = (values - self.shift) / self.scale if self.measures else values / self.scales
+        return scaled.clamp(-BOUND, BOUND)
 
     def physical(self, scaled: Tensor) -> Tensor:
         """Values in physical units (..., V) of scaled ones."""
-        if not self.measures:
-            return scaled * self.scales
-        shift, scale = self._measured()
-        return scaled * scale + shift
+        return scaled * self.scale + self.shift if self.measures else scaled * self.scales
 
     def measure(self, values: Tensor) -> None:
         """Take a batch of values (..., V) into the statistics; one that is not finite is left out."""
@@ -61,15 +59,13 @@ class VectorScaling(nn.Module):
         with torch.no_grad():
             flat = values.reshape(-1, values.shape[-1])
             variance, mean = torch.var_mean(flat, 0, correction=0)
-            counts = torch.isfinite(variance).all().float()
-            self.batches += counts
-            rate = (1.0 / self.batches.clamp(min=1.0)).clamp(min=RATE) * counts
+            finite = torch.isfinite(variance).all()
+            self.batches += finite.float()
+            taken = self.automatic & finite
+            rate = (1.0 / self.batches.clamp(min=1.0)).clamp(min=RATE)
             # Those of a mixture of what was known and the batch.
-            away = mean - self.mean
+            away = mean - self.shift
             mixed = torch.lerp(self.variance, variance, rate) + rate * (1.0 - rate) * away.square()
-            self.variance.copy_(torch.where(counts > 0.0, mixed, self.variance))
-            self.mean.copy_(torch.where(counts > 0.0, self.mean + rate * away, self.mean))
-
-    def _measured(self) -> tuple[Tensor, Tensor]:
-        shift = torch.where(self.automatic, self.mean, 0.0)
-        return shift, torch.where(self.automatic, self.variance.sqrt().clamp(min=SMALLEST), self.scales)
+            self.variance.copy_(torch.where(taken, mixed, self.variance))
+            self.shift.copy_(torch.where(taken, self.shift + rate * away, self.shift))
+            self.scale.copy_(torch.where(taken, mixed.sqrt().clamp(min=SMALLEST), self.scale))

@@ -38,7 +38,7 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Learner:
 
 def test_they_are_those_of_what_was_lived(learner: Learner):
     # Counted from 0 to 10 in every episode: the mean is 5 and the variance 10.
-    measured = dict(zip(learner.config.observation_spec().element_names, scaling(learner).mean.tolist(), strict=True))
+    measured = dict(zip(learner.config.observation_spec().element_names, scaling(learner).shift.tolist(), strict=True))
     assert measured["steps.0"] == pytest.approx(5.0, abs=1.5)
     assert float(scaling(learner).variance[-1]) == pytest.approx(10.0, abs=4.0)
 
@@ -46,15 +46,15 @@ def test_they_are_those_of_what_was_lived(learner: Learner):
 def test_a_bundle_carries_them(learner: Learner):
     learner.export()
     with torch.no_grad():
-        scaling(learner).mean.add_(3.0)
+        scaling(learner).shift.add_(3.0)
     data = learner.export()
     check_bundle(Bundle(data, "moved"), learner.config)
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load_from_string(data).graph.initializer}
-    for name in ("mean", "variance"):
+    for name in ("shift", "scale"):
         (carried,) = (value for key, value in weights.items() if key.endswith(f"scaling.{name}"))
         assert np.array_equal(carried, getattr(scaling(learner), name).numpy())
     with torch.no_grad():
-        scaling(learner).mean.sub_(3.0)
+        scaling(learner).shift.sub_(3.0)
 
 
 def test_a_resumed_run_goes_on_with_them_bit_for_bit(learner: Learner):

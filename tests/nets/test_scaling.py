@@ -39,9 +39,9 @@ def test_later_batches_count_by_a_fixed_share_so_that_statistics_follow():
     scaling = VectorScaling(spec("auto"))
     for seed in range(round(1 / RATE) + 200):
         scaling.measure(drawn(50, seed=seed))
-    before = float(scaling.mean)
+    before = float(scaling.shift)
     scaling.measure(torch.full((50, 1), before + 10.0))
-    assert float(scaling.mean) - before == pytest.approx(10.0 * RATE, rel=0.05)
+    assert float(scaling.shift) - before == pytest.approx(10.0 * RATE, rel=0.05)
 
 
 def test_only_automatic_elements_are_measured():

@@ -14,6 +14,10 @@ from typing import Any, Protocol
 from robot_mbrl.errors import ConfigError
 
 POLL_S = 0.2
+STOP_S = 60.0
+"""How long runs on a cluster are waited for after they were interrupted."""
+STOPPED = 130
+"""Exit code of a run that was stopped before it began."""
 NICENESS = 19
 """Runs give way to everything else on the machine."""
 _LOG_TAIL = 400
@@ -103,24 +107,29 @@ class RayCluster:
 
     def run(self, jobs: Sequence[Job], finished: Finished, tick: Callable[[], bool]) -> None:
         """See `Fleet.run`."""
+        if not jobs:
+            return
         # Not at the top: an extra that only those with several machines need.
         import ray
 
         mine = not ray.is_initialized()
         if mine:
             ray.init(log_to_driver=False, configure_logging=False)
+        # In the folder that all machines share: Ray cannot interrupt a task that waits for another process.
+        stop = jobs[0].log.parent / f".stop-{os.getpid()}"
         try:
             carry_out: Any = ray.remote(num_cpus=self._cpus, max_retries=0)(carry_out_job)
-            running = {carry_out.remote(job): job for job in jobs}
+            running = {carry_out.remote(job, stop): job for job in jobs}
             while running and not tick():
                 ended, _ = ray.wait(list(running), timeout=POLL_S)
                 for reference in ended:
                     finished(running.pop(reference), ray.get(reference))
-            for reference in running:
-                ray.cancel(reference)
             if running:
-                ray.wait(list(running), num_returns=len(running))
+                stop.parent.mkdir(parents=True, exist_ok=True)
+                stop.touch()
+                ray.wait(list(running), num_returns=len(running), timeout=STOP_S)
         finally:
+            stop.unlink(missing_ok=True)
             if mine:
                 ray.shutdown()
 
@@ -128,18 +137,28 @@ class RayCluster:
 def start(job: Job) -> "subprocess.Popen[bytes]":
     """Start a job at low priority, in a group of its own: Ctrl-C reaches it through us alone."""
     job.log.parent.mkdir(parents=True, exist_ok=True)
+    # A process inherits which signals are blocked, and Ray's workers block the one that stops a run in good order.
+    blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with job.log.open("ab") as log:
         process = subprocess.Popen(job.words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
     return process
 
 
-def carry_out_job(job: Job) -> int:
-    """Carry a job out to its end, which an interrupt brings about sooner; returns its exit code."""
+def carry_out_job(job: Job, stop: Path) -> int:
+    """Carry a job out; returns its exit code.
+
+    Args:
+        job: the command.
+        stop: a file whose appearance ends it, or keeps it from beginning.
+    """
+    if stop.exists():
+        return STOPPED
     process = start(job)
-    try:
-        return process.wait()
-    except BaseException:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        raise
+    while (code := process.poll()) is None:
+        time.sleep(POLL_S)
+        if stop.exists():
+            process.send_signal(signal.SIGINT)
+            return process.wait()
+    return code

@@ -1,12 +1,11 @@
 """Runs are carried out several at a time, at low priority, and interrupted in good order."""
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from robot_mbrl.runs.fleet import NICENESS, Fleet, Job, Processes
+from robot_mbrl.runs.fleet import NICENESS, Fleet, Job, Processes, RayCluster
 
 WAIT = "import signal, sys, pathlib, threading\n"
 WAIT += "signal.signal(signal.SIGINT, lambda *_: (pathlib.Path(sys.argv[2]).touch(), sys.exit(0)))\n"
@@ -57,15 +56,19 @@ def test_a_stop_interrupts_what_runs_waits_for_it_and_begins_nothing_more(tmp_pa
 
 
 @pytest.mark.slow
-def test_a_ray_cluster_carries_the_same_jobs_out(tmp_path: Path):
+def test_a_ray_cluster_carries_the_same_jobs_out_and_stops_them(tmp_path: Path):
     pytest.importorskip("ray", reason="needs the extra [cluster]")
-    from robot_mbrl.runs.fleet import RayCluster
+    import ray
 
-    jobs = [job(tmp_path, f"job{n}", f"import sys; sys.exit({n})") for n in range(3)]
-    assert carry_out(RayCluster(), jobs) == {"job0": 0, "job1": 1, "job2": 2}
-    began, ended = tmp_path / "began", tmp_path / "ended"
-    RayCluster().run([job(tmp_path, "running", WAIT, str(began), str(ended))], lambda *_: None, began.exists)
-    deadline_s = time.monotonic() + 20.0
-    while not ended.exists():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    try:
+        jobs = [job(tmp_path, f"job{n}", f"import sys; sys.exit({n})") for n in range(3)]
+        assert carry_out(RayCluster(), jobs) == {"job0": 0, "job1": 1, "job2": 2}
+        began, ended = tmp_path / "began", tmp_path / "ended"
+        jobs = [job(tmp_path, "running", WAIT, str(began), str(ended)), job(tmp_path, "waiting", WAIT, "x", "y")]
+        RayCluster().run(jobs, lambda *_: None, began.exists)
+        assert ended.exists()
+        assert not (tmp_path / "waiting.log").exists()
+        assert not list(tmp_path.glob(".stop*"))
+    finally:
+        ray.shutdown()

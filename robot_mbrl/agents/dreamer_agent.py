@@ -16,8 +16,7 @@ from robot_mbrl.agents.dreamer import Dreamer, DreamerOptimizer
 from robot_mbrl.agents.dreamer_policy import DreamerPolicy
 from robot_mbrl.agents.random_source import RandomSource
 from robot_mbrl.experience.draws import Sequences
-from robot_mbrl.nets.scaling import BOUND
-from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
+from robot_mbrl.specs import VALUE_BOUND, ActionSpec, ObservationSpec, TensorSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.rssm import State
 
@@ -64,8 +63,8 @@ class DreamerAgent:
             "returns_beyond_critic": f"the critic cannot represent the returns that are imagined: it ends at "
             f"±{math.expm1(config.bin_limit):.0f}; raise agent.bin_limit in a new run, or scale the task's "
             f"reward down",
-            "values_clamped": f"observed values are more than {BOUND:.0f} times their scale, and are clamped there; "
-            f"correct the scales of the vectors in the robot's YAML, or look after the sensor",
+            "values_clamped": f"observed values are more than {VALUE_BOUND:.0f} times their scale, and are clamped "
+            f"there; correct the scales of the vectors in the robot's YAML, or look after the sensor",
         }
 
     @property

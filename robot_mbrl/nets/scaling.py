@@ -8,10 +8,8 @@ bundles carry them.
 import torch
 from torch import Tensor, nn
 
-from robot_mbrl.specs import ObservationSpec
+from robot_mbrl.specs import VALUE_BOUND, ObservationSpec
 
-BOUND = 100.0
-"""Scaled values beyond this are glitches of a sensor: bounded, one cannot blow up the squared errors."""
 RATE = 1e-3
 """Share of an update's batch in the statistics, once they have settled: slow enough for networks to follow."""
 SMALLEST = 1e-3
@@ -44,9 +42,9 @@ class VectorScaling(nn.Module):
             self.register_buffer("batches", torch.zeros(()))
 
     def forward(self, values: Tensor) -> Tensor:
-        """Scaled values (..., V) of values in physical units, bounded."""
+        """Scaled values (..., V) of values in physical units, bounded: a glitch cannot blow up the squared errors."""
         scaled = (values - self.shift) / self.scale if self.measures else values / self.scales
-        return scaled.clamp(-BOUND, BOUND)
+        return scaled.clamp(-VALUE_BOUND, VALUE_BOUND)
 
     def physical(self, scaled: Tensor) -> Tensor:
         """Values in physical units (..., V) of scaled ones."""

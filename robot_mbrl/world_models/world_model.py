@@ -14,8 +14,8 @@ from robot_mbrl.nets.heads import StateHead
 from robot_mbrl.nets.images import ImageDecoder, ImageEncoder, normalise_pixels
 from robot_mbrl.nets.latents import categorical_kl
 from robot_mbrl.nets.layers import MLP
-from robot_mbrl.nets.scaling import BOUND, VectorScaling
-from robot_mbrl.specs import ObservationSpec
+from robot_mbrl.nets.scaling import VectorScaling
+from robot_mbrl.specs import VALUE_BOUND, ObservationSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.rssm import RSSM, State
 
@@ -165,5 +165,5 @@ class WorldModel(nn.Module):
         loss = torch.stack([scales[name] * term for name, term in terms.items()]).sum()
         terms["kl"] = dynamics.mean()
         if vectors is not None:
-            terms["values_clamped"] = (vectors.abs() >= BOUND).float().mean()
+            terms["values_clamped"] = (vectors.abs() >= VALUE_BOUND).float().mean()
         return loss, posterior, {name: term.detach() for name, term in terms.items()}

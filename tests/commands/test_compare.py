@@ -20,6 +20,7 @@ def compare(out: Path, capsys: pytest.CaptureFixture[str], *words: str, steps: i
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_a_comparison_is_carried_out_once_added_to_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     peer = tmp_path / "peer.json"
     peer.write_text(json.dumps([{"task": "pendulum", "method": "theirs", "xs": [0, 400], "ys": [-1500, -200]}]))
@@ -50,6 +51,7 @@ def test_what_does_not_exist_is_named_before_anything_is_begun(tmp_path: Path, c
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_told_with_its_last_words_and_spoils_no_other(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -94,8 +94,8 @@ class ObservationEncoder(nn.Module):
         """
         super().__init__()
         self.spec, self.squash, self.unsquash, self.centre = spec, squash, unsquash, centre
-        scales = [element.scale for vector in spec.vectors.values() for element in vector.elements]
-        self.register_buffer("scales", torch.tensor(scales), persistent=False)
+        scales = [torch.from_numpy(vector.scales) for vector in spec.vectors.values()]
+        self.register_buffer("scales", torch.cat(scales) if scales else torch.zeros(0), persistent=False)
         self.vectors = vectors[0] if vectors else None
         self.pictures = pictures[0] if pictures else None
         self.size = sum(part[1] for part in (vectors, pictures) if part)

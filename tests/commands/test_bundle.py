@@ -90,4 +90,4 @@ def test_a_bundle_of_the_format_before_is_named_with_its_field_and_a_remedy(
     path = write_bundle(tmp_path / "policy.onnx", change_metadata(make_bundle(config), format=1, budget=None))
     assert run("show", str(path)) == 1
     printed = " ".join(capsys.readouterr().out.split())
-    assert f"{path}: metadata field format is 1, this version reads 2: resume the run" in printed
+    assert f"{path}: metadata field format is 1, this version reads 2: run it with the version that wrote it" in printed

@@ -71,6 +71,9 @@ def _run(words: Sequence[str]) -> int:
     if words[:1] == ["stop"] or (words[:1] == ["enable"] and "--off" in words):
         # Before anything is imported for it: on a busy machine that is most of what a person waits for.
         _take_precedence()
+    # Torch reads it when it is loaded, here and in the nodes: threads that spin while they wait for one another make
+    # updates several times slower wherever a core is shared (learning/threads.py).
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     args = build_parser(words[0] if words else "").parse_args(words)
     try:
         code: int = args.run(args)

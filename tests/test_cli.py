@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import robot_mbrl as robot_mbrl_package
-from robot_mbrl.cli import build_parser
+from robot_mbrl.cli import build_parser, main
 from robot_mbrl.commands.options import open_run
 from robot_mbrl.config import packaged
 
@@ -292,3 +292,14 @@ def test_description_fits_into_a_terminal_and_names_the_conditions(tmp_path: Pat
     assert max(len(line) for line in shown.splitlines()) <= 80
     described = json.loads(robot_mbrl("describe", "mine.yaml", "--json", cwd=tmp_path).stdout)
     assert described["conditions"] == [condition | {"name": "battery.percentage"}]
+
+
+@pytest.mark.parametrize(("set_by_user", "expected"), [(None, "passive"), ("active", "active")])
+def test_threads_wait_passively_for_one_another_unless_the_user_chose(
+    set_by_user: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if set_by_user is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", set_by_user)
+    assert main(["agents", "--json"]) == 0
+    assert os.environ["OMP_WAIT_POLICY"] == expected

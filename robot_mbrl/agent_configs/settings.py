@@ -1,6 +1,6 @@
 """What the settings of all agents have in common: how much is collected, trained, handed over and kept."""
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -33,10 +33,13 @@ class AgentSettings(Frozen):
     export_period_s: Positive = 3.0
     """How often the learner hands a new policy bundle over."""
     checkpoint_period_s: Positive = 30.0
-    threads: Count = 1
-    """CPU threads the learner may use."""
+    threads: Count | Literal["auto"] = 1
+    """CPU threads the learner computes on; auto for as many as make updates the fastest, measured while it learns
+    (`learning.threads`). How many it is rounds sums differently, so runs with auto do not repeat bit for bit."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     """auto, cpu or cuda[:n]."""
+    cuda_graph: bool = True
+    """Whether a GPU makes each update as one CUDA graph, where the agent allows it."""
 
     def meaning(self) -> dict[str, Any]:
         """The settings without which the weights mean nothing, or something else."""
@@ -46,6 +49,10 @@ class AgentSettings(Frozen):
     def fewest_steps(self) -> int:
         """Steps that the replay must hold before the first update."""
         return self.prefill_steps
+
+    def own_cores(self, there: int) -> int:
+        """How many of a machine's cores a learner wants to itself, which nodes beside it then keep off."""
+        return max(1, there // 2) if self.threads == "auto" else self.threads
 
     @model_validator(mode="after")
     def _replay_holds_what_learning_begins_with(self) -> Self:

@@ -4,10 +4,11 @@ An agent owns its networks, optimisers, random numbers and counters. The learner
 reads what the agent `draws`, has it `update`, and writes the latents back that came of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from robot_mbrl.agents.policy_graph import PolicyGraph
@@ -88,6 +89,29 @@ class Agent(Protocol):
 
         Raises:
             KeyError, RuntimeError, ValueError: if it is of another kind of agent.
+        """
+
+
+@runtime_checkable
+class Capturable(Protocol):
+    """An agent whose updates one CUDA graph can hold (see `learning.captured`).
+
+    After the first, each does the same on the device, whatever the numbers: it takes batches of the same shapes, reads
+    nothing on the host, keeps its counters and learning rates on the device, and changes weights, moments and
+    normalisers where they lie.
+    """
+
+    @property
+    def generators(self) -> Sequence[torch.Generator]:
+        """All that updates draw from."""
+
+    def compute(self, batches: Mapping[str, Batch]) -> Learned:
+        """`Agent.update` without what is counted on the host."""
+
+    def computed(self) -> None:
+        """Count an update on the host that `compute` or a graph of it made: `update` is the two, one after the other.
+
+        Not called while a graph is captured, since nothing is learned by that.
         """
 
 

@@ -31,7 +31,7 @@ Networks = DreamerV1 | DayDreamer | DreamerV3
 
 
 class ImaginingAgent:
-    """Implements `agents.agent.Agent` and `Foresees`.
+    """Implements `agents.agent.Agent`, `Capturable` and `Foresees`.
 
     Attributes:
         networks: what is learned, and one step of it.
@@ -78,10 +78,24 @@ class ImaginingAgent:
         """Sequences, with the model states before them if they are remembered."""
         return {SEQUENCES: Sequences(self._config.batch_size, self._config.batch_length)}
 
+    @property
+    def generators(self) -> tuple[torch.Generator]:
+        """The only one."""
+        return (self._random.generator,)
+
     def update(self, batches: Mapping[str, Batch]) -> Learned:
         """Train every network once."""
-        posterior, metrics = self.networks.update(batches[SEQUENCES], self._random.generator)
+        learned = self.compute(batches)
+        self.computed()
+        return learned
+
+    def computed(self) -> None:
+        """One update more."""
         self._updates += 1
+
+    def compute(self, batches: Mapping[str, Batch]) -> Learned:
+        """See `agents.agent.Capturable`: nothing in the networks' updates is counted on the host."""
+        posterior, metrics = self.networks.update(batches[SEQUENCES], self._random.generator)
         if not self.remembers:
             return Learned(metrics)
         return Learned(metrics, {SEQUENCES: {"deter": posterior.deter, "latent": posterior.latent}})

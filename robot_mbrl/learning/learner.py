@@ -1,6 +1,7 @@
 """The learner: takes lived steps, has an agent learn from them in time, exports policies, and survives restarts."""
 
 import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import CheckpointError, ConfigError, ExperienceError
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.learning import checkpoint, probe, state_tree
+from robot_mbrl.learning.captured import updating
 from robot_mbrl.learning.exporter import PolicyExporter
 from robot_mbrl.learning.metrics import MetricMeans
 from robot_mbrl.learning.schedule import make_schedule
+from robot_mbrl.learning.threads import sharing
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Step
 from robot_mbrl.world_models.batch import Batch
@@ -49,10 +52,11 @@ class Learner:
         self.replayed_steps = 0
         """Steps read from replay, each as often as it was."""
         self.policy_version = 0
-        torch.set_num_threads(config.agent.threads)
         self.device = torch.device(_device(config.agent.device))
+        self._threads = sharing(config.agent.threads, self.device)
         observation, action = config.observation_spec(), config.action_spec()
         self.agent = make_agent(observation, action, config.agent, self.device, config.seed)
+        self._compute = updating(self.agent, self.device, capture=config.agent.cuda_graph)
         self.schedule = make_schedule(config.agent)
         self.rng = np.random.default_rng(config.seed)
         self.step_ns = round(config.step_s * 1e9)
@@ -147,9 +151,9 @@ class Learner:
 
     def update(self) -> None:
         """Let the agent learn from what it draws, and remember the latents that came of it."""
-        replayed = self._replayed_per_update
+        replayed, start_s = self._replayed_per_update, time.perf_counter()
         drawn = {name: draw.read(self.replay, self.rng) for name, draw in self.agent.draws().items()}
-        learned = self.agent.update({name: Batch.of(rows, self.device) for name, rows in drawn.items()})
+        learned = self._compute({name: Batch.of(rows, self.device) for name, rows in drawn.items()})
         for name, latents in learned.latents.items():
             self._remember(drawn[name], latents)
         self._metrics.add(learned.metrics)
@@ -158,6 +162,8 @@ class Learner:
         self.updates += 1
         self.replayed_steps += replayed
         self.schedule.updated()
+        if self._threads is not None:
+            self._threads.updated(time.perf_counter() - start_s)
 
     def take_left_out(self) -> tuple[int, int]:
         """How many updates were left out since the last call, because they were not finite, and of how many."""

@@ -4,6 +4,7 @@ The command line's supervisor and the launch files both read it.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -99,7 +100,7 @@ class NodeRow:
     reads_clock: bool = False
     """Whether simulated time means anything to it. Others would take in `/clock` for nothing."""
     computes: bool = False
-    """Whether it keeps the agent's number of threads busy all the time."""
+    """Whether it keeps as many cores busy all the time as the agent computes on."""
     essential: bool = False
     """Whether the robot cannot go on without it."""
     drives: bool = False
@@ -310,7 +311,7 @@ def _process(row: NodeRow, situation: Situation) -> NodeProcess:
         parameters={**common, **row.parameters(situation)},
         niceness=row.niceness,
         stop_s=row.stop_s,
-        own_cores=situation.config.agent.threads if row.computes else 0,
+        own_cores=situation.config.agent.own_cores(len(os.sched_getaffinity(0))) if row.computes else 0,
         stops_first=row.drives,
         essential=row.essential,
     )

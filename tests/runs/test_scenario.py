@@ -102,6 +102,11 @@ def test_only_the_learner_asks_for_cores_of_its_own(tmp_path: Path) -> None:
     assert asking == {"learner": CONFIG.agent.threads}
 
 
+def test_a_learner_that_chooses_its_threads_asks_for_half_of_the_cores_but_for_one_at_least() -> None:
+    agent = CONFIG.agent.model_copy(update={"threads": "auto"})
+    assert [agent.own_cores(there) for there in (1, 2, 3, 16)] == [1, 1, 1, 8]
+
+
 def test_a_simulated_robot_begins_with_random_actions_or_with_the_policy_it_has(tmp_path: Path) -> None:
     assert processes("demo", tmp_path)["policy"].parameters["start_policy"] == "random"
     store = RunFolder(tmp_path).bundles

@@ -19,6 +19,7 @@ import torch
 from benchmarks.gpu import parity, policies, updates
 from benchmarks.gpu.cases import Case, smoke_cases, speed_cases
 from benchmarks.report import RESULTS, machine, versions
+from robot_mbrl.nets.precision import prefer_speed
 
 UPDATES, SMALL_UPDATES = 20, 1
 STEPS, SMALL_STEPS = 1000, 50
@@ -38,20 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     small = args.small or device.type == "cpu"
     count, steps = (SMALL_UPDATES, SMALL_STEPS) if small else (UPDATES, STEPS)
 
-    _compute_exactly(True)
+    torch.backends.cudnn.allow_tf32 = False
     report.part("parity", smoke_cases(), lambda case: parity.compare(case, device))
-    _compute_exactly(False)
+    prefer_speed(device)
     sizes = speed_cases(small=small)
     report.part("updates", sizes, lambda case: updates.measure(case, device, count))
     # Small ones differ in little, and tracing each takes seconds.
     report.part("policies", sizes[:1] if small else sizes, lambda case: policies.measure(case, device, steps))
     return int(report.failed)
-
-
-def _compute_exactly(exactly: bool) -> None:
-    """In single precision, or with its products in TF32, where there is such a thing."""
-    torch.set_float32_matmul_precision("highest" if exactly else "high")
-    torch.backends.cudnn.allow_tf32 = not exactly
 
 
 class Report:

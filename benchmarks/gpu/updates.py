@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,8 @@ LAUNCHES = ("cudaLaunchKernel", "cudaLaunchKernelExC", "cuLaunchKernel", "cuLaun
 WAITS = ("cudaStreamSynchronize", "cudaEventSynchronize")
 """What a host waits with for a device; the profiler itself uses `cudaDeviceSynchronize`."""
 GIB = 2**30
+SLOWEST, NAME = 12, 110
+"""How many kernels are named, and how much of their names."""
 TOLERANCE = 1e-3
 """How far the metrics of captured updates may differ from eager ones, relative or, below 1, absolutely."""
 
@@ -116,9 +118,19 @@ def profiled(update: Callable[[], object], device: torch.device) -> dict[str, An
         "kernels": len(kernels),
         "copies": len(on_device) - len(kernels),
         "kernels ms": sum(event.time_range.elapsed_us() for event in kernels) / 1e3,
+        "most of it in": _slowest(kernels),
         "launches": sum(names[name] for name in LAUNCHES),
         "waits": sum(names[name] for name in WAITS),
     }
+
+
+def _slowest(kernels: Sequence[Any]) -> dict[str, str]:
+    """The kernels that took longest in all, with how often they ran."""
+    times: Counter[str] = Counter()
+    runs = Counter(kernel.name for kernel in kernels)
+    for kernel in kernels:
+        times[kernel.name] += kernel.time_range.elapsed_us()
+    return {name[:NAME]: f"{us / 1e3:.2f} ms in {runs[name]}" for name, us in times.most_common(SLOWEST)}
 
 
 def _timed(work: Callable[[], object], device: torch.device, times: int = 1) -> float:

@@ -53,6 +53,10 @@ class ClippedAdam:
 
     def step(self) -> tuple[Tensor, Tensor]:
         """See `Optimizer`."""
+        for parameter in self._parameters:
+            # cuDNN leaves gradients of kernels in an order of its own, which the fused step does not take.
+            if parameter.grad is not None and parameter.grad.stride() != parameter.stride():
+                parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
         norm = nn.utils.clip_grad_norm_(self._parameters, self._clip)
         # Decided by Adam where the gradients are, so that nothing waits for the device.
         left_out = (~torch.isfinite(norm)).float()

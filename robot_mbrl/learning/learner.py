@@ -21,6 +21,7 @@ from robot_mbrl.learning.exporter import PolicyExporter
 from robot_mbrl.learning.metrics import MetricMeans
 from robot_mbrl.learning.schedule import make_schedule
 from robot_mbrl.learning.threads import sharing
+from robot_mbrl.nets.precision import prefer_speed
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Step
 from robot_mbrl.world_models.batch import Batch
@@ -53,6 +54,7 @@ class Learner:
         """Steps read from replay, each as often as it was."""
         self.policy_version = 0
         self.device = torch.device(_device(config.agent.device))
+        prefer_speed(self.device)
         self._threads = sharing(config.agent.threads, self.device)
         observation, action = config.observation_spec(), config.action_spec()
         self.agent = make_agent(observation, action, config.agent, self.device, config.seed)

@@ -15,6 +15,13 @@ def computing_in(precision: str, device: torch.device) -> AbstractContextManager
     return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
+def prefer_speed(device: torch.device) -> None:
+    """Let a GPU round the factors of products to TF32, and try out which of its convolutions are the fastest."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
+
+
 def at_least_single(x: Tensor) -> Tensor:
     """The same numbers, in single precision if they were in less."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -239,7 +239,8 @@ def test_an_episode_that_begins_while_the_robot_is_disabled_says_what_is_missing
 ) -> None:
     robot = Robot(cartpole, robot_mbrl, tmp_path / "run", **{"task.reset": "human"})
     while (begun := robot.begin("start-episode")).wait() != 0:
-        assert "waiting for the guard" in begun.communicate()[1]
+        # It has yet to meet its guard and its driver.
+        assert "no episode was begun" in begun.communicate()[1]
     assert begun.communicate()[0] == "it begins; the robot is disabled: robot-mbrl enable lets it move\n"
     robot.assert_still()
     robot.do("enable")

@@ -1,7 +1,5 @@
 """The learner over real DDS: it learns from what it hears, and killed, goes on from what is on the disk."""
 
-import json
-
 import pytest
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Int64, UInt8MultiArray
@@ -11,6 +9,7 @@ from robot_mbrl import topics
 from robot_mbrl.config import load_run, save_run
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
 from robot_mbrl.experience.session import StepWriter
+from robot_mbrl.learning import checkpoint
 from robot_mbrl.messages import read_bundle, read_named
 from ros_nodes import qos
 from tests.graph.experience_bench import RobotBench
@@ -108,5 +107,5 @@ def test_a_killed_learner_goes_on_with_all_that_was_lived_and_newer_policies(gra
     assert graph.stop(LEARNER) == 0
 
     # A learner asked to stop writes a checkpoint of all it has.
-    counters = json.loads((tmp_path / "checkpoints" / "checkpoint.json").read_text())["counters"]
+    counters = checkpoint.load(tmp_path / "checkpoints", CONFIG).state["counters"]
     assert (counters["robot_steps"], counters["updates"]) == (PREFILL + 78, PRETRAIN + 63 * UPDATES_PER_STEP)

@@ -1,7 +1,9 @@
 """What is measured of the joints that one topic commands, and whether it can be believed."""
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 from robot_mbrl.command_config import FOLLOWING_S, CommandConfig, CommandJoint
@@ -45,6 +47,8 @@ class _Joint:
     """When its way was last compared with its velocity, and where it was."""
     confirmed: bool = True
     """Whether its way confirmed its velocity then."""
+    lately: deque[float] = field(default_factory=lambda: deque(maxlen=AGREEING))
+    """Its newest positions that agree with one another."""
 
     @property
     def settled(self) -> bool:
@@ -66,9 +70,11 @@ class _Joint:
                     f"{self.position:.4f}: farther than it can move"
                 )
         self.agreeing += 1
+        self.lately.append(position)
         # Within a gap the driver may have been started anew.
         if leap or gap_s > min(LEAP_S, self.max_age_s):
             self.agreeing, self.since_s = 1, measured_s
+            self.lately = deque([position], maxlen=AGREEING)
         self.position, self.velocity, self.sensed_s = position, velocity, measured_s
         self._confirm()
         return leap
@@ -153,6 +159,11 @@ class MeasuredJoints:
         """Positions in order of the config's joints, rad or m; empty before all of them were measured."""
         known = all(joint.agreeing for joint in self._joints)
         return [joint.position for joint in self._joints] if known else []
+
+    @property
+    def places(self) -> list[float]:
+        """Where paths may begin, likewise: medians, in which one reading that is wrong by little counts for nothing."""
+        return [median(joint.lately) for joint in self._joints] if self.positions else []
 
     @property
     def velocities(self) -> list[float]:

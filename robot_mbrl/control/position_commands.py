@@ -242,9 +242,10 @@ class PositionInterface:
         """The first command: where the joints are believed to be."""
         if not self._is_believed(now_s) or (not beyond_bounds and (self.out_of_bounds() or self.out_of_range())):
             return None
-        self._trajectory = _Trajectory(self.config, self.joints.positions)
+        places = self.joints.places
+        self._trajectory = _Trajectory(self.config, places)
         self._trajectory.returning = beyond_bounds
-        return Command(self.config, tuple(self.joints.positions))
+        return Command(self.config, tuple(places))
 
     def _stop(self, moment: Moment) -> Command | None:
         trajectory = self._trajectory

@@ -564,3 +564,13 @@ def test_absurd_readings_of_a_continuous_joint_are_refused() -> None:
         bench.now_s += 0.02
         bench.guard.sense("joints", message, bench.now_s)
     assert bench.counted(Reason.MALFORMED_JOINTS) == 2
+
+
+def test_one_reading_that_is_wrong_by_little_moves_no_beginning_of_a_path() -> None:
+    bench = real("position", at=(0.04, 0.0))
+    joints = bench.guard.pipeline.interfaces[0].joints
+    bench.positions = [0.0, 0.0]
+    bench.now_s += 0.01
+    bench.sense()
+    assert joints.positions == [0.0, 0.0]
+    assert joints.places == [0.04, 0.0]

@@ -189,7 +189,7 @@ class Operator:
         answer = self._call(SENSOR + topics.START_EPISODE.removeprefix("~/"))
         if not answer.success:
             raise RefusedError(f"no episode was begun: {answer.message}")
-        self._serve(REPEAT_S, self._wait, until=lambda: bool(state.word))
+        self._serve(NOTICE_S, self._wait, until=lambda: bool(state.word))
         disabled = state.word == DISABLED
         return (
             f"{answer.message}; the robot is disabled: robot-mbrl enable lets it move"

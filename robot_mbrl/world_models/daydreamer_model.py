@@ -21,6 +21,7 @@ from robot_mbrl.world_models.observations import (
     bounded,
     picture_shape,
     share_bounded,
+    squared_errors,
     unchanged,
 )
 from robot_mbrl.world_models.recurrent import LearnedStart, Posterior, RecurrentModel
@@ -92,26 +93,20 @@ class DayDreamerModel(nn.Module):
         Returns:
             The loss, a scalar; the posterior states (B, T, ...); and each term's mean, unweighted, as tensors.
         """
-        vectors, pictures = self.encoder.targets(batch.observation)
-        embedding = self.encoder(vectors, pictures)
+        targets = self.encoder.targets(batch.observation)
+        embedding = self.encoder(*targets)
         states, posterior, prior = self.rssm.observe(
             embedding, self.led_by(batch), batch.is_first, self.initial(batch), noise
         )
-        predicted_vectors, predicted_pictures = self.decoder(states)
-
-        terms: dict[str, Tensor] = {}
-        if vectors is not None and predicted_vectors is not None:
-            terms["vectors"] = (predicted_vectors - vectors).square().sum(-1).mean()
-        if pictures is not None and predicted_pictures is not None:
-            terms["pictures"] = (predicted_pictures - pictures).square().sum((-3, -2, -1)).mean()
+        terms = squared_errors(self.decoder(states), targets)
         terms["reward"] = self.reward.loss(*states, batch.reward).mean()
         terms["continue"] = self.continues.loss(*states, 1.0 - batch.is_terminal).mean()
         terms["kl"] = self._balanced_kl(posterior, prior).mean()
         weight = self._adapted(terms["kl"])
         loss = torch.stack(list((terms | {"kl": weight * terms["kl"]}).values())).sum()
         terms["kl_weight"] = weight
-        if vectors is not None:
-            terms[VALUES_CLAMPED] = share_bounded(vectors)
+        if targets[0] is not None:
+            terms[VALUES_CLAMPED] = share_bounded(targets[0])
         return loss, states, {name: term.detach() for name, term in terms.items()}
 
     def _balanced_kl(self, posterior: Tensor, prior: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from robot_mbrl.world_models.observations import (
     bounded,
     picture_shape,
     share_bounded,
+    squared_errors,
     unchanged,
 )
 from robot_mbrl.world_models.recurrent import Posterior, RecurrentModel, ZeroStart
@@ -103,18 +104,12 @@ class DreamerV1Model(nn.Module):
             The loss, a scalar; the posterior states (B, T, ...); and each term's mean, unweighted, as tensors.
         """
         config = self.config
-        vectors, pictures = self.encoder.targets(batch.observation)
-        embedding = self.encoder(vectors, pictures)
+        targets = self.encoder.targets(batch.observation)
+        embedding = self.encoder(*targets)
         states, posterior, prior = self.rssm.observe(
             embedding, self.led_by(batch), batch.is_first, self.initial(batch), noise
         )
-        predicted_vectors, predicted_pictures = self.decoder(states)
-
-        terms: dict[str, Tensor] = {}
-        if vectors is not None and predicted_vectors is not None:
-            terms["vectors"] = 0.5 * (predicted_vectors - vectors).square().sum(-1).mean()
-        if pictures is not None and predicted_pictures is not None:
-            terms["pictures"] = 0.5 * (predicted_pictures - pictures).square().sum((-3, -2, -1)).mean()
+        terms = {name: 0.5 * error for name, error in squared_errors(self.decoder(states), targets).items()}
         terms["reward"] = self.reward.loss(*states, batch.reward).mean()
         terms["kl"] = self.latent.kl(posterior, prior).mean()
         weighted = terms | {"kl": config.kl_scale * terms["kl"].clamp(min=config.free_nats)}
@@ -123,6 +118,6 @@ class DreamerV1Model(nn.Module):
             terms["continue"] = self.discount.loss(*states, target).mean()
             weighted["continue"] = config.continue_scale * terms["continue"]
         loss = torch.stack(list(weighted.values())).sum()
-        if vectors is not None:
-            terms[VALUES_CLAMPED] = share_bounded(vectors)
+        if targets[0] is not None:
+            terms[VALUES_CLAMPED] = share_bounded(targets[0])
         return loss, states, {name: term.detach() for name, term in terms.items()}

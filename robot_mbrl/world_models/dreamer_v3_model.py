@@ -13,7 +13,7 @@ from robot_mbrl.nets.twohot import TwoHot, symexp, symlog
 from robot_mbrl.specs import ObservationSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.cores import BlockCore
-from robot_mbrl.world_models.observations import ObservationDecoder, ObservationEncoder, picture_shape
+from robot_mbrl.world_models.observations import ObservationDecoder, ObservationEncoder, picture_shape, squared_errors
 from robot_mbrl.world_models.recurrent import Posterior, RecurrentModel, ZeroStart
 from robot_mbrl.world_models.rssm import State
 
@@ -83,18 +83,12 @@ class DreamerV3Model(nn.Module):
             The loss, a scalar; the posterior states (B, T, ...); and each term's mean, unweighted, as tensors.
         """
         config = self.config
-        vectors, pictures = self.encoder.targets(batch.observation)
-        embedding = self.encoder(vectors, pictures)
+        targets = self.encoder.targets(batch.observation)
+        embedding = self.encoder(*targets)
         states, posterior, prior = self.rssm.observe(
             embedding, self.led_by(batch), batch.is_first, self.initial(batch), noise
         )
-        predicted_vectors, predicted_pictures = self.decoder(states)
-
-        terms: dict[str, Tensor] = {}
-        if vectors is not None and predicted_vectors is not None:
-            terms["vectors"] = (predicted_vectors - vectors).square().sum(-1).mean()
-        if pictures is not None and predicted_pictures is not None:
-            terms["pictures"] = (predicted_pictures - pictures).square().sum((-3, -2, -1)).mean()
+        terms = squared_errors(self.decoder(states), targets)
         terms["reward"] = self.reward.loss(*states, batch.reward).mean()
         # The discount is in what is predicted, so that imagined states need no other.
         terms["continue"] = self.continues.loss(*states, self.discount * (1.0 - batch.is_terminal)).mean()

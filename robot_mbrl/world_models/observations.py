@@ -40,6 +40,20 @@ def unchanged(vectors: Tensor) -> Tensor:
     return vectors
 
 
+def squared_errors(predicted: Targets, targets: Targets) -> dict[str, Tensor]:
+    """Errors of what is reconstructed: summed over values, or pixels and channels, and their mean over the sequences.
+
+    Returns:
+        Scalars by the kind of what is there: `vectors`, `pictures`.
+    """
+    kinds = zip(("vectors", "pictures"), predicted, targets, ((-1,), (-3, -2, -1)), strict=True)
+    return {
+        kind: (guess - target).square().sum(axes).mean()
+        for kind, guess, target, axes in kinds
+        if guess is not None and target is not None
+    }
+
+
 def picture_shape(spec: ObservationSpec, fits: Callable[[int], bool], wanted: str) -> tuple[int, int] | None:
     """Side and channels of all pictures together; None if there are none.
 

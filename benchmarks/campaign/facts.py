@@ -67,7 +67,7 @@ class Facts:
         self.measured = source is not None
         self.permitted = self.latched = self.pressed = self.not_a_number = False
         self._must_let_go = self._silent = False
-        self._on_s, self._heard = -math.inf, False
+        self._on_s, self._heard, self._late_on_s = -math.inf, False, -math.inf
         self.observed_s, self.timely_s = 0.0, -math.inf
         self.key: StepKey | None = None
         self.news_s, self.honest_s, self.lying_s = 0.0, -math.inf, math.inf
@@ -99,7 +99,10 @@ class Facts:
         self._silent = silent
 
     def lapses(self, now_s: float) -> bool:
-        """Whether a dead-man switch was not heard for so long that it may count as let go."""
+        """Whether a dead-man switch was not heard for so long that it may count as let go, or may just have counted."""
+        return self._runs_out(now_s) or now_s - self._late_on_s < MARGIN_S
+
+    def _runs_out(self, now_s: float) -> bool:
         return self._enable_timeout_s is not None and now_s - self._on_s > self._enable_timeout_s - MARGIN_S
 
     def silent_s(self, now_s: float) -> float:
@@ -119,6 +122,9 @@ class Facts:
         else:
             if not self._must_let_go or (self._has_let_go(now_s) and not self.latched):
                 self.permitted, self._must_let_go = not self.latched, False
+            if self._runs_out(now_s):
+                # Heard in the instant in which it runs out: the guard may have disabled the robot for a moment.
+                self._late_on_s = now_s
             self._on_s = now_s
         self._heard = on
 

@@ -105,8 +105,9 @@ class PositionJudge:
         elapsed_s = now_s - self._sent_s
         change = value - self.sent
         # Over one interval a joint that turns makes no way either.
-        at_rest = max(abs(self._slope), abs(self._slope_before)) < RESTING or elapsed_s > LONG_GAP_S
-        if elapsed_s > LONG_GAP_S or abs(self._slope) < ROUNDING:
+        gap = self._is_gap(change, elapsed_s)
+        at_rest = gap or max(abs(self._slope), abs(self._slope_before)) < RESTING
+        if gap or abs(self._slope) < ROUNDING:
             self._slope, self._interval_s = 0.0, 0.0
         # After a stop at rest a trajectory may begin anew where the joint is measured then.
         if self._stopped and at_rest and abs(change) > ROUNDING and (stopped or self._judge_change(change, elapsed_s)):
@@ -127,8 +128,14 @@ class PositionJudge:
         self._slope, self._interval_s = change / elapsed_s, elapsed_s
         return text
 
+    def _is_gap(self, change: float, elapsed_s: float) -> bool:
+        """Whether the robot rests after this long; where rounding decides it, whichever explains the change."""
+        if abs(elapsed_s - LONG_GAP_S) < ROUNDING:
+            return bool(self._judge_change(change, elapsed_s))
+        return elapsed_s > LONG_GAP_S
+
     def _judge_change(self, change: float, elapsed_s: float) -> str:
-        gap = elapsed_s > LONG_GAP_S
+        gap = elapsed_s > LONG_GAP_S + ROUNDING
         slope, interval_s = (0.0, 0.0) if gap else (self._slope, self._interval_s)
         if abs(change) > self._joint.max_rate * elapsed_s + ROUNDING:
             return f"changes by {change:.4f} within {elapsed_s:.3f} s, faster than {self._joint.max_rate}"

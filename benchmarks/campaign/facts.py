@@ -169,7 +169,9 @@ class Facts:
         for index, name in enumerate(reading.name):
             place = reading.position[index]
             if self._tells_news(name, stamp[0], now_s):
-                self.newest[name], self._stamped[name] = (place, now_s), stamp[0]
+                # What is said again under the same stamp is as old as when it was said first.
+                told_s = self.newest[name][1] if stamp[0] == self._stamped.get(name) else now_s
+                self.newest[name], self._stamped[name] = (place, told_s), stamp[0]
             if delivery.honest:
                 self.honest[name] = (place, now_s)
             self.speeds.append((now_s, name, abs(reading.velocity[index])))

@@ -68,7 +68,8 @@ def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -
             taken_back = not facts.permitted or facts.lapses(now_s) or facts.stalled(now_s)
             lasting = facts.suffers(UNTIMELY, now_s) and facts.untimely_s(UNTIMELY, now_s) > LASTING_S
             lasting = lasting or _silent_s(facts, now_s) > SILENCE_S - MARGIN_S
-            return taken_back or lasting or _out_of_range(facts)
+            # A second after stamps were shifted, or ceased to be, they count as those of another clock.
+            return taken_back or lasting or facts.suffers((Delay, StampJump), now_s) or _out_of_range(facts)
         case "resetting":
             return now_s - facts.observed_s >= facts.timeout_s - MARGIN_S
         case "no_action":

@@ -1,5 +1,6 @@
 """Where the runs of a comparison are carried out: in processes of this machine, or on a Ray cluster."""
 
+import contextlib
 import importlib.util
 import os
 import signal
@@ -142,8 +143,15 @@ def start(job: Job) -> "subprocess.Popen[bytes]":
     with job.log.open("ab") as log:
         process = subprocess.Popen(job.words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
     signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+    _give_way(process.pid)
     return process
+
+
+def _give_way(leader: int) -> None:
+    os.setpriority(os.PRIO_PROCESS, leader, NICENESS)
+    # Where Linux groups processes by session, niceness counts within a session alone, and the session has its own.
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{leader}/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
 def carry_out_job(job: Job, stop: Path) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from robot_mbrl.runs.fleet import NICENESS, Fleet, Job, Processes, RayCluster
 
+AUTOGROUPS = Path("/proc/sys/kernel/sched_autogroup_enabled")
 WAIT = "import signal, sys, pathlib, threading\n"
 WAIT += "signal.signal(signal.SIGINT, lambda *_: (pathlib.Path(sys.argv[2]).touch(), sys.exit(0)))\n"
 WAIT += "pathlib.Path(sys.argv[1]).touch(); signal.pause()"
@@ -34,6 +35,16 @@ def test_each_job_ends_with_its_exit_code_and_its_last_word_is_kept(tmp_path: Pa
 
 def test_they_give_way_to_everything_else(tmp_path: Path):
     code = "import os, sys, time\nwhile os.nice(0) != int(sys.argv[1]): time.sleep(0.01)"
+    assert carry_out(Processes(1), [job(tmp_path, "nice", code, str(NICENESS))]) == {"nice": 0}
+
+
+@pytest.mark.skipif(
+    not AUTOGROUPS.exists() or AUTOGROUPS.read_text() != "1\n", reason="this kernel does not group processes by session"
+)
+def test_they_give_way_to_other_sessions_too(tmp_path: Path):
+    code = (
+        "import sys, time\nwhile f'nice {sys.argv[1]}\\n' not in open('/proc/self/autogroup').read(): time.sleep(0.01)"
+    )
     assert carry_out(Processes(1), [job(tmp_path, "nice", code, str(NICENESS))]) == {"nice": 0}
 
 

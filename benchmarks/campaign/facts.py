@@ -209,9 +209,15 @@ class Facts:
     def suffers(self, kinds: tuple[type[Fault], ...], now_s: float) -> bool:
         """Whether a fault of one of these kinds is there, or was lately, or the guard was held up."""
         return self.stalled(now_s) or any(
-            isinstance(fault, kinds) and fault.start_s <= now_s <= _end_s(fault) + RECENT_S + self.lag_s
+            isinstance(fault, kinds) and fault.start_s <= now_s <= self._over_s(fault)
             for fault in self.plan.faults.faults
         )
+
+    def _over_s(self, fault: Fault) -> float:
+        """When a fault has no more consequences; a guard held up while it gets over one has to begin again."""
+        over_s = _end_s(fault) + RECENT_S + self.lag_s
+        begin_s, end_s = self.plan.stalls
+        return max(over_s, end_s + RECENT_S + self.lag_s) if fault.start_s <= begin_s <= over_s else over_s
 
     def untimely_s(self, kinds: tuple[type[Fault], ...], now_s: float) -> float:
         """For how long faults of these kinds have lasted, observations were missing and the guard was held up."""

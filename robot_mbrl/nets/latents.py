@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robot_mbrl.nets.initial import truncated_normal
+
 
 def unimix_probs(logits: Tensor, unimix: float) -> Tensor:
     """Softmax of the logits mixed with a uniform distribution (DreamerV3: 1%), over the last dimension."""
@@ -94,7 +96,7 @@ class OneHotLinear(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(stoch * classes, size))
         # Each variable contributes one row, so the image's variance is that of `stoch` rows.
-        nn.init.trunc_normal_(self.weight, std=stoch**-0.5)
+        truncated_normal(self.weight, stoch**-0.5)
         self.register_buffer("offsets", torch.arange(stoch) * classes, persistent=False)
 
     def forward(self, index: Tensor, probs: Tensor | None = None) -> Tensor:
@@ -126,7 +128,7 @@ class StateLinear(nn.Module):
         self.deter = nn.Linear(deter, size)
         self.stoch = OneHotLinear(stoch, classes, size)
         # Both halves add up, so each brings half of the variance.
-        nn.init.trunc_normal_(self.deter.weight, std=(2 * deter) ** -0.5)
+        truncated_normal(self.deter.weight, (2 * deter) ** -0.5)
         nn.init.zeros_(self.deter.bias)
         with torch.no_grad():
             self.stoch.weight.mul_(2**-0.5)

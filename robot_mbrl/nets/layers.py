@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robot_mbrl.nets.initial import truncated_normal
+
 NORM_EPSILON = 1e-3
 
 
@@ -22,10 +24,7 @@ class NormAct(nn.Module):
 def linear(inputs: int, outputs: int, scale: float = 1.0) -> nn.Linear:
     """A linear layer with variance-preserving truncated-normal weights times `scale`, and zero bias."""
     layer = nn.Linear(inputs, outputs)
-    if scale:
-        nn.init.trunc_normal_(layer.weight, std=scale * inputs**-0.5)
-    else:
-        nn.init.zeros_(layer.weight)
+    truncated_normal(layer.weight, scale * inputs**-0.5)
     nn.init.zeros_(layer.bias)
     return layer
 
@@ -56,7 +55,7 @@ class BlockLinear(nn.Module):
         if inputs % blocks or outputs % blocks:
             raise ValueError(f"{blocks} blocks do not divide {inputs} inputs and {outputs} outputs")
         self.weight = nn.Parameter(torch.empty(blocks, inputs // blocks, outputs // blocks))
-        nn.init.trunc_normal_(self.weight, std=(inputs // blocks) ** -0.5)
+        truncated_normal(self.weight, (inputs // blocks) ** -0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs) to (batch, blocks, outputs / blocks)."""
@@ -75,7 +74,7 @@ class BlockGRU(nn.Module):
         super().__init__()
         self.blocks = blocks
         self.dense = nn.Linear(inputs, 3 * deter, bias=False)
-        nn.init.trunc_normal_(self.dense.weight, std=(2 * inputs) ** -0.5)
+        truncated_normal(self.dense.weight, (2 * inputs) ** -0.5)
         self.recurrent = BlockLinear(deter, 3 * deter, blocks)
         with torch.no_grad():
             self.recurrent.weight.mul_(2**-0.5)

@@ -4,16 +4,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
+from robot_mbrl.nets.initial import truncated_normal
 from robot_mbrl.nets.precision import at_least_single
 
 Initialiser = Callable[[Tensor, int, int, float], None]
 """Fills a kernel, given its fan-in, its fan-out and a scale."""
-
-_TRUNCATION = 1.0 / 0.87962566
-"""A standard normal cut off at ±2 has this much less deviation."""
 
 
 def glorot_uniform(kernel: Tensor, fan_in: int, fan_out: int, scale: float) -> None:
@@ -22,15 +19,10 @@ def glorot_uniform(kernel: Tensor, fan_in: int, fan_out: int, scale: float) -> N
     nn.init.uniform_(kernel, -limit, limit)
 
 
-def truncated_normal(kernel: Tensor, fan_in: int, fan_out: int, scale: float) -> None:
-    """Normal of deviation scale / √fan_in, cut off at two of them (DreamerV3)."""
+def _truncated_normal(kernel: Tensor, fan_in: int, fan_out: int, scale: float) -> None:
+    """Truncated normal of deviation scale / √fan_in (DreamerV3)."""
     del fan_out
-    if scale:
-        nn.init.trunc_normal_(kernel, std=1.0, a=-2.0, b=2.0)
-        with torch.no_grad():
-            kernel.mul_(_TRUNCATION * scale / math.sqrt(fan_in))
-    else:
-        nn.init.zeros_(kernel)
+    truncated_normal(kernel, scale / math.sqrt(fan_in))
 
 
 class OverChannels(nn.Module):
@@ -141,6 +133,6 @@ LAYER_NORM = Style(
 """DayDreamer. Its convolutions start with weights that leave out the kernel's area, its transposed ones do not."""
 
 RMS_NORM = Style(
-    truncated_normal, True, _rms_norm_silu, lambda n: OverChannels(_rms_norm_silu(n)), _with_area, _with_area
+    _truncated_normal, True, _rms_norm_silu, lambda n: OverChannels(_rms_norm_silu(n)), _with_area, _with_area
 )
 """DreamerV3."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from robot_mbrl.agent_configs import DreamerConfig
+from robot_mbrl.nets.initial import truncated_normal
 from robot_mbrl.nets.latents import OneHotLinear, sample_index, unimix_probs
 from robot_mbrl.nets.layers import MLP, BlockGRU, NormAct, linear
 
@@ -44,7 +45,7 @@ class RSSM(nn.Module):
         self.prior_logits = linear(hidden, stoch * classes)
         self.posterior_deter = linear(deter, hidden)
         self.posterior_embedding = nn.Linear(embedding, hidden, bias=False)
-        nn.init.trunc_normal_(self.posterior_embedding.weight, std=embedding**-0.5)
+        truncated_normal(self.posterior_embedding.weight, embedding**-0.5)
         self.posterior_norm = NormAct(hidden)
         self.posterior_logits = linear(hidden, stoch * classes)
 

@@ -9,6 +9,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from robot_mbrl.agent_configs import AgentConfig, AgentSettings
+from robot_mbrl.agent_configs.retired import RETIRED
 from robot_mbrl.command_config import CommandConfig, CommandJoint
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.goal_config import GoalConfig
@@ -242,6 +243,11 @@ def _find(name: str, kind: Literal["tasks", "robots", "presets"], beside: str = 
     for path in (Path(name), Path(beside).parent / name):
         if path.suffix == ".yaml" and path.is_file():
             return read_mapping(path), str(path)
+    if kind == "presets" and name in RETIRED:
+        raise ConfigError(
+            f"the preset {name!r} is no more: {RETIRED[name]} is DreamerV3 of that size as published; for a preset of "
+            f"your own, name a YAML file"
+        )
     raise ConfigError(
         f"{name!r} is neither a packaged name nor a YAML file; packaged {kind} are {', '.join(packaged(kind))}"
     )

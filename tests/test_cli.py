@@ -109,11 +109,13 @@ def test_the_demo_needs_no_task(tmp_path: Path) -> None:
 
 
 def test_the_agent_is_chosen_by_its_preset_or_its_file(tmp_path: Path) -> None:
-    words = ["train", "cartpole-image", "--agent", "dreamer-1m", f"--run={tmp_path / 'packaged'}"]
+    words = ["train", "cartpole-image", "--agent", "dreamerv3-cpu", f"--run={tmp_path / 'packaged'}"]
     config, _ = open_run(build_parser().parse_args(words))
-    assert (config.task.agent, config.agent.family, config.agent.checkpoint_period_s) == ("dreamer-1m", "dreamer", 30.0)
-    assert config.agent.train_ratio == 128  # the task's own setting, of the same family
+    assert (config.task.agent, config.agent.family, config.agent.train_ratio) == ("dreamerv3-cpu", "dreamerv3", 256.0)
     (tmp_path / "mine.yaml").write_text("family: dreamer\nunits: 32\nthreads: 2\n")
+    words = ["train", "cartpole-image", "--agent", str(tmp_path / "mine.yaml"), f"--run={tmp_path / 'pictures'}"]
+    config, _ = open_run(build_parser().parse_args(words))
+    assert (config.agent.threads, config.agent.train_ratio) == (2, 128)  # the task's own settings, of the same family
     words = ["demo", "--agent", str(tmp_path / "mine.yaml"), "--set=agent.prefill_steps=7", f"--run={tmp_path / 'own'}"]
     config, _ = open_run(build_parser().parse_args(words))
     assert (config.agent.threads, config.agent.prefill_steps) == (2, 7)

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from robot_mbrl.agent_configs import AgentSettings, DreamerConfig
-from robot_mbrl.config import RunConfig, load_run, packaged
+from robot_mbrl.agent_configs.retired import RETIRED
+from robot_mbrl.config import RunConfig, load_run, packaged, save_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.nets.images import ImageEncoder
 from robot_mbrl.specs import ImageSpec
@@ -77,6 +78,20 @@ def test_a_wrong_field_of_a_robots_own_file_is_named_with_that_file(tmp_path: Pa
 def test_every_preset_goes_with_every_task(task: str, preset: str) -> None:
     config: RunConfig = load_run(task, {"task.agent": preset})
     assert isinstance(config.agent, AgentSettings)
+
+
+@pytest.mark.parametrize(("retired", "instead"), RETIRED.items())
+def test_a_preset_that_is_no_more_says_what_took_its_place(retired: str, instead: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{retired}' is no more: {instead} "):
+        load_run("cartpole", {"task.agent": retired})
+    assert instead in packaged("presets")
+
+
+def test_a_run_of_a_preset_that_is_no_more_goes_on_with_the_settings_it_has(tmp_path: Path) -> None:
+    config = load_run("cartpole", {"agent.deter": 32})
+    config = config.model_copy(update={"task": config.task.model_copy(update={"agent": "dreamer-gpu"})})
+    save_run(config, tmp_path / "config.yaml")
+    assert load_run(tmp_path) == config
 
 
 def test_the_cpu_preset_writes_out_every_default() -> None:

@@ -1,4 +1,4 @@
-"""The settings of the agent `agents/dreamer.py`, read from `presets/dreamer-*.yaml`.
+"""The settings of the agent `agents/dreamer.py`, read from `presets/dreamer-cpu.yaml`.
 
 The defaults are the CPU setting (docs/learning.md shows what it learned); what they share with others
 follows DreamerV3.

@@ -162,8 +162,12 @@ class LearnerNode:
             state = "paused"
         elif learner.robot_steps == 0:
             state = "waiting for the first step"
+        elif not learner.prefilled:
+            state = "collecting the first steps"
+        elif learner.schedule.total is None:
+            state = "learning"
         else:
-            state = "learning" if learner.prefilled else "collecting the first steps"
+            state = f"{learner.updates} of {learner.schedule.total} updates are made"
         values = {
             "run_id": learner.run_id,
             "robot_steps": learner.robot_steps,

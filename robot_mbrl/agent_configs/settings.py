@@ -26,10 +26,18 @@ class AgentSettings(Frozen):
     pretrain_updates: Annotated[int, Field(ge=0)] = 100
     """Updates owed once the prefill is there, lived or imported (Dreamer v1: 100). They bring the first policy also to
     a robot that has used up its random steps and stands still, from whom no step would owe any."""
+    schedule: Literal["train_ratio", "per_episode", "budget"] = "train_ratio"
+    """What updates are owed for: steps, by `train_ratio`; ends of episodes, by `updates_per_episode`; or nothing more
+    once there is enough to learn from, but `update_budget` in all."""
     train_ratio: Positive = 256.0
     """Replayed steps per lived step."""
+    updates_per_episode: Count = 100
+    """PlaNet's."""
+    update_budget: Count = 10_000
+    """Those of `pretrain_updates` are among them."""
     max_debt_updates: Count = 200
-    """Owed updates beyond this are forgiven, so that a slow machine does not lag ever further behind."""
+    """Owed updates beyond this are forgiven, so that a slow machine does not lag ever further behind; not those of one
+    episode, or of a budget."""
     export_period_s: Positive = 3.0
     """How often the learner hands a new policy bundle over."""
     checkpoint_period_s: Positive = 30.0

@@ -120,18 +120,19 @@ class Learner:
             ExperienceError: if it lacks something that the run observes.
         """
         key = step.observation.key
-        if step.action.source is Source.STOP and self.replay.rests(key.session):
-            new = self.replay.pass_over(key)
-            self.robot_steps += new
-            self.resting_steps += new
-            return new
-        if not self.replay.append(step):
+        rests = step.action.source is Source.STOP and self.replay.rests(key.session)
+        if not (self.replay.pass_over(key) if rests else self.replay.append(step)):
             return False
         self.robot_steps += 1
-        if self.prefilled and self.updates == 0:
+        self.resting_steps += rests
+        if not self.prefilled:
+            return True
+        if self.updates == 0:
             self.schedule.begin()
-        if self.prefilled and owes:
-            self.schedule.lived(self._replayed_per_update, is_last=step.observation.is_last)
+        if owes and not rests:
+            self.schedule.lived(self._replayed_per_update)
+        if owes and step.observation.is_last:
+            self.schedule.ended()
         return True
 
     @property
@@ -183,6 +184,8 @@ class Learner:
             "train_ratio": self.train_ratio,
             "owed_updates": self.owed,
         }
+        if (total := self.schedule.total) is not None:
+            counters["updates_in_all"] = total
         return self._metrics.take() | {name: float(value) for name, value in counters.items()}
 
     def prepare_export(self) -> None:

@@ -102,19 +102,27 @@ class Progress:
 
 def plain_line(record: RunRecord, elapsed_s: float) -> str:
     """The run in one line, for logs."""
-    learner, latency = record.learner, record.latency_ms
+    latency = record.latency_ms
     parts = [
         f"[{clock(elapsed_s)}]",
         f"steps {record.robot_steps}",
         f"episodes {len(record.episodes)}",
         f"return {_last(record.returns())}",
-        f"updates {number(learner.get('updates'), 0)}",
-        f"train ratio {number(record.train_ratio, 0)}",
+        learning(record),
         f"policy {record.policy_version}",
         f"latency p99 {number(latency['p99'])} ms",
         f"late {record.missed_steps}",
     ]
     return "  ".join(parts)
+
+
+def learning(record: RunRecord, between: str = "  ") -> str:
+    """How far learning has come by its schedule: updates, those that will be in all if that is known, and due ones."""
+    learner = record.learner
+    made, total = number(learner.get("updates"), 0), learner.get("updates_in_all")
+    parts = [f"updates {made}" + (f" of {total:.0f}" if total else "")]
+    parts += [f"{owed:.0f} due"] if (owed := learner.get("owed_updates")) else []
+    return between.join([*parts, f"train ratio {number(record.train_ratio, 0)}"])
 
 
 def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
@@ -139,7 +147,7 @@ def number(value: Any, decimals: int = 1) -> str:
 
 
 def _rows(record: RunRecord, elapsed_s: float, duration_s: float) -> list[tuple[str, str]]:
-    learner, guard, latency = record.learner, record.guard, record.latency_ms
+    guard, latency = record.guard, record.latency_ms
     judged = [float(e["return"]) for e in record.episodes if e["mode"] == "evaluate"]
     state = f"stopped: {guard['stopped']}" if guard.get("stopped") else ""
     reasons = ", ".join(f"{name} {count}" for name, count in record.interventions.items())
@@ -147,10 +155,7 @@ def _rows(record: RunRecord, elapsed_s: float, duration_s: float) -> list[tuple[
         ("time", f"{clock(elapsed_s)} of {clock(duration_s)}, {clock(duration_s - elapsed_s)} left"),
         ("robot", f"steps {record.robot_steps}, episodes {len(record.episodes)} {state}"),
         ("returns", f"{sparkline(record.returns())}  last {_last(record.returns())}, evaluated {_last(judged)}"),
-        (
-            "learner",
-            f"updates {number(learner.get('updates'), 0)}, train ratio {number(record.train_ratio, 0)}",
-        ),
+        ("learner", learning(record, ", ")),
         ("policy", f"version {record.policy_version}" if record.policy_version else "random actions or none yet"),
         ("latency", f"p50 {number(latency['p50'])}  p99 {number(latency['p99'])}  max {number(latency['max'])} ms"),
         ("steps", f"late {record.missed_steps}, stopped {record.stopped_steps}"),

@@ -35,12 +35,12 @@ SMALL = {
 CONFIG = load_run("cartpole", {f"agent.{name}": value for name, value in SMALL.items()})
 
 
-def make_step(index: int, config: RunConfig = CONFIG, source: Source = Source.POLICY) -> Step:
+def make_step(index: int, config: RunConfig = CONFIG, source: Source = Source.POLICY, *, last: bool = False) -> Step:
     rng = np.random.default_rng(index)
     key = StepKey("session", (index + 1) * STEP_NS)
     values = {name: float(rng.normal()) for name in config.observation_spec().element_names}
     action = Action(key, rng.uniform(-1, 1, 1).astype(np.float32), source)
-    return Step(Observation(key, values, {}, reward=0.5, is_first=index == 0), action)
+    return Step(Observation(key, values, {}, reward=0.5, is_first=index == 0, is_last=last), action)
 
 
 class Run:

@@ -86,6 +86,8 @@ class DreamerV3Config(ImaginingSettings):
     # Data and schedule
     batch_size: Count = 16
     batch_length: Annotated[int, Field(ge=2)] = 64
+    online_queue: bool = True
+    """Whether each new window of `batch_length` steps is read once before chance chooses among all."""
     prefill_steps: Count = 1088
     """Published as 1,024 sequences of 65 steps, which may begin at any step."""
     train_ratio: Positive = 256.0

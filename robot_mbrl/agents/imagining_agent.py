@@ -76,7 +76,8 @@ class ImaginingAgent:
 
     def draws(self) -> dict[str, Sequences]:
         """Sequences, with the model states before them if they are remembered."""
-        return {SEQUENCES: Sequences(self._config.batch_size, self._config.batch_length)}
+        config = self._config
+        return {SEQUENCES: Sequences(config.batch_size, config.batch_length, newest=config.online_queue)}
 
     @property
     def generators(self) -> tuple[torch.Generator]:

@@ -16,11 +16,13 @@ import numpy as np
 from robot_mbrl.errors import ExperienceError
 from robot_mbrl.experience import step_health
 from robot_mbrl.experience.chains import NONE, SessionChains
+from robot_mbrl.experience.goals import GoalJudge
 from robot_mbrl.experience.latents import Latents
 from robot_mbrl.experience.replay_files import Archive, Snapshot
 from robot_mbrl.experience.reward_bound import RewardBound
 from robot_mbrl.experience.rows import RowWriter
 from robot_mbrl.experience.sessions import Sessions
+from robot_mbrl.experience.windows import NewestWindows
 from robot_mbrl.specs import ActionSpec, ObservationSpec, Source, TensorSpec, VectorSpec
 from robot_mbrl.steps import GAP_PERIODS, Step, StepKey
 
@@ -49,6 +51,7 @@ class Replay:
         goal: Mapping[str, VectorSpec] | None = None,
         robot: str = "",
         reward_scale: float | None = None,
+        goals: GoalJudge | None = None,
     ) -> None:
         """Make an empty replay.
 
@@ -61,6 +64,7 @@ class Replay:
             goal: values of the task's goal that are kept, by group; None if it has none.
             robot: name of the robot whose sessions these are, but for those that `tell_robot` names.
             reward_scale: a typical magnitude of rewards; None to learn it from them.
+            goals: judges by other goals than those that were meant, for draws that replace them; None where none does.
         """
         if capacity < 1:
             raise ExperienceError(f"replay capacity must be at least 1, not {capacity}")
@@ -74,9 +78,11 @@ class Replay:
         """Finished sessions, by path, whose every step was offered already, with their size in bytes."""
         self.observation = observation
         self.action = action
+        self.goals = goals
         self.reward_bound = RewardBound(reward_scale)
         self._step_ns = step_ns
         self._sessions = Sessions(robot)
+        self._windows: dict[int, NewestWindows] = {}
         self.first = 0
         """The oldest row that a ring of another capacity left: what came before it is gone."""
         try:
@@ -175,8 +181,16 @@ class Replay:
         newest = self._chains.newest(self._sessions.index(session))
         return newest != NONE and bool(self.rows[newest % self.capacity]["source"] == Source.STOP)
 
-    def sample(self, rng: np.random.Generator, batch: int, length: int) -> dict[str, np.ndarray]:
+    def sample(
+        self, rng: np.random.Generator, batch: int, length: int, *, newest: bool = False
+    ) -> dict[str, np.ndarray]:
         """Draw sequences, so that every row, the newest too, is at each of their places with the same chance.
+
+        Args:
+            rng: source of the chance.
+            batch: how many.
+            length: rows of each.
+            newest: whether windows of this length that nobody has read yet come first (see `windows`).
 
         Returns:
             Every field of the rows, shape (batch, length, ...), and `row`: the rows' numbers, int64. Pictures are
@@ -185,7 +199,9 @@ class Replay:
         Raises:
             ExperienceError: if there are fewer than `length` steps.
         """
-        return self.sequences(rng.integers(self.oldest, max(1, self.total), batch), length)
+        starts = self._take_windows(length, batch) if newest else np.empty(0, np.int64)
+        drawn = rng.integers(self.oldest, max(1, self.total), batch - len(starts))
+        return self.sequences(np.concatenate([starts, drawn]), length)
 
     def sequences(self, starts: np.ndarray, length: int) -> dict[str, np.ndarray]:
         """The sequences that begin at these rows, as `sample` gives them.
@@ -199,8 +215,7 @@ class Replay:
         """
         if len(self) < length:
             raise ExperienceError(f"{len(self)} steps in replay are too few for sequences of {length}")
-        sessions = self.rows["session"][starts % self.capacity]
-        rows, continues = self._chains.follow(starts, sessions, length)
+        rows, continues = self._chains.follow(starts, self.sessions_of(starts), length)
         fields = self.read(rows)
         fields["is_first"][~continues] = 1.0
         fields["prev_action"][~continues] = 0.0
@@ -222,6 +237,11 @@ class Replay:
         fields |= {name: np.ascontiguousarray(fields[name]) for name in small}
         return fields | {"reward": self.reward_bound.bounded(fields["reward"]), "row": rows}
 
+    def sessions_of(self, rows: np.ndarray) -> np.ndarray:
+        """Indices of the sessions that these rows belong to, int32, of the same shape."""
+        sessions: np.ndarray = self.rows["session"][rows % self.capacity]
+        return sessions
+
     def unbroken(self, length: int) -> np.ndarray:
         """Numbers of the rows that begin `length` steps without a cut between them, int64, shape (N,)."""
         numbers = np.arange(self.oldest, self.total)
@@ -234,14 +254,19 @@ class Replay:
 
     def after(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The rows that come after these in sequences, int64, and whether their runs go on there, bool: (batch,)."""
-        following, continues = self._chains.follow(rows, self.rows["session"][rows % self.capacity], 2)
+        following, continues = self._chains.follow(rows, self.sessions_of(rows), 2)
         after = following[:, 1]
         goes_on: np.ndarray = continues[:, 1] & (self.rows["is_first"][after % self.capacity] == 0)
         return after, goes_on
 
+    def runs_of(self, rows: np.ndarray) -> np.ndarray:
+        """Numbers of the first rows of the runs that these rows belong to, int64, of the same shape."""
+        runs: np.ndarray = self.rows["run"][rows % self.capacity]
+        return runs
+
     def run_ends(self, rows: np.ndarray) -> np.ndarray:
         """Numbers of the last rows of the runs that these rows belong to, int64, of the same shape."""
-        return self._chains.run_ends(self.rows["run"][rows % self.capacity])
+        return self._chains.run_ends(self.runs_of(rows))
 
     def state_before(self, first: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Latent states from which sequences go on.
@@ -296,6 +321,7 @@ class Replay:
             "sessions": self._sessions.state,
             "files_read": self.files_read.copy(),
             "reward_bound": self.reward_bound.state,
+            "windows": {str(length): windows.state for length, windows in self._windows.items()},
         }
         return self._archive.snapshot(path, self, header)
 
@@ -319,9 +345,17 @@ class Replay:
         self._sessions.restore(header["sessions"])
         self.files_read = header["files_read"]
         self.reward_bound.restore(header["reward_bound"])
+        for length, state in header.get("windows", {}).items():
+            self._windows.setdefault(int(length), NewestWindows(int(length))).restore(state)
         numbers = np.arange(self.oldest, self.total)
         live = self.rows[numbers % self.capacity]
         self._chains.restore(numbers, live["session"], live["run"])
+
+    def _take_windows(self, length: int, most: int) -> np.ndarray:
+        windows = self._windows.setdefault(length, NewestWindows(length))
+        new = np.arange(windows.unseen(self.oldest), self.total)
+        windows.follow(self.sessions_of(new), self.total)
+        return windows.take(most, self.oldest)
 
     def _link(self, row: np.ndarray) -> None:
         """Give the row its place in its run and its previous action, or cut before it."""

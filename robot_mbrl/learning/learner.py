@@ -14,6 +14,7 @@ from robot_mbrl.agents.agent import LEFT_OUT
 from robot_mbrl.agents.families import make_agent
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import CheckpointError, ConfigError, ExperienceError
+from robot_mbrl.experience.goals import GoalJudge
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.learning import checkpoint, probe, state_tree
 from robot_mbrl.learning.captured import updating
@@ -63,6 +64,9 @@ class Learner:
         self.rng = np.random.default_rng(config.seed)
         self.step_ns = round(config.step_s * 1e9)
         """Nominal time between two steps, nanoseconds."""
+        goals = GoalJudge(config)
+        if any(draw.relabels for draw in self.agent.draws().values()):
+            goals.check()
         self.replay = Replay(
             observation,
             action,
@@ -72,6 +76,7 @@ class Learner:
             goal=config.goal_spec(),
             robot=config.robot.name,
             reward_scale=config.task.reward_scale,
+            goals=goals,
         )
         self._exporter = PolicyExporter(self.agent.policy, config, self.run_id)
         self._metrics = MetricMeans()

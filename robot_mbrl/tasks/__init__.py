@@ -4,7 +4,7 @@ from robot_mbrl.errors import ConfigError
 from robot_mbrl.tasks.cartpole_swingup import CartpoleSwingup
 from robot_mbrl.tasks.pendulum_swingup import PendulumSwingup
 from robot_mbrl.tasks.reach_target import ReachTarget
-from robot_mbrl.tasks.task import Judgement, Task
+from robot_mbrl.tasks.task import GoalTask, Judgement, Task
 
 TASKS: dict[str, type[Task]] = {
     "cartpole_swingup": CartpoleSwingup,
@@ -28,4 +28,4 @@ def make_task(name: str | None) -> Task:
     return TASKS[name]()
 
 
-__all__ = ["TASKS", "Judgement", "Task", "make_task"]
+__all__ = ["TASKS", "GoalTask", "Judgement", "Task", "make_task"]

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +30,25 @@ class Task(Protocol):
 
     def judge(self, values: Mapping[str, float]) -> Judgement:
         """Judge the arrival at these values, physical units by name."""
+
+
+@runtime_checkable
+class GoalTask(Task, Protocol):
+    """A task whose arrivals can be judged by goals that were not meant, many at once (Andrychowicz et al. 2017)."""
+
+    def achieved(self, values: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """The goal that an arrival at these values would have fulfilled.
+
+        Args:
+            values: measured ones in physical units by name, float64, (...).
+
+        Returns:
+            By the names of the goal's elements, (...).
+        """
+
+    def rewards(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """What `judge` pays for each of these arrivals, float64, (...).
+
+        Args:
+            values: measured ones and those of the goal, by name, float64, (...).
+        """

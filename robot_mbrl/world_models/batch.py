@@ -9,7 +9,7 @@ from torch import Tensor
 
 from robot_mbrl.experience.draws import BEFORE
 
-_OBSERVATION = "observation."
+_OBSERVATION, _GOAL = "observation.", "goal."
 
 
 class Batch(NamedTuple):
@@ -17,6 +17,8 @@ class Batch(NamedTuple):
 
     observation: dict[str, Tensor]
     """Vectors in physical units, float32, and pictures as they are, uint8 or uint16, by name."""
+    goal: dict[str, Tensor]
+    """What was to be brought about, in physical units, float32, by name; {} for tasks without a goal."""
     action: Tensor
     """(B, T, A), applied from each observation on."""
     prev_action: Tensor
@@ -45,4 +47,4 @@ class Batch(NamedTuple):
             return {name.removeprefix(prefix): tensor(drawn[name]) for name in drawn if name.startswith(prefix)}
 
         others = {name: tensor(drawn[name]) for name in cls._fields if name in drawn}
-        return cls(observation=named(_OBSERVATION), before=named(BEFORE), **others)
+        return cls(observation=named(_OBSERVATION), goal=named(_GOAL), before=named(BEFORE), **others)

@@ -48,6 +48,7 @@ def make_batch(action: ActionSpec, observation: ObservationSpec = OBSERVATION, s
     }
     return Batch(
         observation=seen,
+        goal={},
         prev_action=torch.rand(BATCH, TIME, action.size),
         reward=torch.rand(BATCH, TIME),
         action=torch.zeros(BATCH, TIME, action.size),

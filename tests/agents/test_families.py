@@ -17,7 +17,7 @@ from robot_mbrl.agents.policy_graph import PolicyGraph
 from robot_mbrl.agents.random_source import RandomSource
 from robot_mbrl.config import load_run
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
-from robot_mbrl.errors import CheckpointError, ExperienceError
+from robot_mbrl.errors import CheckpointError, ConfigError, ExperienceError
 from robot_mbrl.experience.draws import Draw, Transitions
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.learning.live import LiveLearner
@@ -25,7 +25,9 @@ from robot_mbrl.learning.prediction import predict
 from robot_mbrl.learning.state_tree import split
 from robot_mbrl.specs import ActionSpec, ObservationSpec
 from robot_mbrl.steps import Action, Observation, Step, StepKey
+from robot_mbrl.tasks.reach_target import tip_m
 from robot_mbrl.world_models.batch import Batch
+from tests.experience import goals
 
 CONFIG = load_run(
     "cartpole", {"agent.prefill_steps": 20, "agent.pretrain_updates": 3, "agent.train_ratio": 8.0}, seed=5
@@ -189,6 +191,48 @@ def test_a_checkpoint_of_another_agent_is_refused(
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match="of another version"):
         Learner.resume(CONFIG, tmp_path)
+
+
+class Seeker(Imitator):
+    """Learns in hindsight: every goal is one that was reached."""
+
+    def draws(self) -> Mapping[str, Draw]:
+        return {"transitions": Transitions(4, hindsight="future", relabelled=1.0)}
+
+    def update(self, batches: Mapping[str, Batch]) -> Learned:
+        batch = batches["transitions"]
+        values = {name: batch.observation["arm"][..., place].numpy() for place, name in enumerate(ARM)}
+        tip = np.stack(tip_m(values), -1)  # (4, 2, 2)
+        self.distances = np.linalg.norm(batch.goal["target"].numpy() - tip, axis=-1)
+        self.rewards = batch.reward.numpy()
+        self._updates += 1
+        return Learned({})
+
+
+ARM = ("shoulder_cos", "shoulder_sin", "elbow_cos", "elbow_sin")
+
+
+def test_an_agent_that_learns_in_hindsight_gets_goals_that_were_reached_and_what_they_pay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FAMILIES, CONFIG.agent.family, Seeker)
+    learner = Learner(goals.goal_config(**{"agent.prefill_steps": 20}), tmp_path)
+    for index in range(30):
+        learner.receive(goals.make_step(index, first=index % 2 == 0, last=index % 2 == 1))
+    learner.update()
+    assert isinstance(learner.agent, Seeker)
+    # In episodes of two steps, the one that is reached later is the transition's second.
+    np.testing.assert_allclose(learner.agent.distances[:, 1], 0.0, atol=1e-6)
+    np.testing.assert_allclose(learner.agent.rewards[:, 1], 1.0, atol=1e-6)
+    assert (learner.agent.rewards[:, 0] < 1.0).all()
+
+
+def test_an_agent_that_learns_in_hindsight_is_refused_by_a_task_that_knows_no_other_goals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FAMILIES, CONFIG.agent.family, Seeker)
+    with pytest.raises(ConfigError, match="task cartpole: the agent relabels goals, .* declares no goal"):
+        Learner(CONFIG, tmp_path)
 
 
 def test_an_agents_first_weights_depend_on_its_seed_alone() -> None:

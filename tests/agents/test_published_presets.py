@@ -95,6 +95,7 @@ def test_every_setting_either_says_what_the_weights_are_or_may_change_while_a_ru
     free = set(AgentSettings.model_fields) - {"family"} | {"batch_size", "batch_length", "horizon", "return_lambda"}
     free |= {
         "imagination_last",
+        "online_queue",
         "precision",
         "clip",
         "rate",

@@ -27,20 +27,20 @@ STEPS, JUDGE_EVERY = 10_000, 1_000
 
 
 def row(outcome: Outcome) -> Row:
-    """One seed's line of the table."""
+    """One seed's line of the table; dashes where nothing was judged, since there was no policy yet."""
     verdicts = outcome.summary["verdicts"]
     reached = next((v for v in verdicts if v["solved"] >= SOLVED), None)
-    last = verdicts[-1]
+    last = verdicts[-1] if verdicts else None
     return {
         "task": outcome.cell.task,
         "seed": str(outcome.cell.seed),
         "steps to the mark": str(reached["environment_steps"]) if reached else "-",
         "learning s to the mark": f"{reached['learning_s']:.0f}" if reached else "-",
-        "solved at the end": f"{last['solved']} of {last['episodes']}",
-        "return at the end": last["mean_return"],
-        "steps": last["environment_steps"],
-        "updates": last["updates"],
-        "learning s": last["learning_s"],
+        "solved at the end": f"{last['solved']} of {last['episodes']}" if last else "-",
+        "return at the end": last["mean_return"] if last else "-",
+        "steps": outcome.steps,
+        "updates": outcome.summary["updates"],
+        "learning s": last["learning_s"] if last else "-",
     }
 
 
@@ -56,7 +56,7 @@ def curves(found: Sequence[Outcome], period_s: float) -> list[Curve]:
     ]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run, report and draw."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.to_the_mark", description=__doc__)
     parser.add_argument("task", nargs="?", default="cartpole", help="task (default %(default)s)")
@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("--judge-every", type=int, default=JUDGE_EVERY, help="steps (default %(default)s)")
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--parallel", type=int, default=cores, help="runs at a time (default: cores)")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if args.judge_every > args.steps:
         parser.error(f"--judge-every {args.judge_every} is more than --steps {args.steps}: nothing would be judged")
     config = load_run(args.task)
@@ -82,13 +82,18 @@ def main() -> int:
         return 1
     rows = [row(outcome) for outcome in found]
     reached = [int(r["steps to the mark"]) for r in rows if r["steps to the mark"] != "-"]
-    report(f"to_the_mark-{args.task}", rows)
+    name = config.task.name
+    report(f"to_the_mark-{name}", rows)
     print(f"{len(reached)} of {len(rows)} seeds reached the mark", end="")
     print(f"; median {statistics.median(reached):.0f} steps" if reached else "")
-    seeds = f"seed {args.seeds[0]}" if len(found) == 1 else f"{len(found)} seeds"
-    title = f"{args.task}, {seeds} in one process: frozen policy, {EPISODES} unseen starts"
-    picture = RESULTS / f"to_the_mark-{args.task}.png"
-    draw(curves(found, config.robot.period_s), picture, title, judge_expert(config, EPISODES, unseen_seed(config)))
+    judged = [outcome for outcome in found if outcome.summary["verdicts"]]
+    if not judged:
+        print("no policy was there to be judged: give it more --steps than agent.prefill_steps")
+        return 0
+    seeds = f"seed {args.seeds[0]}" if len(judged) == 1 else f"{len(judged)} seeds"
+    title = f"{name}, {seeds} in one process: frozen policy, {EPISODES} unseen starts"
+    picture = RESULTS / f"to_the_mark-{name}.png"
+    draw(curves(judged, config.robot.period_s), picture, title, judge_expert(config, EPISODES, unseen_seed(config)))
     print(f"curves: {picture}")
     return 0
 

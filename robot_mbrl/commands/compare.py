@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from robot_mbrl.commands.options import AGENT_HELP, Subparsers, load_task, override, positive_count
+from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.comparison import Cell, Outcome, Plan, band, row
 from robot_mbrl.runs.comparison_picture import save_picture
@@ -29,6 +30,8 @@ JUDGEMENTS = 10
 """How often the frozen policies of a robot's task are judged in all, where the user does not say."""
 SHARES = (0.2, 0.4, 0.6, 0.8)
 """Of the steps, where the table has returns beside the end's."""
+FILE_WIDTH = 160
+"""Of the table, where it is no terminal that shows it."""
 PROGRESS_PERIOD_S = 2.0
 """How often the runs' summaries are looked at."""
 STOPPED = 130
@@ -139,6 +142,7 @@ class _Watch:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._show()
         self._bar.stop()
 
     def finished(self, job: Job, code: int) -> None:
@@ -152,9 +156,12 @@ class _Watch:
         """Show how far all runs are, if it is time; returns whether to stop."""
         if time.monotonic() - self._shown_s >= PROGRESS_PERIOD_S:
             self._shown_s = time.monotonic()
-            lived = sum(min(Outcome.read(cell, self._plan.out).steps, self._plan.steps) for cell in self._cells)
-            self._bar.update(self._task, completed=lived, news=f"{self._done} of {len(self._cells)} runs")
+            self._show()
         return self._stop.requested
+
+    def _show(self) -> None:
+        lived = sum(min(Outcome.read(cell, self._plan.out).steps, self._plan.steps) for cell in self._cells)
+        self._bar.update(self._task, completed=lived, news=f"{self._done} of {len(self._cells)} runs")
 
 
 def outcomes(plan: Plan) -> dict[tuple[str, str], list[Outcome]]:
@@ -171,6 +178,7 @@ def _job(cell: Cell, plan: Plan, settings: Mapping[str, Any], judge_every: int |
     # What is wrong is said before anything is begun.
     config = load_task(cell.task, {"task.agent": cell.agent, **settings}, cell.seed)
     if folder.config.is_file():
+        _check_settings(folder.config, config)
         which = ["--resume"]
     else:
         chosen = [f"--set={name}={json.dumps(value)}" for name, value in settings.items()]
@@ -183,6 +191,31 @@ def _job(cell: Cell, plan: Plan, settings: Mapping[str, Any], judge_every: int |
     return Job(name, (*words, *judging, "--quiet"), folder.path.with_suffix(".log"))
 
 
+def _check_settings(saved: Path, asked: RunConfig) -> None:
+    """Refuse to go on with a run that learns otherwise than the others of the comparison would.
+
+    Raises:
+        ConfigError: if it does; it names the settings.
+    """
+    then, now = (_settings(config.model_dump(mode="json")) for config in (load_run(saved), asked))
+    if then == now:
+        return
+    names = [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
+    changed = [f"{name} was {then.get(name)!r}, now it is {now.get(name)!r}" for name in names]
+    raise ConfigError(
+        f"{saved}: this run began with other settings: {'; '.join(changed)}. Choose another --out, or the settings it "
+        f"began with"
+    )
+
+
+def _settings(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every setting by its dotted path."""
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        found |= _settings(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return found
+
+
 def _print_table(
     plan: Plan,
     rows: Sequence[Mapping[str, Any]],
@@ -192,7 +225,7 @@ def _print_table(
     grid = np.array([*(share * plan.steps for share in SHARES), plan.steps])
     table = Table(box=None, pad_edge=False)
     for name in ("task", "agent", "seeds"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)  # cut short, two agents would look alike
     for steps in grid:
         table.add_column(f"{steps:,.0f}", justify="right")
     for name in ("95% interval", "steps to solved", "wall time"):
@@ -212,7 +245,8 @@ def _print_table(
         values = np.interp(grid, peer.steps, peer.returns, left=np.nan, right=np.nan)
         shown = ("–" if np.isnan(value) else number(float(value)) for value in values)
         table.add_row(peer.task, f"{peer.method} (published)", "", *shown, "", "", "")
-    console = Console()
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)
     console.print("return after so many control steps: interquartile mean over seeds")
     console.print(table)
     console.print(f"curves: {plan.out / 'curves.png'}", highlight=False, soft_wrap=True)

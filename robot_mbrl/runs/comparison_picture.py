@@ -10,15 +10,17 @@ from robot_mbrl.runs.peers import Peer, task_key
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLUMNS = 3
 PANEL_INCHES = (4.2, 3.2)
+LEGEND_MARGIN_INCHES, LEGEND_ROW_INCHES = 0.3, 0.22
 
 
 def save_picture(
     plan: Plan, outcomes: Mapping[tuple[str, str], Sequence[Outcome]], peers: Sequence[Peer], path: Path
-) -> None:
-    """Draw it.
+) -> "Figure":
+    """Draw it, and return what was drawn.
 
     Args:
         plan: what was compared.
@@ -32,18 +34,23 @@ def save_picture(
 
     columns = min(COLUMNS, len(plan.tasks))
     rows = -(-len(plan.tasks) // columns)
-    size = (columns * PANEL_INCHES[0], rows * PANEL_INCHES[1] + 0.6)
-    figure = Figure(figsize=size, dpi=DOTS_PER_INCH, layout="constrained")
+    figure = Figure(dpi=DOTS_PER_INCH, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     for axes, task in zip(panels, plan.tasks, strict=False):
         _draw_task(axes, plan, task, {agent: outcomes.get((task, agent), ()) for agent in plan.agents}, peers)
     for axes in panels[len(plan.tasks) :]:
         axes.set_axis_off()
     lines = {line.get_label(): line for axes in panels for line in axes.lines}
+    # No wider than the panels: a legend that is would be cut off.
+    legend_rows = -(-len(lines) // columns)
+    figure.set_size_inches(
+        columns * PANEL_INCHES[0], rows * PANEL_INCHES[1] + LEGEND_MARGIN_INCHES + legend_rows * LEGEND_ROW_INCHES
+    )
     if lines:
-        figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=columns, frameon=False)
     FigureCanvasAgg(figure)
     figure.savefig(path)
+    return figure
 
 
 def _draw_task(

@@ -7,6 +7,7 @@ import cv2
 import pytest
 
 from robot_mbrl.cli import main
+from robot_mbrl.config import load_run, save_run
 from robot_mbrl.errors import USER_ERROR
 from tests.commands.test_train_public import SMALL
 
@@ -49,6 +50,33 @@ def test_what_does_not_exist_is_named_before_anything_is_begun(tmp_path: Path, c
     assert main(["compare", "--tasks", PENDULUM, *words]) == USER_ERROR
     assert "'nobody' is neither a packaged name nor a YAML file" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_began_with_other_settings_is_not_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = tmp_path / "out" / "pendulum" / "dreamer-cpu" / "seed0"
+    folder.mkdir(parents=True)
+    save_run(load_run("pendulum", {"agent.units": 32}), folder / "config.yaml")
+    command = ["compare", "--tasks", "pendulum", "--agents", "dreamer-cpu", "--seeds=1", f"--out={tmp_path / 'out'}"]
+    assert main([*command, "--set=agent.units=16"]) == USER_ERROR
+    assert "began with other settings: agent.units was 32, now it is 16. " in capsys.readouterr().err
+    assert not folder.with_suffix(".log").exists()
+
+
+def test_the_table_names_every_agent_in_full_also_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for agent in ("daydreamer-cpu", "dreamer-v1-cpu"):
+        folder = tmp_path / "out" / "pendulum" / agent / "seed0"
+        folder.mkdir(parents=True)
+        save_run(load_run("pendulum", {"task.agent": agent}), folder / "config.yaml")
+        summary = {"environment_steps": 100, "wall_s": 2.0, "returns": [[50, 3.0], [100, 5.0]]}
+        (folder / "summary.json").write_text(json.dumps(summary))
+    agents = ["--agents", "daydreamer-cpu", "dreamer-v1-cpu"]
+    command = ["compare", "--tasks", "pendulum", *agents, "--seeds=1", "--steps=100", f"--out={tmp_path / 'out'}"]
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for agent in ("daydreamer-cpu", "dreamer-v1-cpu"):
+        (line,) = (line for line in lines if agent in line)
+        assert line.split()[:3] == ["pendulum", agent, "1"]
+        assert "5.0 to 5.0" in line
 
 
 @pytest.mark.slow

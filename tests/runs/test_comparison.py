@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from robot_mbrl.runs.comparison import Cell, Outcome, Plan, band, row
+from robot_mbrl.runs.comparison_picture import save_picture
+from robot_mbrl.runs.peers import Peer
 
 PLAN = Plan(("cartpole",), ("dreamer-cpu",), (0, 1, 2), 1000, Path("out"))
 CELL = Cell("cartpole", "dreamer-cpu", 0)
@@ -84,3 +86,20 @@ def test_a_band_leaves_out_runs_that_have_no_return_yet():
     found = band([outcome([(90, 2.0)]), outcome([(150, 6.0)])], grid)
     assert found[0].tolist() == [2.0, 2.0, 2.0]
     assert found[1, 0] == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("tasks", [("cartpole",), ("cartpole", "pendulum", "reacher", "cartpole-positions")])
+def test_nothing_of_the_picture_is_cut_off(tasks: tuple[str, ...], tmp_path: Path):
+    agents = ("dreamer-cpu", "dreamer-v1-cpu", "daydreamer-cpu", "dreamerv3-cpu")
+    plan = Plan(tasks, agents, (0,), 1000, tmp_path)
+    runs = {(task, agent): [outcome([(500, 1.0), (1000, 2.0)])] for task in tasks for agent in agents}
+    peer = Peer("cartpole", "a method of somebody else", np.array([0.0, 1000.0]), np.array([0.0, 3.0]))
+    figure = save_picture(plan, runs, [peer], tmp_path / "curves.png")
+    (legend,) = figure.legends
+    inside = legend.get_window_extent()
+    assert len(legend.get_texts()) == 5
+    assert inside.x0 >= 0.0
+    assert inside.x1 <= figure.bbox.width
+    assert inside.y0 >= 0.0
+    # Beside a legend in several rows, the panels keep their size.
+    assert figure.axes[0].get_window_extent().height > 200.0

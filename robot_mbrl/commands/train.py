@@ -131,7 +131,12 @@ class _Training:
             if viewer is not None:
                 closing.callback(viewer.close)
             report = self._console.log if not args.quiet else lambda _: None
-            training = SynchronousTraining(config, folder, robot, report)
+
+            def between_updates() -> bool:
+                bar.show_updates(training.learner.updates, training.learner.owed)
+                return stop.requested
+
+            training = SynchronousTraining(config, folder, robot, report, between_updates)
             closing.callback(training.close)
             # A resumed life goes on from other starts than those it has seen, also if it was killed.
             robot.restart(config.seed + training.learner.robot_steps)
@@ -213,12 +218,14 @@ class _Bar:
 
     EVERY = 20
     """Control steps between two refreshes."""
+    PERIOD_S = 1.0
+    """Time between two refreshes while updates are made at one step, and before the first."""
 
     def __init__(self, config: RunConfig, steps: int, console: Console, quiet: bool) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[news]}"))
         self._progress = Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet)
         self._task: TaskID = self._progress.add_task(f"{config.task.name}: learning", total=steps, news="")
-        self._shown = 0
+        self._shown, self._shown_s = 0, time.monotonic()
 
     def __enter__(self) -> "_Bar":
         self._progress.start()
@@ -230,8 +237,14 @@ class _Bar:
     def update(self, lived: int, record: RunRecord) -> None:
         """Show the newest figures, if it is time."""
         if lived - self._shown >= self.EVERY:
-            self._shown = lived
+            self._shown, self._shown_s = lived, time.monotonic()
             returns = record.returns()
             newest = f"return {returns[-1]:.1f}" if returns else "no episode yet"
             news = f"step {record.environment_steps}, {len(returns)} episodes, {newest}"
             self._progress.update(self._task, completed=lived, news=news)
+
+    def show_updates(self, made: int, due: int) -> None:
+        """Show how far learning has come at this step, if it takes long."""
+        if time.monotonic() - self._shown_s >= self.PERIOD_S:
+            self._shown_s = time.monotonic()
+            self._progress.update(self._task, news=f"{made} updates, {due} more are due here")

@@ -4,6 +4,7 @@ The same classes as over the ROS graph, called in turn: robot, policy runner wit
 learner.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -38,7 +39,12 @@ class SynchronousTraining:
     """One robot and one learner, taking turns."""
 
     def __init__(
-        self, config: RunConfig, folder: RunFolder, robot: Robot, report: Callable[[str], object] = lambda _: None
+        self,
+        config: RunConfig,
+        folder: RunFolder,
+        robot: Robot,
+        report: Callable[[str], object] = lambda _: None,
+        between_updates: Callable[[], bool] = lambda: False,
     ) -> None:
         """Go on with the run in the folder, or begin it.
 
@@ -47,8 +53,11 @@ class SynchronousTraining:
             folder: its folder.
             robot: what lives.
             report: told what was found and what went wrong, in sentences.
+            between_updates: called while more are due at a step, which may be all that a run shall make; returns
+                whether to leave them for later.
         """
         self._config = config
+        self._between_updates = between_updates
         self._robot = robot
         self._steps = 0
         self._report = report
@@ -92,11 +101,16 @@ class SynchronousTraining:
 
     def _learn(self) -> None:
         """Make the updates this step owes, and hand a policy over if it is time."""
+        saved_s = time.monotonic()
         while True:
             if (bundle := self._live.work(self._steps * self._config.step_s)) is not None:
                 self._take_over(bundle)
-            if not self._live.busy:
+            if not self._live.busy or self._between_updates():
                 return
+            # The robot's time stands still meanwhile, but whoever loses hours of updates loses them in ours.
+            if time.monotonic() - saved_s > self._config.agent.checkpoint_period_s:
+                self._live.save()
+                saved_s = time.monotonic()
 
     def _take_over(self, bundle: bytes) -> None:
         name = f"version {self.learner.policy_version}"

@@ -153,6 +153,27 @@ def test_a_robot_with_a_budget_makes_its_updates_and_then_lives_by_what_it_has_l
     assert "updates 5 of 5  train ratio" in plain_line(record, 0.0)
 
 
+def test_whoever_stops_amid_a_budget_loses_nothing_of_it(tmp_path: Path) -> None:
+    config = _config(schedule="budget", update_budget=9, checkpoint_period_s=1e-6)
+    robot, saved = InProcessRobot(config, seed=0), []
+
+    def between_updates() -> bool:
+        saved.append(Learner.resume(config, tmp_path).updates)
+        return training.learner.updates == 4
+
+    training = SynchronousTraining(config, RunFolder.create(config, tmp_path), robot, between_updates=between_updates)
+    list(training.run(PREFILL))
+    assert (training.learner.updates, training.learner.owed) == (4, 5)
+    # The robot's time stands still while updates are made: what was learned is saved all the same.
+    assert saved[1:] == [1, 2, 3]
+    training.close()
+    resumed = SynchronousTraining(config, RunFolder.open(tmp_path), robot)
+    list(resumed.run(1))
+    assert resumed.learner.updates == 9
+    resumed.close()
+    robot.close()
+
+
 @pytest.mark.parametrize(
     ("changes", "due"),
     [

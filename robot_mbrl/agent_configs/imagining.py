@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from robot_mbrl.agent_configs.settings import SequenceSettings
-from robot_mbrl.specs import Fraction
+from robot_mbrl.specs import Fraction, NonNegative
 
 Mixture = Annotated[float, Field(gt=0, lt=1)]
 """Share of a uniform distribution mixed into a categorical one: at 0 a class may become impossible, whose logarithm
@@ -15,6 +15,9 @@ makes every update NaN, at 1 nothing is learned."""
 class ImaginingSettings(SequenceSettings):
     """The settings of agents whose actor and critic learn in the imagination of a world model."""
 
+    vector_scale: NonNegative = 1.0
+    """Weight of the vectors' squared error against all other terms of the model's loss; 1 as published. There, pictures
+    of 12,288 numbers outweigh the divergence; the error of a few numbers is worth less than its free nats."""
     horizon: Annotated[int, Field(ge=2)] = 15
     """Imagined steps."""
     imagination_last: Annotated[int, Field(ge=0)] = 0

@@ -16,6 +16,7 @@ from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.cores import DenseCore
 from robot_mbrl.world_models.observations import (
     VALUES_CLAMPED,
+    VECTORS,
     ObservationDecoder,
     ObservationEncoder,
     bounded,
@@ -84,7 +85,7 @@ class DayDreamerModel(nn.Module):
         return batch.prev_action * (1.0 - batch.is_first).unsqueeze(-1)
 
     def loss(self, batch: Batch, noise: Tensor) -> tuple[Tensor, State, dict[str, Tensor]]:
-        """Loss of replayed sequences, each term of which has the weight 1 but for the divergence's, which adapts.
+        """Loss of replayed sequences; as published, each term has the weight 1 but for the divergence's, which adapts.
 
         Args:
             batch: sequences (B, T, ...).
@@ -103,7 +104,8 @@ class DayDreamerModel(nn.Module):
         terms["continue"] = self.continues.loss(*states, 1.0 - batch.is_terminal).mean()
         terms["kl"] = self._balanced_kl(posterior, prior).mean()
         weight = self._adapted(terms["kl"])
-        loss = torch.stack(list((terms | {"kl": weight * terms["kl"]}).values())).sum()
+        scales = {"kl": weight, VECTORS: self.config.vector_scale}
+        loss = torch.stack([scales.get(name, 1.0) * term for name, term in terms.items()]).sum()
         terms["kl_weight"] = weight
         if targets[0] is not None:
             terms[VALUES_CLAMPED] = share_bounded(targets[0])

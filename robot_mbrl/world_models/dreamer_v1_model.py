@@ -15,6 +15,7 @@ from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.cores import DenseCore
 from robot_mbrl.world_models.observations import (
     VALUES_CLAMPED,
+    VECTORS,
     ObservationDecoder,
     ObservationEncoder,
     bounded,
@@ -113,6 +114,8 @@ class DreamerV1Model(nn.Module):
         terms["reward"] = self.reward.loss(*states, batch.reward).mean()
         terms["kl"] = self.latent.kl(posterior, prior).mean()
         weighted = terms | {"kl": config.kl_scale * terms["kl"].clamp(min=config.free_nats)}
+        if VECTORS in terms:
+            weighted[VECTORS] = config.vector_scale * terms[VECTORS]
         if isinstance(self.discount, ScalarHead):
             target = config.discount * (1.0 - batch.is_terminal)
             terms["continue"] = self.discount.loss(*states, target).mean()

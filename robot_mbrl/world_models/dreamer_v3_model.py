@@ -13,7 +13,13 @@ from robot_mbrl.nets.twohot import TwoHot, symexp, symlog
 from robot_mbrl.specs import ObservationSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.cores import BlockCore
-from robot_mbrl.world_models.observations import ObservationDecoder, ObservationEncoder, picture_shape, squared_errors
+from robot_mbrl.world_models.observations import (
+    VECTORS,
+    ObservationDecoder,
+    ObservationEncoder,
+    picture_shape,
+    squared_errors,
+)
 from robot_mbrl.world_models.recurrent import Posterior, RecurrentModel, ZeroStart
 from robot_mbrl.world_models.rssm import State
 
@@ -98,6 +104,7 @@ class DreamerV3Model(nn.Module):
         terms["dynamics"] = dynamics.clamp(min=config.free_nats).mean()
         terms["representation"] = representation.clamp(min=config.free_nats).mean()
         scales = {"dynamics": config.dynamics_scale, "representation": config.representation_scale}
+        scales[VECTORS] = config.vector_scale
         loss = torch.stack([scales.get(name, 1.0) * term for name, term in terms.items()]).sum()
         terms["kl"] = dynamics.mean()
         return loss, states, {name: term.detach() for name, term in terms.items()}

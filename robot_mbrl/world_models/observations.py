@@ -14,6 +14,8 @@ from robot_mbrl.world_models.rssm import State
 
 BOUND = 100.0
 """Vectors beyond so many of their scales are glitches of a sensor: bounded, one cannot blow up the squared errors."""
+VECTORS = "vectors"
+"""The term of a model's loss that is the error of all vectors."""
 VALUES_CLAMPED = "values_clamped"
 """The metric that is the share of values so bounded."""
 CAUTIONS = {
@@ -46,7 +48,7 @@ def squared_errors(predicted: Targets, targets: Targets) -> dict[str, Tensor]:
     Returns:
         Scalars by the kind of what is there: `vectors`, `pictures`.
     """
-    kinds = zip(("vectors", "pictures"), predicted, targets, ((-1,), (-3, -2, -1)), strict=True)
+    kinds = zip((VECTORS, "pictures"), predicted, targets, ((-1,), (-3, -2, -1)), strict=True)
     return {
         kind: (guess - target).square().sum(axes).mean()
         for kind, guess, target, axes in kinds

@@ -148,6 +148,16 @@ def test_dreamerv3_counts_free_nats_at_each_step() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_vectors_count_by_their_scale_and_nothing_else_does(name: str) -> None:
+    plain, heavy = (
+        _Filtered(imagining_agent(ALL[name].model_copy(update={"vector_scale": scale}), CONTINUOUS, PICTURES))
+        for scale in (1.0, 10.0)
+    )
+    torch.testing.assert_close(heavy.terms["vectors"], plain.terms["vectors"])
+    torch.testing.assert_close(heavy.loss.detach(), plain.loss.detach() + 9.0 * plain.terms["vectors"])
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_every_weight_of_the_model_learns_from_its_loss(name: str) -> None:
     update = {"free_nats": 0.0} if name != "daydreamer" else {}
     agent = imagining_agent(ALL[name].model_copy(update=update), CONTINUOUS, PICTURES)

@@ -64,9 +64,11 @@ def test_dreamer_v1_has_the_published_numbers_of_parameters() -> None:
 
 SIZES = {
     *("deter", "hidden", "stoch", "classes", "blocks", "units", "layers", "cnn_depth", "prior_layers", "head_layers"),
-    *("vector_layers", "reward_layers", "value_layers", "actor_layers", "continue_layers"),
+    *("bins", "bin_limit", "vector_layers", "reward_layers", "value_layers", "actor_layers", "continue_layers"),
 }
-RATES = {"rate", "model_rate", "actor_rate", "critic_rate", "warmup_updates", "imagination_last"}
+RATES = {
+    *("rate", "model_rate", "actor_rate", "critic_rate", "warmup_updates", "imagination_last", "discount_horizon"),
+}
 WEIGHTS = {"kl_target", "free_nats", "vector_scale"}
 """What a few numbers are worth against the divergence: docs/agents.md, "The sizes for a CPU"."""
 

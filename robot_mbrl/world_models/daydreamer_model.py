@@ -104,7 +104,7 @@ class DayDreamerModel(nn.Module):
         terms["continue"] = self.continues.loss(*states, 1.0 - batch.is_terminal).mean()
         terms["kl"] = self._balanced_kl(posterior, prior).mean()
         weight = self._adapted(terms["kl"])
-        scales = {"kl": weight, VECTORS: self.config.vector_scale}
+        scales: dict[str, Tensor | float] = {"kl": weight, VECTORS: self.config.vector_scale}
         loss = torch.stack([scales.get(name, 1.0) * term for name, term in terms.items()]).sum()
         terms["kl_weight"] = weight
         if targets[0] is not None:

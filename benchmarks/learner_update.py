@@ -12,17 +12,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.peers import sizes
 from benchmarks.report import Row, report
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 
-PEERS = {
-    **{"deter": 512, "hidden": 256, "units": 256, "stoch": 32, "classes": 32, "blocks": 8, "layers": 3},
-    **{"head_layers": 1, "bins": 255, "bin_limit": 20.0, "batch_size": 16, "batch_length": 64},
-    **{"imagination_starts": 1024, "actor_gradient": "reinforce"},
+SIZE = {
+    **{"deter": sizes.DETER, "hidden": sizes.HIDDEN, "units": sizes.UNITS},
+    **{"stoch": sizes.STOCH, "classes": sizes.CLASSES, "blocks": sizes.BLOCKS, "bins": sizes.BINS},
+    **{"layers": sizes.LAYERS, "head_layers": sizes.HEAD_LAYERS, "horizon": sizes.HORIZON},
+    **{"batch_size": sizes.BATCH, "batch_length": sizes.LENGTH},
 }
-OBSERVED, ACTIONS = 24, 6
+"""The peers', by the names of the agents' settings."""
+PEERS = SIZE | {"bin_limit": 20.0, "imagination_starts": sizes.BATCH * sizes.LENGTH, "actor_gradient": "reinforce"}
 STEPS = 2000
 
 
@@ -34,11 +37,11 @@ def peers_run() -> RunConfig:
     # Beside what the task judges by, which the agent does not observe.
     raw["robot"]["vectors"]["sensors"] = {
         "source": "joints",
-        "elements": [value | {"name": f"sensor_{k}"} for k in range(OBSERVED)],
+        "elements": [value | {"name": f"sensor_{k}"} for k in range(sizes.OBSERVED)],
     }
     command = raw["robot"]["commands"][0]
     joint = command["joints"][0] | {"position_low": None, "position_high": None}
-    command["joints"] = [joint | {"name": f"joint_{k}"} for k in range(ACTIONS)]
+    command["joints"] = [joint | {"name": f"joint_{k}"} for k in range(sizes.ACTIONS)]
     raw["task"]["observe"] = ["sensors"]
     return RunConfig.model_validate(raw)
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from robot_mbrl.nets.initial import truncated_normal
 from robot_mbrl.nets.precision import at_least_single
+from robot_mbrl.nets.rms_norm import RMSNormSiLU
 
 Initialiser = Callable[[Tensor, int, int, float], None]
 """Fills a kernel, given its fan-in, its fan-out and a scale."""
@@ -37,14 +38,6 @@ class OverChannels(nn.Module):
         # Pictures come with their channels last in memory, so neither permutation copies.
         out: Tensor = self.inner(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return out
-
-
-class RMSNorm(nn.RMSNorm):
-    """Division by the root mean square, computed in at least single precision."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalised x, same shape (..., size)."""
-        return super().forward(at_least_single(x))
 
 
 @dataclass(frozen=True)
@@ -121,7 +114,7 @@ def _layer_norm_elu(units: int) -> nn.Module:
 
 
 def _rms_norm_silu(units: int) -> nn.Module:
-    return nn.Sequential(RMSNorm(units, eps=1e-4), nn.SiLU())
+    return RMSNormSiLU(units, 1e-4)
 
 
 KERAS = Style(glorot_uniform, True, _elu, _relu, _with_area, _with_area)

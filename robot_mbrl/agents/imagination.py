@@ -79,6 +79,8 @@ def imagine(
     latent_noise = draw_noise(latent.noise, (horizon, count, latent.stoch), start.deter, generator)
     noise = draw_noise(distribution.noise, (horizon, count, distribution.noise_size), start.deter, generator)
     states, draws, actions = [start], [], []
+    with torch.set_grad_enabled(through_dynamics):
+        transition = rssm.core.transition()
     for step in range(horizon):
         # The actor sees the state without gradient: it learns from where its actions lead, not from what it saw.
         # So actions can be leaves here, and the actor's weights get their gradients for all steps at once later.
@@ -88,7 +90,7 @@ def imagine(
             action = distribution.bounded(draws[-1])
         action.requires_grad_(through_dynamics)
         with torch.set_grad_enabled(through_dynamics):
-            states.append(rssm.imagine(states[-1], action, latent_noise[step]))
+            states.append(rssm.imagine(states[-1], action, latent_noise[step], transition))
         actions.append(action)
     carried = None
     if through_dynamics and (second := states[1].probs) is not None:

@@ -3,6 +3,8 @@
 All are gated: a candidate c and an update gate u make the next state u·c + (1 - u)·deter.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +56,18 @@ class BlockDense(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, blocks, inputs / blocks) to (batch, blocks, outputs / blocks)."""
-        return torch.bmm(x.transpose(0, 1), self.weight).transpose(0, 1) + self.bias
+        return torch.baddbmm(self.bias.unsqueeze(1), x.transpose(0, 1), self.weight).transpose(0, 1)
+
+
+class BlockKernels(NamedTuple):
+    """The hidden layer of a `DeepBlockGRU`, laid out so that what all blocks see alike is one product."""
+
+    of_state: Tensor
+    """(blocks, deter / blocks, deter / blocks), of each block's own share of the state."""
+    of_inputs: Tensor
+    """(inputs, deter)."""
+    bias: Tensor
+    """(deter)."""
 
 
 class DeepBlockGRU(nn.Module):
@@ -70,13 +83,31 @@ class DeepBlockGRU(nn.Module):
         self.after = style.after(deter)
         self.gates = BlockDense(deter, 3 * deter, blocks, style)
 
+    def kernels(self) -> BlockKernels:
+        """The hidden layer's, for as long as its weights stay as they are: laid out once for many steps."""
+        weight = self.hidden.weight
+        share = weight.shape[2]  # deter / blocks
+        of_state, of_inputs = torch.split(weight, [share, weight.shape[1] - share], 1)
+        return BlockKernels(of_state, of_inputs.transpose(0, 1).flatten(1), self.hidden.bias.flatten())
+
     def forward(self, x: Tensor, deter: Tensor) -> Tensor:
-        """Next state (batch, deter) from the inputs (batch, inputs) and the state (batch, deter)."""
+        """Next state (batch, deter) from the inputs (batch, inputs) and the state (batch, deter), by whole kernels."""
         shares = deter.view(deter.shape[0], self.blocks, -1).to(x.dtype)  # (batch, blocks, deter / blocks)
         seen = torch.cat([shares, x.unsqueeze(1).expand(-1, self.blocks, -1)], -1)
-        hidden = self.after(self.hidden(seen).flatten(1))
-        gates = self.gates(hidden.view(shares.shape)).chunk(3, -1)  # 3 x (batch, blocks, deter / blocks)
-        return gated(tuple(gate.flatten(1) for gate in gates), deter)
+        return self._gated(self.hidden(seen).flatten(1), deter)
+
+    def step(self, image: Tensor, deter: Tensor, kernels: BlockKernels) -> Tensor:
+        """Next state (batch, deter) from the hidden layer's image (batch, deter) of the inputs, its bias included."""
+        if self.blocks == 1:
+            return self._gated(torch.addmm(image, deter, kernels.of_state.squeeze(0)), deter)
+        shares = deter.view(deter.shape[0], self.blocks, -1).transpose(0, 1)  # (blocks, batch, deter / blocks)
+        return self._gated(image + torch.bmm(shares, kernels.of_state).transpose(0, 1).flatten(1), deter)
+
+    def _gated(self, image: Tensor, deter: Tensor) -> Tensor:
+        """Next state of the hidden layer before its normalisation."""
+        shape = (deter.shape[0], self.blocks, -1)
+        gates = self.gates(self.after(image).view(shape)).chunk(3, -1)  # 3 x (batch, blocks, deter / blocks)
+        return gated(gates, deter.view(shape)).flatten(1)
 
 
 def gated(gates: tuple[Tensor, ...], deter: Tensor) -> Tensor:

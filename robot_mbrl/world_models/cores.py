@@ -11,11 +11,11 @@ from robot_mbrl.nets.styles import Style
 from robot_mbrl.world_models.rssm import State
 
 
-class Core(Protocol):
-    """The deterministic transition of an RSSM."""
+class Transition(Protocol):
+    """What leads from a state and an action to the next deter."""
 
     def drive(self, action: Tensor) -> Tensor:
-        """What actions (..., A) contribute, (..., H): of a whole sequence at once, since it depends on no state."""
+        """What actions (..., A) contribute, (..., n): of a whole sequence at once, since it depends on no state."""
         ...
 
     def advance(self, state: State, driven: Tensor, kept: Tensor | None = None) -> Tensor:
@@ -23,9 +23,17 @@ class Core(Protocol):
 
         Args:
             state: states (B, ...).
-            driven: what the actions contribute, (B, H).
+            driven: what the actions contribute, (B, n).
             kept: (B, 1), 0 where the state's latent counts as all zeros; None for nowhere.
         """
+        ...
+
+
+class Core(Protocol):
+    """The deterministic part of an RSSM."""
+
+    def transition(self) -> Transition:
+        """Its transition, with kernels laid out for as many steps as the weights stay as they are."""
         ...
 
 
@@ -43,13 +51,17 @@ class DenseCore(nn.Module):
         self.after = style.after(hidden)
         self.gru = gru
 
+    def transition(self) -> "DenseCore":
+        """See `Core`: there is nothing to lay out."""
+        return self
+
     def drive(self, action: Tensor) -> Tensor:
-        """See `Core`."""
+        """See `Transition`."""
         driven: Tensor = self.of_action(action)
         return driven
 
     def advance(self, state: State, driven: Tensor, kept: Tensor | None = None) -> Tensor:
-        """See `Core`."""
+        """See `Transition`."""
         hidden = self.after(self.of_latent(state.latent, state.probs, kept) + driven)
         deter: Tensor = self.gru(hidden, state.deter)
         return deter
@@ -60,6 +72,7 @@ class BlockCore(nn.Module):
 
     def __init__(self, latent: Latent, action: int, deter: int, hidden: int, blocks: int, style: Style) -> None:
         super().__init__()
+        self.hidden = hidden
         self.of_deter = style.hidden(deter, hidden)
         self.of_latent = LatentLinear(latent, hidden, bias=True)
         style.initialise(self.of_latent.weight, latent.width, hidden, 1.0)
@@ -67,14 +80,48 @@ class BlockCore(nn.Module):
         self.of_action = style.hidden(action, hidden)
         self.gru = DeepBlockGRU(3 * hidden, deter, blocks, style)
 
+    def transition(self) -> "BlockCore | BlockTransition":
+        """See `Core`."""
+        # An ONNX graph must use kernels whole, under their names.
+        return self if torch.compiler.is_exporting() else BlockTransition(self)
+
     def drive(self, action: Tensor) -> Tensor:
-        """See `Core`; actions beyond ±1 count as ±1."""
+        """See `Transition`; actions beyond ±1 count as ±1."""
         driven: Tensor = self.of_action(action / action.detach().abs().clamp(min=1.0))
         return driven
 
+    def latent_layer(self, state: State, kept: Tensor | None) -> Tensor:
+        """The hidden layer of the states' latents, (B, H)."""
+        out: Tensor = self.after_latent(self.of_latent(state.latent, state.probs, kept))
+        return out
+
     def advance(self, state: State, driven: Tensor, kept: Tensor | None = None) -> Tensor:
-        """See `Core`."""
-        of_latent = self.after_latent(self.of_latent(state.latent, state.probs, kept))
-        inputs = torch.cat([self.of_deter(state.deter), of_latent, driven], -1)
+        """See `Transition`."""
+        inputs = torch.cat([self.of_deter(state.deter), self.latent_layer(state, kept), driven], -1)
         deter: Tensor = self.gru(inputs, state.deter)
         return deter
+
+
+class BlockTransition:
+    """The transition of a `BlockCore` for many steps: what does not depend on the state is taken out of them.
+
+    So actions contribute to the hidden layer of the recurrence, and what all its blocks see alike is one product.
+    """
+
+    def __init__(self, core: BlockCore) -> None:
+        self._core = core
+        self._kernels = kernels = core.gru.kernels()
+        of_action = core.hidden
+        self._of_hidden, self._of_action = torch.split(
+            kernels.of_inputs, [len(kernels.of_inputs) - of_action, of_action]
+        )
+
+    def drive(self, action: Tensor) -> Tensor:
+        """See `Transition`."""
+        return nn.functional.linear(self._core.drive(action), self._of_action.t(), self._kernels.bias)
+
+    def advance(self, state: State, driven: Tensor, kept: Tensor | None = None) -> Tensor:
+        """See `Transition`."""
+        hidden = torch.cat([self._core.of_deter(state.deter), self._core.latent_layer(state, kept)], -1)
+        image = torch.addmm(driven, hidden, self._of_hidden)
+        return self._core.gru.step(image, state.deter, self._kernels)

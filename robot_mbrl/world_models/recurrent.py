@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from robot_mbrl.nets.latent_kinds import Latent
 from robot_mbrl.nets.styles import Style
-from robot_mbrl.world_models.cores import BlockCore, DenseCore
+from robot_mbrl.world_models.cores import BlockCore, DenseCore, Transition
 from robot_mbrl.world_models.rssm import State
 
 Entrance = Callable[[State, Tensor], tuple[State, Tensor | None]]
@@ -148,12 +148,13 @@ class RecurrentModel(nn.Module):
         """
         enter = self.start.entrance(self.prior, self.latent)
         kernel, images = self.posterior.split(embedding)
-        images_at, driven_at = images.unbind(1), self.core.drive(prev_action).unbind(1)
+        transition = self.core.transition()
+        images_at, driven_at = images.unbind(1), transition.drive(prev_action).unbind(1)
         known_at, noise_at = (1.0 - is_first).unsqueeze(-1).unbind(1), noise.unbind(1)
         state, deters, latents, all_statistics = initial, [], [], []
         for time in range(embedding.shape[1]):
             before, kept = enter(state, known_at[time])
-            deter = self.core.advance(before, driven_at[time], kept)
+            deter = transition.advance(before, driven_at[time], kept)
             statistics = self.latent.statistics(self.posterior.step(deter, kernel, images_at[time]))
             state = self._draw(deter, statistics, noise_at[time])
             deters.append(deter)
@@ -163,9 +164,20 @@ class RecurrentModel(nn.Module):
         states = State(deter, torch.stack(latents, 1), self.latent.carried(posterior))
         return states, posterior, self.prior(deter)
 
-    def imagine(self, state: State, action: Tensor, noise: Tensor) -> State:
-        """One imagined step from states (B, ...) by actions (B, A), the latents drawn with noise (B, S)."""
-        deter = self.core.advance(state, self.core.drive(action))
+    def imagine(self, state: State, action: Tensor, noise: Tensor, transition: Transition | None = None) -> State:
+        """One imagined step.
+
+        Args:
+            state: states (B, ...).
+            action: (B, A).
+            noise: (B, S), what the latents are drawn with.
+            transition: the core's; whoever makes many steps with the same weights asks it for one.
+
+        Returns:
+            States (B, ...), with what they carry.
+        """
+        transition = transition or self.core
+        deter = transition.advance(state, transition.drive(action))
         return self._draw(deter, self.prior(deter), noise)
 
     def filter(self, state: State, prev_action: Tensor, is_first: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:

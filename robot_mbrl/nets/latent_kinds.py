@@ -184,7 +184,10 @@ class StateLinear(nn.Module):
         """Image (..., outputs) of deter (..., deter) and latents (..., stoch)."""
         if torch.compiler.is_exporting():  # in one product: an ONNX graph must use the kernel whole, under its name
             image = torch.cat([deter, self.latent.flat(latent, None)], -1) @ self.weight
-        else:
-            of_deter, of_latent = torch.split(self.weight, self.sizes)
-            image = deter @ of_deter + self.latent.image(latent, carried, of_latent)
-        return image if self.bias is None else image + self.bias
+            return image if self.bias is None else image + self.bias
+        of_deter, of_latent = torch.split(self.weight, self.sizes)
+        rows = deter.reshape(-1, deter.shape[-1])
+        image = rows @ of_deter if self.bias is None else torch.addmm(self.bias, rows, of_deter)
+        # Added where it lies, before it is viewed: autograd would copy it otherwise.
+        image = image.add_(self.latent.image(latent, carried, of_latent).view_as(image))
+        return image.view(*deter.shape[:-1], -1)

@@ -29,8 +29,12 @@ def sample_index(probs: Tensor, uniform: Tensor) -> Tensor:
     Returns:
         Indices (..., stoch), int64, without gradient.
     """
-    cumulative = probs.detach().cumsum(-1)[..., :-1]
-    return (uniform.unsqueeze(-1) >= cumulative).sum(-1)
+    cumulative = probs.detach().cumsum(-1)
+    if torch.compiler.is_exporting():  # ONNX has no binary search
+        return (uniform.unsqueeze(-1) >= cumulative[..., :-1]).sum(-1)
+    sought = uniform.unsqueeze(-1).to(cumulative.dtype).contiguous()
+    index = torch.searchsorted(cumulative, sought, right=True).squeeze(-1)
+    return index.clamp_(max=probs.shape[-1] - 1)  # what rounding leaves above the sum of all belongs to the last
 
 
 def categorical_kl(left: Tensor, right: Tensor) -> Tensor:

@@ -40,6 +40,17 @@ def test_sampling_stays_within_the_classes_at_either_end_of_the_uniform() -> Non
     assert sample_index(probs, torch.tensor([[1.0 - 2**-24]])).item() == 2
 
 
+def test_what_rounding_leaves_above_the_sum_of_all_classes_is_the_last_ones() -> None:
+    probs = torch.tensor([[[0.5, 0.3, 0.1]]])
+    assert sample_index(probs, torch.tensor([[0.95]])).item() == 2
+
+
+def test_a_uniform_where_one_class_ends_draws_the_next() -> None:
+    probs = torch.tensor([[[0.25, 0.5, 0.25]]])
+    assert sample_index(probs, torch.tensor([[0.25]])).item() == 1
+    assert sample_index(probs, torch.tensor([[0.75]])).item() == 2
+
+
 def test_sample_frequencies_are_the_probabilities() -> None:
     probs = torch.tensor([0.5, 0.3, 0.15, 0.05]).expand(100_000, 1, 4)
     drawn = sample_index(probs, torch.rand(100_000, 1, generator=torch.Generator().manual_seed(2)))

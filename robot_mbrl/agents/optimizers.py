@@ -122,18 +122,17 @@ class LaProp:
         finite = torch.isfinite(norm)
         limits = self._clip * torch.stack(torch._foreach_norm(parameters)).clamp(min=1e-3)
         shrink = (1.0 / (norms / limits).clamp(min=1.0)).repeat_interleave(self._sizes, output_size=flat.numel())
-        flat = torch.where(finite, flat * shrink, 0.0)
+        flat.mul_(shrink).masked_fill_(~finite, 0.0)
 
         # With the weight 0 everything stays as it was: so is left out what is not finite.
         counts = finite.to(flat.dtype)
         rate = self._rate * ((self._steps + float(not self._warmup)) / max(1, self._warmup)).clamp(max=1.0)
         self._steps += counts
+        made = self._steps.clamp(min=1.0)  # before the first step that counts, the corrections would be infinite
         self._square.lerp_(flat.square(), (1.0 - self._square_decay) * counts)
-        square = self._square / (1.0 - self._square_decay**self._steps)
-        normed = flat / (square.sqrt() + self._epsilon)
-        self._momentum.lerp_(torch.where(finite, normed, 0.0), (1.0 - self._momentum_decay) * counts)
-        change = self._momentum * (counts * rate / (1.0 - self._momentum_decay**self._steps))
-        change = torch.where(finite, change, 0.0)  # before the first step that counts, the corrections are infinite
+        size = (self._square / (1.0 - self._square_decay**made)).sqrt_().add_(self._epsilon)
+        self._momentum.lerp_(flat.div_(size), (1.0 - self._momentum_decay) * counts)
+        change = torch.mul(self._momentum, counts * rate / (1.0 - self._momentum_decay**made), out=size)
         changes = torch.split(change, [p.numel() for p in parameters])
         torch._foreach_sub_(parameters, [c.view_as(p) for c, p in zip(changes, parameters, strict=True)])
         for parameter in parameters:

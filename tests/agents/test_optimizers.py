@@ -98,6 +98,21 @@ def test_gradients_that_are_not_finite_change_nothing(make, poison: float) -> No
 
 
 @pytest.mark.parametrize("make", [_laprop, _adam])
+def test_a_first_step_that_is_not_finite_is_as_if_it_had_not_been(make) -> None:
+    network, untouched = _network(), _network()
+    optimizer, reference = make(network), make(untouched)
+    _gradients(network, 0)
+    next(iter(network.parameters())).grad[0, 0] = float("nan")
+    optimizer.step()
+    assert all(torch.equal(p, q) for p, q in zip(network.parameters(), untouched.parameters(), strict=True))
+    for step in range(STEPS):
+        for one, each in ((network, optimizer), (untouched, reference)):
+            _gradients(one, step)
+            each.step()
+    assert all(torch.equal(p, q) for p, q in zip(network.parameters(), untouched.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("make", [_laprop, _adam])
 def test_it_goes_on_bit_for_bit_where_it_was_saved(make) -> None:
     network = _network()
     optimizer: Optimizer = make(network)

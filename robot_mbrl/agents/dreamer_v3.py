@@ -17,6 +17,7 @@ from robot_mbrl.agents.agent import LEFT_OUT
 from robot_mbrl.agents.imagination import Dream, draw_noise, imagine, lambda_return, last_of_each
 from robot_mbrl.agents.optimizers import LaProp, Optimizer
 from robot_mbrl.nets.normalisers import MovingRange
+from robot_mbrl.nets.parts import in_parts
 from robot_mbrl.nets.policies import BoundedNormal, Categorical
 from robot_mbrl.nets.precision import at_least_single, computing_in
 from robot_mbrl.nets.scalars import ScalarHead
@@ -55,8 +56,8 @@ class DreamerV3(nn.Module):
             outputs = [action.size, action.size]  # means and deviations
         self.acting: Acting = DrawOrMode(self.distribution)
         self.actor = self.model.network(config.layers, outputs, [_ACTOR_OUTPUT_SCALE] * len(outputs))
-        twohot = TwoHot(config.bins, config.bin_limit)
-        self.critic = ScalarHead(self.model.network(config.layers, [config.bins], [0.0]), twohot)
+        self.twohot = TwoHot(config.bins, config.bin_limit)
+        self.critic = ScalarHead(self.model.network(config.layers, [config.bins], [0.0]), self.twohot)
         self.slow_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.returns = MovingRange(0.05, 0.95, config.return_rate, config.return_floor)
         # The bulk of replay's memory, so half precision must do.
@@ -123,8 +124,8 @@ class DreamerV3(nn.Module):
         """Losses of actor and critic in imagination, and the lambda-returns (N, H) of states 0…H-1."""
         config, states, departed = self.config, dream.states, dream.departed()
         logits = self.critic(*states)  # (N, H + 1, bins)
-        value = self.critic.likelihood.mean(logits).detach()
         with torch.no_grad():
+            value = in_parts(self.twohot.mean, logits)  # (N, H + 1)
             reward, going_on = self.model.reward.mean(*states), self.model.continues.mean(*states)  # (N, H + 1)
             returns = lambda_return(reward[:, 1:], going_on[:, 1:], value, config.return_lambda)  # (N, H)
             # How likely imagination is to have come this far; the start may have been terminal: (N, H).
@@ -180,5 +181,5 @@ class DreamerV3(nn.Module):
 
     def _critic_loss(self, logits: Tensor, target: Tensor, slow: Tensor) -> Tensor:
         """Cross-entropy (...) towards targets (...), and towards the slow critic's values (...)."""
-        likelihood = self.critic.likelihood
-        return likelihood.loss(logits, target) + self.config.slow_critic_scale * likelihood.loss(logits, slow)
+        towards_target, towards_slow = self.twohot.losses(logits, torch.stack([target, slow], -1)).unbind(-1)
+        return towards_target + self.config.slow_critic_scale * towards_slow

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robot_mbrl.nets.parts import in_parts
 from robot_mbrl.nets.precision import at_least_single
 from robot_mbrl.nets.state_networks import StateMLP
 from robot_mbrl.nets.twohot import symexp, symlog
@@ -73,7 +74,9 @@ class ScalarHead(nn.Module):
 
     def mean(self, deter: Tensor, latent: Tensor, carried: Tensor | None = None) -> Tensor:
         """Expected values (...) of states."""
-        return self.likelihood.mean(self(deter, latent, carried))
+        if carried is not None:
+            return self.likelihood.mean(self(deter, latent, carried))
+        return in_parts(lambda *states: self.likelihood.mean(self(*states)), deter, latent)
 
     def loss(self, deter: Tensor, latent: Tensor, carried: Tensor | None, target: Tensor) -> Tensor:
         """Losses (...) of states towards targets (...)."""

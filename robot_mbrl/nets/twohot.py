@@ -37,15 +37,17 @@ class TwoHot(nn.Module):
         return (positive * self.bins[middle + 1 :]).sum(-1)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy (...) of logits (..., bins) with the two-hot encoding of the targets (...).
+        """Cross-entropy (...) of logits (..., bins) with the two-hot encoding of the targets (...)."""
+        return self.losses(logits, target.unsqueeze(-1)).squeeze(-1)
 
-        The encoding is never made: it has two entries, so the loss is two gathers.
+    def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropies (..., n) of logits (..., bins) with the two-hot encodings of n targets each, (..., n).
+
+        The encodings are never made: each has two entries, so what is left of all sums are gathers.
         """
-        target = target.clamp(self.bins[0], self.bins[-1]).contiguous()
-        above = torch.searchsorted(self.bins, target).clamp(1, self.bins.shape[0] - 1)
+        targets = targets.clamp(self.bins[0], self.bins[-1]).contiguous()
+        above = torch.searchsorted(self.bins, targets).clamp(1, self.bins.shape[0] - 1)
         low, high = self.bins[above - 1], self.bins[above]
-        weight = (target - low) / (high - low)
-        logprobs = torch.log_softmax(logits, -1)
-        at_low = logprobs.gather(-1, (above - 1).unsqueeze(-1)).squeeze(-1)
-        at_high = logprobs.gather(-1, above.unsqueeze(-1)).squeeze(-1)
-        return -(at_low * (1.0 - weight) + at_high * weight)
+        weight = (targets - low) / (high - low)
+        at_low, at_high = logits.gather(-1, torch.cat([above - 1, above], -1)).chunk(2, -1)
+        return torch.logsumexp(logits, -1, keepdim=True) - torch.lerp(at_low, at_high, weight)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from robot_mbrl.nets.precision import at_least_single
 
-CACHED = 2**16
+CACHED = 2**17
 """Numbers of which several tensors fit into a core's cache: passes over a part of this size cost no memory traffic."""
 
 

@@ -84,6 +84,16 @@ def test_linear_of_indices_is_linear_of_straight_through_one_hots_with_its_gradi
     torch.testing.assert_close(by_index, (dense_source.grad, dense_weight.grad))
 
 
+@pytest.mark.parametrize("count", [3, 512, 1200])
+def test_the_kernels_gradient_is_that_of_one_hots_however_many_rows_are_added_up(count: int) -> None:
+    layer = OneHotLinear(STOCH, CLASSES, 3).double()
+    index = torch.randint(CLASSES, (count, STOCH))
+    weights = torch.randn(count, 3, dtype=torch.float64)
+    (layer(index) * weights).sum().backward()
+    expected = torch.nn.functional.one_hot(index, CLASSES).double().flatten(1).T @ weights
+    torch.testing.assert_close(layer.weight.grad, expected)
+
+
 def test_first_layer_of_a_state_takes_any_leading_dimensions(probs: Tensor) -> None:
     layer = StateLinear(4, STOCH, CLASSES, 6)
     deter, index = torch.randn(2, 3, 4), torch.randint(CLASSES, (2, 3, STOCH))

@@ -186,8 +186,8 @@ class StateLinear(nn.Module):
             image = torch.cat([deter, self.latent.flat(latent, None)], -1) @ self.weight
             return image if self.bias is None else image + self.bias
         of_deter, of_latent = torch.split(self.weight, self.sizes)
-        rows = deter.reshape(-1, deter.shape[-1])
+        rows = deter.flatten(end_dim=-2)
         image = rows @ of_deter if self.bias is None else torch.addmm(self.bias, rows, of_deter)
         # Added where it lies, before it is viewed: autograd would copy it otherwise.
-        image = image.add_(self.latent.image(latent, carried, of_latent).view_as(image))
-        return image.view(*deter.shape[:-1], -1)
+        image = image.add_(self.latent.image(latent, carried, of_latent).flatten(end_dim=-2))
+        return image if deter.ndim == 2 else image.view(*deter.shape[:-1], -1)

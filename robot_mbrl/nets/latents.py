@@ -21,6 +21,10 @@ def unimix_probs(logits: Tensor, unimix: float) -> Tensor:
     return kept.add_(unimix / logits.shape[-1])
 
 
+_MANY = 2**16
+"""Probabilities from which on a CPU draws faster by a binary search than by comparing with all of them."""
+
+
 def sample_index(probs: Tensor, uniform: Tensor) -> Tensor:
     """Draw classes by inverting the cumulative distribution.
 
@@ -32,7 +36,7 @@ def sample_index(probs: Tensor, uniform: Tensor) -> Tensor:
         Indices (..., stoch), int64, without gradient.
     """
     cumulative = probs.detach().cumsum(-1)
-    if torch.compiler.is_exporting():  # ONNX has no binary search
+    if probs.numel() < _MANY or probs.device.type != "cpu" or torch.compiler.is_exporting():  # ONNX has no search
         return (uniform.unsqueeze(-1) >= cumulative[..., :-1]).sum(-1)
     sought = uniform.unsqueeze(-1).to(cumulative.dtype).contiguous()
     index = torch.searchsorted(cumulative, sought, right=True).squeeze(-1)
@@ -52,8 +56,8 @@ def categorical_kl(left: Tensor, right: Tensor) -> Tensor:
     return (left * (left.log() - right.log())).sum((-2, -1))
 
 
-_AT_A_TIME = 512
-"""One-hots made at a time: so many of a thousand numbers fit into a core's cache."""
+_CACHED = 2**19
+"""Numbers of one-hots that are made at a time: so many fit into a core's cache."""
 
 
 class _OneHotLinear(torch.autograd.Function):
@@ -78,11 +82,12 @@ def _gradient_of_rows(rows: Tensor, grad: Tensor, count: int) -> Tensor:
 
     As a product with the one-hots, made for a few sums at a time: twice as fast as torch's own, which sorts the rows.
     """
-    if len(rows) <= _AT_A_TIME or grad.device.type != "cpu":
+    at_a_time = max(1, _CACHED // count)
+    if len(rows) <= at_a_time or grad.device.type != "cpu":
         return grad.new_zeros(len(rows), count).scatter_(1, rows, 1.0).T @ grad
-    onehot = grad.new_zeros(_AT_A_TIME, count)
+    onehot = grad.new_zeros(at_a_time, count)
     total = grad.new_zeros(count, grad.shape[1])
-    for part, of_part in zip(torch.split(rows, _AT_A_TIME), torch.split(grad, _AT_A_TIME), strict=True):
+    for part, of_part in zip(torch.split(rows, at_a_time), torch.split(grad, at_a_time), strict=True):
         total.addmm_(onehot[: len(part)].scatter_(1, part, 1.0).T, of_part)
         onehot[: len(part)].scatter_(1, part, 0.0)
     return total

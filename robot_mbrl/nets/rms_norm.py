@@ -41,6 +41,8 @@ class RMSNormSiLU(nn.Sequential):
         if torch.is_grad_enabled():
             out: Tensor = _Together.apply(x, weight, self.epsilon)  # type: ignore[no-untyped-call]
             return out
+        if x.numel() <= CACHED:
+            return F.silu((x * _inverse_root(x, self.epsilon)).mul_(weight), inplace=True)
         rows = _rows(x)
         out = torch.empty_like(rows)
         for part, into in zip(_parts(rows), _parts(out), strict=True):
@@ -70,27 +72,41 @@ class _Together(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:  # noqa: ANN401 torch's own type
+        if x.numel() <= CACHED:
+            inverse = _inverse_root(x, epsilon)
+            ctx.save_for_backward(x, weight, inverse)
+            return F.silu((x * inverse).mul_(weight), inplace=True)
         rows = _rows(x)
-        out, inverse = torch.empty_like(rows), []
+        out, inverses = torch.empty_like(rows), []
         for part, into in zip(_parts(rows), _parts(out), strict=True):
-            inverse.append(_inverse_root(part, epsilon))
-            torch.ops.aten.silu.out((part * inverse[-1]).mul_(weight), out=into)
-        ctx.save_for_backward(x, weight, *inverse)
+            inverses.append(_inverse_root(part, epsilon))
+            F.silu(torch.mul(part, inverses[-1], out=into).mul_(weight), inplace=True)
+        ctx.save_for_backward(x, weight, *inverses)
         return out.view(x.shape)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # noqa: ANN401
-        x, weight, *inverse = ctx.saved_tensors
+        x, weight, *inverses = ctx.saved_tensors
+        if len(inverses) == 1:
+            grad_x, grad_weight = _gradients(x, inverses[0], weight, grads[0])
+            return grad_x, grad_weight, None
         rows = _rows(x)
-        grad_x, grad_weight = torch.empty_like(rows), torch.zeros_like(weight)
-        parts = zip(_parts(rows), inverse, _parts(_rows(grads[0])), _parts(grad_x), strict=True)
-        for part, root, grad_out, into in parts:
-            normed = part * root
-            grad = torch.ops.aten.silu_backward(grad_out, normed * weight)  # with respect to x · r · weight
-            along = torch.mul(grad, normed, out=into)
-            grad_weight += along.sum(0)
-            # Since dr/dx = -r³ x / size, all other elements of x have a share in what each one gets.
-            shared = torch.mv(along, weight).mul_(-1.0 / rows.shape[1]).unsqueeze(1)
-            torch.mul(grad, weight, out=into).addcmul_(normed, shared).mul_(root)
-        return grad_x.view(x.shape), grad_weight, None
+        whole, sums = torch.empty_like(rows), []
+        for part, inverse, grad, into in zip(
+            _parts(rows), inverses, _parts(_rows(grads[0])), _parts(whole), strict=True
+        ):
+            grad_x, grad_weight = _gradients(part, inverse, weight, grad)
+            into.copy_(grad_x)
+            sums.append(grad_weight)
+        return whole.view(x.shape), torch.stack(sums).sum(0), None
+
+
+def _gradients(x: Tensor, inverse: Tensor, weight: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of x (..., size) and of the weight (size), given that of the activation."""
+    normed = x * inverse
+    grad = torch.ops.aten.silu_backward(grad, normed * weight)  # with respect to x · r · weight
+    along = grad * normed
+    # Since dr/dx = -r³ x / size, all other elements of x have a share in what each one gets.
+    shared = (along @ weight).mul_(-1.0 / x.shape[-1]).unsqueeze(-1)
+    return grad.mul_(weight).addcmul_(normed, shared).mul_(inverse), _rows(along).sum(0)

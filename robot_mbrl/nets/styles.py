@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from robot_mbrl.nets.initial import truncated_normal
-from robot_mbrl.nets.precision import at_least_single
 from robot_mbrl.nets.rms_norm import RMSNormSiLU
 
 Initialiser = Callable[[Tensor, int, int, float], None]

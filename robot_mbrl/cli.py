@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": ("compare",),
     "evaluate": ("evaluate",),
     "predict": ("predict",),
+    "report": ("report",),
     "hardware": ("robot", "workstation"),
     "stand_in": ("stand-in",),
     "operate": ("enable", "stop", "release", "bring-back", "start-episode"),

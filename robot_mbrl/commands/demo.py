@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
             f"{config.task.name} exists in hardware only: use robot-mbrl robot and robot-mbrl workstation"
         )
     with locked(folder), StopRequest() as stop:
-        results = Results(config, folder, "demo", speed=args.speed)
+        in_force = faults_in_force(faults, config.robot)
+        results = Results(config, folder, "demo", speed=args.speed, **({"faults": in_force} if in_force else {}))
         # A resumed life goes on from other starts than those it has seen.
         options = replace(chosen, seed=config.seed + results.robot_steps)
         demo = Demo(config, folder, options, environment, Screen(Console(), args.quiet), results)

@@ -20,16 +20,26 @@ LEGEND_MARGIN_INCHES, LEGEND_ROW_INCHES = 0.3, 0.22
 def save_picture(
     plan: Plan, outcomes: Mapping[tuple[str, str], Sequence[Outcome]], peers: Sequence[Peer], path: Path
 ) -> "Figure":
-    """Draw it, and return what was drawn.
+    """Draw it into a PNG file, and return what was drawn; see `draw_comparison`."""
+    # Not at the top: drawing is the workstation's, and the robot's side imports this package too.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = draw_comparison(plan, outcomes, peers)
+    FigureCanvasAgg(figure)
+    figure.savefig(path)
+    return figure
+
+
+def draw_comparison(
+    plan: Plan, outcomes: Mapping[tuple[str, str], Sequence[Outcome]], peers: Sequence[Peer]
+) -> "Figure":
+    """Draw it.
 
     Args:
         plan: what was compared.
         outcomes: finished runs by task and agent.
         peers: published curves.
-        path: the PNG file to write.
     """
-    # Not at the top: drawing is the workstation's, and the robot's side imports this package too.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     columns = min(COLUMNS, len(plan.tasks))
@@ -48,8 +58,6 @@ def save_picture(
     )
     if lines:
         figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=columns, frameon=False)
-    FigureCanvasAgg(figure)
-    figure.savefig(path)
     return figure
 
 

@@ -22,11 +22,17 @@ def save_curve(
     step_s: float | None,
     expert_return: float | None = None,
 ) -> None:
+    """Draw returns into a PNG file; see `draw_curve`."""
+    save(draw_curve(episodes, title, step_s, expert_return), path)
+
+
+def draw_curve(
+    episodes: Sequence[Mapping[str, Any]], title: str, step_s: float | None, expert_return: float | None = None
+) -> "Figure":
     """Draw returns by kind of episode, with the expert's as a line.
 
     Args:
         episodes: lines of metrics, each with `robot_steps`, `return` and `mode`.
-        path: the PNG file to write.
         title: title of the picture.
         step_s: duration of one robot step; None draws over control steps, where time means nothing.
         expert_return: mean return of the scripted expert; None where there is none.
@@ -38,12 +44,13 @@ def save_curve(
         if chosen:
             line = "-o" if mode == "evaluate" else "."
             axes.plot(*zip(*chosen, strict=True), line, color=colour, label=LABELS[mode], markersize=4)
-    save(figure, path)
+    return figure
 
 
 def _place(episode: Mapping[str, Any], step_s: float | None) -> float:
-    steps: float = episode["robot_steps"] if step_s is not None else episode["environment_steps"]
-    return steps if step_s is None else steps * step_s / 60.0
+    if step_s is not None:
+        return float(episode["robot_steps"]) * step_s / 60.0
+    return float(episode.get("environment_steps") or episode["robot_steps"])
 
 
 def new_picture(title: str, expert_return: float | None, along: str = MINUTES) -> "tuple[Figure, Axes]":
@@ -64,7 +71,12 @@ def save(figure: "Figure", path: Path) -> None:
     """Write the picture, a PNG, with a legend if there is something to tell apart."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    if figure.axes[0].lines:
-        figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    add_legend(figure)
     FigureCanvasAgg(figure)
     figure.savefig(path)
+
+
+def add_legend(figure: "Figure") -> None:
+    """Name the lines below the picture, if there is something to tell apart."""
+    if figure.axes[0].lines:
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)

@@ -37,6 +37,7 @@ class RunFolder:
         """
         # Here as in `newest`, and not at the top: whoever stops a robot waits for no model to be built.
         from robot_mbrl.config import save_run
+        from robot_mbrl.runs.versions import versions
 
         if path is None:
             path = RUNS / f"{config.task.name}-{datetime.now():%Y%m%d-%H%M%S}-seed{config.seed}"
@@ -50,6 +51,7 @@ class RunFolder:
             for directory in (folder.path, folder.bags, folder.checkpoints, folder.logs):
                 directory.mkdir(parents=True, exist_ok=True)
             save_run(config, folder.config)
+            write_json(folder.versions, versions())
         except OSError as error:
             raise ConfigError(
                 f"{folder.path} cannot be made a run's folder: {error.strerror}; name another one with --run"
@@ -103,6 +105,11 @@ class RunFolder:
     def environment(self) -> Path:
         """The ROS variables the nodes run with, which another terminal needs to join them."""
         return self.path / "environment.json"
+
+    @property
+    def versions(self) -> Path:
+        """What the run was begun with: versions of the project and of what it computes with."""
+        return self.path / "versions.json"
 
     @property
     def metrics(self) -> Path:

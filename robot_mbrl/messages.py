@@ -18,7 +18,7 @@ from robot_mbrl import topics
 from robot_mbrl.compressed import decode_compressed
 from robot_mbrl.errors import MessageError, NonFiniteError
 from robot_mbrl.specs import ActionSpec, Mode, Source
-from robot_mbrl.steps import Action, Observation, StepKey
+from robot_mbrl.steps import Action, Observation, Step, StepKey
 
 NANOSECONDS = 1_000_000_000
 
@@ -138,6 +138,20 @@ def read_action(message: Any, spec: ActionSpec) -> Action:
     if not np.isfinite(vector).all():
         raise NonFiniteError("action: a value is not finite")
     return Action(read_key(message), vector, source, version)
+
+
+def write_newest_step(message: Any, step: Step, spec: ActionSpec) -> None:
+    """Fill a JointState with what displays show of a step: what was observed, done and earned, and who drove."""
+    write_key(message, step.observation.key)
+    values = dict(step.observation.values)
+    values |= {
+        topics.ACTION_PREFIX + name: value for name, value in zip(spec.names, step.action.values.tolist(), strict=True)
+    }
+    values[topics.REWARD] = step.observation.reward
+    values[topics.MODE] = float(step.observation.mode)
+    values[topics.SOURCE] = float(step.action.source)
+    values[topics.POLICY_VERSION] = float(step.action.policy_version)
+    write_named(message, values)
 
 
 _HASH_LABEL = "sha256:"

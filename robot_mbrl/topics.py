@@ -11,6 +11,10 @@ TELEOP = "teleop"
 GOAL = "goal"
 FEEDBACK = "feedback"
 METRICS = "metrics"
+EPISODE = "episode"
+"""JointState, of the monitor node, latched: the newest finished episode, its return first (`EPISODE_ELEMENTS`)."""
+NEWEST_STEP = "newest_step"
+"""JointState, of the monitor node, for displays: the newest step by name, some times a second while one listens."""
 PREDICTION = "prediction"
 GUARD = "guard"
 STATE = "state"
@@ -51,6 +55,16 @@ def image(camera: str) -> str:
 JOINT_STATE = "sensor_msgs/msg/JointState"
 IMAGE = "sensor_msgs/msg/Image"
 
+ACTION_PREFIX = "action."
+"""How the names of the action's elements begin in `newest_step`, which holds the observation's as well."""
+EPISODE_ELEMENTS = ("return", "steps", "solved", "mode", "began_stopped", "policy_version", "robot_steps")
+"""Elements of `episode`, in this order."""
+METRICS_ELEMENTS = (
+    *("robot_steps", "updates", "policy_version", "train_ratio", "owed_updates", "updates_per_s", "paused"),
+    *("replay_steps", "resting_steps", "half_steps", "repeated_steps", "not_finite_steps", "bounded_rewards"),
+)
+"""The first elements of `metrics`, in this order. The agent's own follow, each in its place for the whole run."""
+
 # Reserved names among an observation's elements.
 REWARD = "reward"
 IS_FIRST = "is_first"
@@ -81,6 +95,8 @@ TYPES = {
     GOAL: JOINT_STATE,
     FEEDBACK: JOINT_STATE,
     METRICS: JOINT_STATE,
+    EPISODE: JOINT_STATE,
+    NEWEST_STEP: JOINT_STATE,
     PREDICTION: IMAGE,
     STATE: "std_msgs/msg/String",
     MOVING: "std_msgs/msg/Bool",

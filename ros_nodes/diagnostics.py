@@ -18,7 +18,7 @@ PERIOD_S = 1.0
 
 
 def report(node: Node, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticArray:
-    """A report under the node's full name.
+    """A report under the node's full name, of the robot that its namespace names.
 
     Args:
         node: who reports.
@@ -28,6 +28,7 @@ def report(node: Node, level: bytes, message: str, values: Mapping[str, object])
     """
     pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
     status = DiagnosticStatus(level=level, name=node.get_fully_qualified_name(), message=message, values=pairs)
+    status.hardware_id = node.get_namespace().strip("/")
     array = DiagnosticArray(status=[status])
     array.header.stamp = node.get_clock().now().to_msg()
     return array

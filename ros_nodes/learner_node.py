@@ -178,6 +178,8 @@ class LearnerNode:
             "malformed_messages": self._malformed,
             "unread_files": len(self._live.unread),
         }
+        # By their names: viewers that plot elements of a JointState by index alone find the agent's own figures here.
+        values |= {name: f"{value:.6g}" for name, value in learner.places.newest.items() if name not in values}
         values |= {f"unread.{path}": reason for path, reason in list(self._live.unread.items())[:SHOWN_FILES]}
         amiss = self._live.paused or self._malformed or self._live.unread or self._live.caution
         level = diagnostics.WARN if amiss else diagnostics.OK

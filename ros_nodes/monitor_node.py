@@ -25,14 +25,19 @@ from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
 
 GUARD_PERIOD_S = 5.0
-"""How often a guard's report is written down; it comes every second."""
+"""How often a guard's report is written down, which comes every second; a new state is at once."""
+NEWEST_PERIOD_S = 0.2
+"""How often the newest step is shown at most."""
 WARN_EVERY_S = 5.0
 COUNTERS = ("robot_steps", "missed_steps", "stopped_steps")
 """What every line of a run's metrics counts."""
 
 
 class MonitorNode:
-    """Follows the topics of a run and writes a line per episode, learner report, guard report and new bundle."""
+    """Follows a run's topics: a line per episode, learner report, guard report and new bundle.
+
+    It tells the graph what each episode came to, and shows displays the newest step.
+    """
 
     margin_s = 0.0
 
@@ -56,6 +61,10 @@ class MonitorNode:
         self._spec = config.action_spec()
         self._guard: dict[str, float | str] = {}
         self._guard_due_s = 0.0
+        self._written_state: float | str = ""
+        self._episodes = node.create_publisher(JointState, topics.EPISODE, qos.LATCHED)
+        self._newest = node.create_publisher(JointState, topics.NEWEST_STEP, qos.EVENTS)
+        self._newest_due_s = 0.0
         node.create_subscription(JointState, topics.OBSERVATION, self._on_observation, qos.FOLLOWED)
         node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied_action, qos.FOLLOWED)
         node.create_subscription(JointState, topics.METRICS, self._on_metrics, qos.EVENTS)
@@ -91,8 +100,23 @@ class MonitorNode:
         self._robot_steps += 1
         self._missed_steps += step.action.source is Source.LATE
         self._stopped_steps += step.action.source is Source.STOP
+        self._show(step)
         if (result := self._tally.take(step)) is not None:
             self._append("episode", {**result.as_metrics(), **self._counters()})
+            message = JointState()
+            messages.write_key(message, step.observation.key)
+            messages.write_named(message, result.as_elements(self._robot_steps))
+            self._episodes.publish(message)
+
+    def _show(self, step: Step) -> None:
+        """Show displays the step, if there are any and it is time: they need not listen to every one themselves."""
+        now_s = time.monotonic()
+        if now_s < self._newest_due_s or not self._newest.get_subscription_count():
+            return
+        self._newest_due_s = now_s + NEWEST_PERIOD_S
+        message = JointState()
+        messages.write_newest_step(message, step, self._spec)
+        self._newest.publish(message)
 
     def _warn(self, error: MessageError) -> None:
         self.node.get_logger().warning(str(error), throttle_duration_sec=WARN_EVERY_S)
@@ -106,13 +130,17 @@ class MonitorNode:
     def _on_guard(self, message: Any) -> None:
         if message.status:
             self._guard = {pair.key: _number(pair.value) for pair in message.status[0].values}
-        if time.monotonic() >= self._guard_due_s:
+        if (
+            self._guard.get("state", self._written_state) != self._written_state
+            or time.monotonic() >= self._guard_due_s
+        ):
             self._guard_due_s = time.monotonic() + GUARD_PERIOD_S
             self._write_guard()
 
     def _write_guard(self) -> None:
         if self._guard:
             self._append("guard", {**self._guard, **self._counters()})
+            self._written_state = self._guard.get("state", "")
             self._guard = {}
 
     def _on_bundle(self, message: Any) -> None:

@@ -40,11 +40,14 @@ witness of what is lived now, and the guard, which owes every observation an app
 LOCKSTEP = _profile(5, durable=True)
 """The guard's reader of observations in lockstep, where the world waits for ever after one that went by unheard."""
 
+SEEN = _profile(1, durable=False, reliable=False)
+"""Readers that a person looks at: the newest alone, and no writer waits for them or sends anything again."""
+
 ACTION = _profile(1, durable=False)
 """`action`: only the newest wish counts."""
 
 LATCHED = _profile(1, durable=True)
-"""`policy`, `bundle`, `step_allowance`: late joiners get the newest."""
+"""`policy`, `bundle`, `step_allowance`, `episode`, `state`: late joiners get the newest."""
 
 EVENTS = _profile(10, durable=False)
 """`enable`, `emergency_stop`, `feedback`, `metrics`, `guard`, `/diagnostics`."""

@@ -21,6 +21,7 @@ DESCRIBED = (
     topics.FEEDBACK,
     topics.GOAL,
     topics.METRICS,
+    topics.EPISODE,
     topics.GUARD,
     topics.STATE,
     topics.MOVING,

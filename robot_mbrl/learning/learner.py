@@ -19,12 +19,13 @@ from robot_mbrl.experience.replay import Replay
 from robot_mbrl.learning import checkpoint, probe, state_tree
 from robot_mbrl.learning.captured import updating
 from robot_mbrl.learning.exporter import PolicyExporter
-from robot_mbrl.learning.metrics import MetricMeans
+from robot_mbrl.learning.metrics import MetricMeans, MetricPlaces
 from robot_mbrl.learning.schedule import make_schedule
 from robot_mbrl.learning.threads import sharing
 from robot_mbrl.nets.precision import prefer_speed
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Step
+from robot_mbrl.topics import METRICS_ELEMENTS
 from robot_mbrl.world_models.batch import Batch
 
 _COUNTERS = ("robot_steps", "resting_steps", "updates", "replayed_steps", "policy_version")
@@ -79,6 +80,8 @@ class Learner:
             goals=goals,
         )
         self._exporter = PolicyExporter(self.agent.policy, config, self.run_id)
+        self.places = MetricPlaces(METRICS_ELEMENTS)
+        """The place of each figure that is reported, kept over restarts."""
         self._metrics = MetricMeans()
         self._recent_updates = 0
         self._left_out = MetricMeans()
@@ -238,6 +241,7 @@ class Learner:
             "counters": {name: getattr(self, name) for name in _COUNTERS},
             "schedule": self.schedule.state_dict(),
             "numpy_rng": self.rng.bit_generator.state,
+            "places": self.places.names,
             "agent": self.agent.state_dict(),
             "probe": probe.take(self.agent),
         }
@@ -246,6 +250,7 @@ class Learner:
         for name in _COUNTERS:
             setattr(self, name, state["counters"][name])
         self.run_id = state["run_id"]
+        self.places = MetricPlaces([*METRICS_ELEMENTS, *state.get("places", ())])
         self.schedule.load_state_dict(state["schedule"])
         self.rng.bit_generator.state = state["numpy_rng"]
         self.agent.load_state_dict(state["agent"])

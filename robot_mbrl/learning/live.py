@@ -127,14 +127,17 @@ class LiveLearner:
         return self._handover.export() if worth else None
 
     def metrics(self) -> dict[str, float]:
-        """The learner's metrics since the last call, what became of the steps, and the rate of updates."""
+        """The learner's metrics since the last call, what became of the steps, and the rate of updates.
+
+        Each keeps its place for the whole run; what no update since the last call told is repeated, NaN at first.
+        """
         self._soundness.updates_count()
         then_s, then_updates = self._reported
         self._reported = (time.monotonic(), self.learner.updates)
         rate = (self.learner.updates - then_updates) / max(1e-9, self._reported[0] - then_s)
         replay, metrics = self.learner.replay, self.learner.metrics()
         self._soundness.judge(metrics)
-        return {
+        figures = {
             **metrics,
             **replay.figures,
             "updates_per_s": rate,
@@ -144,6 +147,7 @@ class LiveLearner:
             **{f"not_finite.{field}": float(count) for field, count in replay.not_finite.items()},
             "paused": float(self.paused),
         }
+        return self.learner.places.update(figures)
 
     def draw_prediction(self) -> np.ndarray:
         """A picture of what the model expects, uint8, shape (height, width, 3); another one after each update.

@@ -1,13 +1,17 @@
-"""Means of an agent's metrics over the updates since they were last asked for, kept where the agent computes."""
+"""An agent's metrics: means over the updates since they were last asked for, and the place that each keeps."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
 
 
 class MetricMeans:
-    """Sums and counts, however many updates there are between two reports; nothing waits for a device until `take`."""
+    """Sums and counts, however many updates there are between two reports; nothing waits for a device until `take`.
+
+    They are kept where the agent computes.
+    """
 
     def __init__(self) -> None:
         """No update yet."""
@@ -30,3 +34,29 @@ class MetricMeans:
         names = list(self._sums)
         self._sums, self._counts = {}, {}
         return dict(zip(names, means.tolist(), strict=True))
+
+
+class MetricPlaces:
+    """Gives each figure one place for the whole run, since tools plot the elements of a message by their index.
+
+    Attributes:
+        newest: every figure in its place, as it was last known; NaN before that.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Begin with figures that nobody knows yet.
+
+        Args:
+            names: of the first ones, in order.
+        """
+        self.newest = dict.fromkeys(names, math.nan)
+
+    @property
+    def names(self) -> list[str]:
+        """Every name in its place."""
+        return list(self.newest)
+
+    def update(self, figures: Mapping[str, float]) -> dict[str, float]:
+        """Take figures, new ones behind all others; returns a copy of `newest`."""
+        self.newest.update(figures)
+        return dict(self.newest)

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
+from robot_mbrl import topics
 from robot_mbrl.specs import Mode, Source
 from robot_mbrl.steps import Step
 
@@ -37,6 +38,15 @@ class EpisodeResult:
             "policy_version": self.policy_version,
             "sources": self.sources,
         }
+
+    def as_elements(self, robot_steps: int) -> dict[str, float]:
+        """Elements of the topic `episode`, in their order.
+
+        Args:
+            robot_steps: steps of the run until its end.
+        """
+        metrics = self.as_metrics() | {"mode": self.mode, "robot_steps": robot_steps}
+        return {name: float(metrics[name]) for name in topics.EPISODE_ELEMENTS}
 
 
 class EpisodeTally:

@@ -112,7 +112,8 @@ class _Events:
         scalars = [
             self._summary.Value(tag=f"{kind}/{name}", simple_value=value)
             for name, value in values.items()
-            if isinstance(value, int | float)
+            # Nobody knows yet what is no number.
+            if isinstance(value, int | float) and not math.isnan(value)
         ]
         event = self._event(wall_time=now_s, step=step, summary=self._summary(value=scalars))
         self._writer.add_event(event)

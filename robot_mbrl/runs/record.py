@@ -15,7 +15,7 @@ class RunRecord:
     episodes: list[dict[str, Any]] = field(default_factory=list)
     """Lines of finished episodes, those left out that began while the robot was stopped."""
     learner: dict[str, Any] = field(default_factory=dict)
-    """The learner's newest values."""
+    """The learner's newest values, of those that are known."""
     guard: dict[str, Any] = field(default_factory=dict)
     """The guard's newest report."""
     policy_version: int = 0
@@ -44,7 +44,7 @@ class RunRecord:
                 case "verdict":
                     self.verdicts.append({k: v for k, v in line.items() if k not in ("kind", "time")})
                 case "learner":
-                    self.learner.update(line)
+                    self.learner.update({name: value for name, value in line.items() if value is not None})
                 case "bundle":
                     self.policy_version = int(line.get("version") or 0)
                 case "guard":

@@ -22,6 +22,7 @@ from robot_mbrl.runs.scenario import scenario
 from robot_mbrl.specs import Mode, Source
 from robot_mbrl.steps import Action, Observation, StepKey
 from ros_nodes import qos
+from ros_nodes.monitor_node import GUARD_PERIOD_S
 from tests.graph.graph import PATIENCE_S, Graph
 
 EPISODE_STEPS = 4
@@ -71,11 +72,14 @@ class Robot:
         metrics = JointState()
         messages.write_named(metrics, {"updates": 12.0, "train_ratio": 250.0})
         self._metrics.publish(metrics)
-        values = {"steps": "5", "late": "1", "latency_p50_ms": "1.5", "stopped": "", "enabled": "True"}
-        pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
-        self._guard.publish(DiagnosticArray(status=[DiagnosticStatus(values=pairs)]))
+        self.tell({"steps": "5", "late": "1", "latency_p50_ms": "1.5", "stopped": "", "enabled": "True"})
         for announcement in ("no JSON", "{}", "null", json.dumps(BUNDLE)):
             self._bundle.publish(String(data=announcement))
+
+    def tell(self, values: dict[str, str]) -> None:
+        """Say what the guard would report."""
+        pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
+        self._guard.publish(DiagnosticArray(status=[DiagnosticStatus(values=pairs)]))
 
 
 @pytest.fixture
@@ -123,6 +127,38 @@ def test_episodes_reports_and_bundles_become_lines_of_metrics(
     assert lines(folder, "bundle")[0]["version"] == 7
     assert graph.stop(MONITOR) == 0
     assert list(folder.tensorboard.iterdir())
+
+
+def test_the_return_of_each_episode_is_told_also_to_who_comes_late(
+    graph: Graph, robot: Robot, folder: RunFolder, start: Callable[[], None]
+) -> None:
+    start()
+    robot.live_until(lambda: bool(lines(folder, "episode")))
+    late = graph.collect(JointState, topics.EPISODE, qos.LATCHED)
+    graph.until(lambda: late)
+    assert tuple(late[0].name) == topics.EPISODE_ELEMENTS
+    told = messages.read_named(late[0])
+    assert (told["return"], told["solved"], told["policy_version"]) == (1 + 2 + 3 + 4, 1.0, 7.0)
+    assert told["robot_steps"] == lines(folder, "episode")[-1]["robot_steps"]
+
+
+def test_a_new_state_of_the_guard_is_written_down_at_once(
+    graph: Graph, robot: Robot, folder: RunFolder, start: Callable[[], None]
+) -> None:
+    def states() -> list[str]:
+        return [line["state"] for line in lines(folder, "guard")]
+
+    start()
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not states():
+        assert time.monotonic() < deadline_s
+        robot.tell({"state": "moving"})
+        graph.serve(0.05)
+    told_s = time.monotonic()
+    for state in ("moving", "stopped: late", "stopped: late", "moving"):
+        robot.tell({"state": state})
+    graph.until(lambda: states() == ["moving", "stopped: late", "moving"], patience_s=GUARD_PERIOD_S)
+    assert time.monotonic() - told_s < GUARD_PERIOD_S
 
 
 def test_a_restarted_monitor_goes_on_counting(

@@ -22,6 +22,7 @@ from robot_mbrl.learning.learner import Learner
 from robot_mbrl.learning.live import LiveLearner
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, Observation, Step, StepKey
+from robot_mbrl.topics import METRICS_ELEMENTS
 from tests.experience.session_files import limited_file_size
 
 STEP_NS = 50_000_000
@@ -111,6 +112,27 @@ def test_metrics_tell_the_steps_the_updates_and_their_rate(first):
     assert (metrics["robot_steps"], metrics["updates"]) == (30, first.made[1])
     assert metrics["updates_per_s"] > 0
     assert all(np.isfinite(list(metrics.values())))
+
+
+def test_a_figure_keeps_its_place_from_the_first_report_on_also_over_a_restart(tmp_path):
+    run = Run(tmp_path)
+    run.feed(range(5))
+    before = list(run.live.metrics())
+    assert tuple(before[: len(METRICS_ELEMENTS)]) == METRICS_ELEMENTS
+    run.feed(range(5, 30))
+    run.work()
+    told = run.live.metrics()
+    assert list(told)[: len(before)] == before
+    assert len(told) > len(before)
+    # What no update since has told is told again: a line that is drawn through it has no holes.
+    again = run.live.metrics()
+    assert list(again) == list(told)
+    assert again["model_loss"] == told["model_loss"]
+    run.live.save()
+    resumed = Run(tmp_path).live.metrics()
+    assert list(resumed) == list(told)
+    assert math.isnan(resumed["model_loss"])
+    assert resumed["updates"] == told["updates"]
 
 
 def test_a_restarted_run_knows_every_recorded_step_and_owes_nothing_for_them(first, second):

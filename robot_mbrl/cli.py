@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": ("evaluate",),
     "predict": ("predict",),
     "report": ("report",),
+    "layout": ("layout",),
     "hardware": ("robot", "workstation"),
     "stand_in": ("stand-in",),
     "operate": ("enable", "stop", "release", "bring-back", "start-episode"),

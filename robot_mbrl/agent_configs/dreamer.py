@@ -19,6 +19,7 @@ class DreamerConfig(SequenceSettings):
         {"family", "deter", "hidden", "stoch", "classes", "blocks", "units", "layers", "head_layers", "cnn_depth"}
         | {"unimix", "bins", "bin_limit", "discount", "min_std", "max_std", "action_unimix"}
     )
+    PLOTTED: ClassVar[tuple[str, ...]] = ("model_loss", "kl", "actor_loss", "critic_loss")
 
     family: Literal["dreamer"] = "dreamer"
 

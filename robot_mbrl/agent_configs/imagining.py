@@ -1,6 +1,6 @@
 """What the settings of the three published Dreamers have in common."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ makes every update NaN, at 1 nothing is learned."""
 
 class ImaginingSettings(SequenceSettings):
     """The settings of agents whose actor and critic learn in the imagination of a world model."""
+
+    PLOTTED: ClassVar[tuple[str, ...]] = ("model_loss", "kl", "actor_loss", "critic_loss")
 
     vector_scale: NonNegative = 1.0
     """Weight of the vectors' squared error against all other terms of the model's loss; 1 as published. There, pictures

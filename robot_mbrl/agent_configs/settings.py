@@ -14,6 +14,9 @@ class AgentSettings(Frozen):
     """Settings that say what the weights are: the sizes of the networks, and what is made of their outputs. All others
     say how they are learned, from what and how fast, and may change while a run is stopped."""
 
+    PLOTTED: ClassVar[tuple[str, ...]] = ()
+    """Metrics of the agent that views show of a run that has not begun: what every update of the family reports."""
+
     family: str
     """Which agent this configures."""
     description: str = ""

@@ -26,6 +26,7 @@ COMMANDS = {
     "stand_in": ("stand-in",),
     "operate": ("enable", "stop", "release", "bring-back", "start-episode"),
     "status": ("status",),
+    "watch": ("watch",),
     "bundle": ("bundle",),
     "describe": ("describe",),
     "agents": ("agents",),

@@ -35,7 +35,8 @@ def test_every_package_of_the_source_tree_is_packaged() -> None:
 def test_every_file_that_a_package_reads_is_packaged() -> None:
     for package, patterns in PROJECT["tool"]["setuptools"]["package-data"].items():
         packaged = {path for pattern in patterns for path in (ROOT / package).glob(pattern)}
-        there = {path for suffix in ("xml", "yaml", "urdf") for path in (ROOT / package).rglob(f"*.{suffix}")}
+        suffixes = ("xml", "yaml", "urdf", "html", "css", "js")
+        there = {path for suffix in suffixes for path in (ROOT / package).rglob(f"*.{suffix}")}
         assert there <= packaged
 
 

@@ -40,7 +40,7 @@ SHOWN_STATES = 100
 
 
 @dataclass(frozen=True)
-class Warning:
+class Said:
     """What a node warned of."""
 
     node: str
@@ -222,7 +222,7 @@ class RunStory:
         return found
 
     @cached_property
-    def warnings(self) -> list[Warning]:
+    def warnings(self) -> list[Said]:
         """What the nodes warned of in their logs, most often first; what differs by figures only counts as the same."""
         counts: Counter[tuple[str, str, str]] = Counter()
         newest: dict[tuple[str, str, str], str] = {}
@@ -233,7 +233,7 @@ class RunStory:
                     counts[key] += 1
                     newest[key] = said["text"]
         return [
-            Warning(node, level, newest[node, level, text], count)
+            Said(node, level, newest[node, level, text], count)
             for (node, level, text), count in counts.most_common(SHOWN_WARNINGS)
         ]
 

@@ -1,0 +1,214 @@
+"""A robot's body from the side, from its URDF and what is observed of its joints: flat shapes for a small picture.
+
+It is looked at along the axis of its first hinge, where most of its motion shows.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from robot_mbrl.config import RobotConfig
+from robot_mbrl.errors import ConfigError
+
+HINGES = ("revolute", "continuous")
+CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])  # (8, 3)
+ROUND = 24
+"""Points of a circle."""
+GREY = (0.5, 0.5, 0.5)
+DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A part of a link, as a cloud of points in the link's frame whose outline is drawn."""
+
+    points: np.ndarray
+    """(P, 3)"""
+    colour: str
+
+
+@dataclass(frozen=True)
+class Joint:
+    """How a link hangs on another."""
+
+    name: str
+    kind: str
+    parent: str
+    child: str
+    origin: np.ndarray
+    """(4, 4)"""
+    axis: np.ndarray
+    """(3,)"""
+
+
+class Body:
+    """Draws a robot."""
+
+    def __init__(self, robot: RobotConfig, urdf: Path) -> None:
+        """Read its shape.
+
+        Args:
+            robot: which observed value is which joint's.
+            urdf: boxes, cylinders and spheres are drawn, meshes are left out.
+
+        Raises:
+            ConfigError: if the file is no URDF.
+        """
+        try:
+            root = ElementTree.parse(urdf).getroot()
+            colours = {m.get("name"): _colour(m) for m in root.findall("material")}
+            self._shapes = {link.get("name", ""): list(_shapes(link, colours)) for link in root.findall("link")}
+            self._joints = [_joint(joint) for joint in root.findall("joint")]
+        except (OSError, ValueError, ElementTree.ParseError) as error:
+            raise ConfigError(f"{urdf}: cannot be read as URDF: {error}") from error
+        self._read = dict(_joint_values(robot))
+        hinges = [joint.axis for joint in self._joints if joint.kind in HINGES]
+        # Seen from above where it turns about the vertical, else from the side.
+        self._above = bool(hinges) and abs(hinges[0][2]) > math.sqrt(0.5)
+
+    def draw(self, values: Mapping[str, float]) -> list[dict[str, Any]]:
+        """Outlines, each `{"points": [[right, up], …], "colour"}` in metres, from back to front.
+
+        Args:
+            values: what is observed, by name; joints of which nothing is known stay at 0.
+        """
+        positions = {joint: read(values) for joint, read in self._read.items()}
+        children = {joint.child for joint in self._joints}
+        frames = {link: np.eye(4) for link in self._shapes if link not in children}
+        waiting = list(self._joints)
+        while ready := [joint for joint in waiting if joint.parent in frames]:
+            for joint in ready:
+                frames[joint.child] = (
+                    frames[joint.parent] @ joint.origin @ _motion(joint, positions.get(joint.name, 0.0))
+                )
+            waiting = [joint for joint in waiting if joint not in ready]
+        drawn = []
+        for link, frame in frames.items():
+            for shape in self._shapes[link]:
+                points = shape.points @ frame[:3, :3].T + frame[:3, 3]  # (P, 3)
+                # From above a hinge's x is right and y is up; from the side, z is up and -y is towards the viewer.
+                flat, depth = (points[:, :2], points[:, 2]) if self._above else (points[:, [0, 2]], -points[:, 1])
+                drawn.append((float(depth.mean()), {"points": _outline(flat), "colour": shape.colour}))
+        return [shape for _, shape in sorted(drawn, key=lambda pair: pair[0])]
+
+
+def _joint_values(robot: RobotConfig) -> Iterator[tuple[str, Any]]:
+    """How each joint's position follows from observed values: as it is, or from its cosine and sine."""
+    names: dict[str, dict[str, str]] = {}
+    for vector in robot.vectors.values():
+        for value in vector.elements:
+            if value.joint is not None and value.field == "position":
+                names.setdefault(value.joint, {})[value.transform] = value.name
+    for joint, by in names.items():
+        if "none" in by:
+            yield joint, lambda values, name=by["none"]: values.get(name, 0.0)
+        elif {"cos", "sin"} <= by.keys():
+            yield joint, lambda values, by=by: math.atan2(values.get(by["sin"], 0.0), values.get(by["cos"], 1.0))
+
+
+def _motion(joint: Joint, position: float) -> np.ndarray:
+    """What a joint's position does, (4, 4)."""
+    motion = np.eye(4)
+    if joint.kind == "prismatic":
+        motion[:3, 3] = position * joint.axis
+    elif joint.kind in HINGES:
+        # Rodrigues' formula.
+        x, y, z = joint.axis
+        cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+        motion[:3, :3] += math.sin(position) * cross + (1.0 - math.cos(position)) * cross @ cross
+    return motion
+
+
+def _joint(element: ElementTree.Element) -> Joint:
+    axis = element.find("axis")
+    vector = _numbers(axis.get("xyz", "1 0 0") if axis is not None else "1 0 0")
+    length = float(np.linalg.norm(vector))
+    return Joint(
+        element.get("name", ""),
+        element.get("type", "fixed"),
+        _link(element, "parent"),
+        _link(element, "child"),
+        _origin(element),
+        vector / length if length else vector,
+    )
+
+
+def _link(element: ElementTree.Element, which: str) -> str:
+    link = element.find(which)
+    if link is None:
+        raise ValueError(f"joint {element.get('name')!r} has no {which}")
+    return link.get("link", "")
+
+
+def _shapes(link: ElementTree.Element, colours: Mapping[str | None, str]) -> Iterator[Shape]:
+    for visual in link.findall("visual"):
+        material = visual.find("material")
+        named = colours.get(material.get("name")) if material is not None else None
+        own = _colour(material) if material is not None and material.find("color") is not None else None
+        points = _geometry(visual)
+        if points is not None:
+            origin = _origin(visual)
+            yield Shape(points @ origin[:3, :3].T + origin[:3, 3], own or named or _hex(GREY))
+
+
+def _geometry(visual: ElementTree.Element) -> np.ndarray | None:
+    """Points whose outline is that of the shape, (P, 3); None of a mesh."""
+    angles = np.linspace(0.0, 2.0 * math.pi, ROUND, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], 1)  # (ROUND, 2)
+    if (box := visual.find("geometry/box")) is not None:
+        corners: np.ndarray = CORNERS * _numbers(box.get("size", "0 0 0"))
+        return corners
+    if (cylinder := visual.find("geometry/cylinder")) is not None:
+        rim, half = float(cylinder.get("radius", 0)) * circle, float(cylinder.get("length", 0)) / 2.0
+        return np.concatenate([np.column_stack([rim, np.full(ROUND, end)]) for end in (-half, half)])
+    if (sphere := visual.find("geometry/sphere")) is not None:
+        rim = float(sphere.get("radius", 0)) * circle
+        zero = np.zeros(ROUND)
+        return np.concatenate([np.column_stack([rim, zero]), np.column_stack([rim[:, 0], zero, rim[:, 1]])])
+    return None
+
+
+def _origin(element: ElementTree.Element) -> np.ndarray:
+    """Position and roll, pitch and yaw of an element, (4, 4)."""
+    frame = np.eye(4)
+    origin = element.find("origin")
+    if origin is not None:
+        roll, pitch, yaw = _numbers(origin.get("rpy", "0 0 0"))
+        about = [_motion(Joint("", "revolute", "", "", frame, axis), angle) for axis, angle in (
+            (np.array([0.0, 0.0, 1.0]), yaw), (np.array([0.0, 1.0, 0.0]), pitch), (np.array([1.0, 0.0, 0.0]), roll)
+        )]  # fmt: skip
+        frame = about[0] @ about[1] @ about[2]
+        frame[:3, 3] = _numbers(origin.get("xyz", "0 0 0"))
+    return frame
+
+
+def _numbers(text: str) -> np.ndarray:
+    """Three numbers, (3,)."""
+    values = np.array([float(word) for word in text.split()])
+    if values.shape != (3,):
+        raise ValueError(f"{text!r} are not three numbers")
+    return values
+
+
+def _colour(material: ElementTree.Element) -> str:
+    colour = material.find("color")
+    rgba = [float(part) for part in colour.get("rgba", "").split()] if colour is not None else []
+    return _hex((rgba[0], rgba[1], rgba[2])) if len(rgba) >= 3 else _hex(GREY)
+
+
+def _hex(rgb: tuple[float, float, float]) -> str:
+    return "#" + "".join(f"{round(255 * min(1.0, max(0.0, part))):02x}" for part in rgb)
+
+
+def _outline(points: np.ndarray) -> list[list[float]]:
+    """The convex hull of flat points (P, 2), as a polygon."""
+    # Not at the top: the command line starts without the robot's libraries.
+    import cv2
+
+    hull = cv2.convexHull(points.astype(np.float32))  # (H, 1, 2)
+    return [[round(float(x), DIGITS), round(float(y), DIGITS)] for x, y in hull[:, 0]]

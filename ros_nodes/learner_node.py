@@ -5,6 +5,7 @@ of steps holds up the other. Nothing here is on the robot's way from sensor to c
 """
 
 import functools
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -33,6 +34,8 @@ LONGEST_DRAIN_S = 0.1
 """A flood of messages holds up the next update for no longer than this."""
 PREDICTION_PERIOD_S = 5.0
 WARN_EVERY_S = 5.0
+REFUSED_S = 10.0
+"""How long a refused message is warned of."""
 SHOWN_FILES = 5
 """Files that cannot be read, or not wholly, that a report names; the log names all of them."""
 
@@ -58,6 +61,7 @@ class LearnerNode:
         self._report_due_s = 0.0
         self._quiet_s = self._drained_s = 0.0
         self._malformed = 0
+        self._malformed_s, self._refusal = -math.inf, ""
         self._allowance: int | None = None
         self._metrics = node.create_publisher(JointState, topics.METRICS, qos.EVENTS)
         self._policies = node.create_publisher(UInt8MultiArray, topics.POLICY, qos.LATCHED)
@@ -115,6 +119,7 @@ class LearnerNode:
             add()
         except (MessageError, ExperienceError) as error:
             self._malformed += 1
+            self._malformed_s, self._refusal = time.monotonic(), str(error)
             self.node.get_logger().warning(str(error), throttle_duration_sec=WARN_EVERY_S)
             return
         self._on_part()
@@ -181,9 +186,11 @@ class LearnerNode:
         # By their names: viewers that plot elements of a JointState by index alone find the agent's own figures here.
         values |= {name: f"{value:.6g}" for name, value in learner.places.newest.items() if name not in values}
         values |= {f"unread.{path}": reason for path, reason in list(self._live.unread.items())[:SHOWN_FILES]}
-        amiss = self._live.paused or self._malformed or self._live.unread or self._live.caution
+        # Once refused messages have ceased, nothing is amiss any more; how many there were is still told.
+        refusal = f"refused: {self._refusal}" if time.monotonic() - self._malformed_s < REFUSED_S else ""
+        amiss = self._live.paused or refusal or self._live.unread or self._live.caution
         level = diagnostics.WARN if amiss else diagnostics.OK
-        state = f"{state}; {self._live.caution}" if self._live.caution else state
+        state = "; ".join(filter(None, [state, refusal, self._live.caution]))
         if self._live.fault:
             level, state = diagnostics.ERROR, self._live.fault
         return diagnostics.report(self.node, level, state, values)

@@ -1,5 +1,6 @@
 """Writes a run's metrics: the only writer of `metrics.jsonl` and of TensorBoard's events while a graph runs."""
 
+import math
 import sys
 import time
 from pathlib import Path
@@ -18,9 +19,12 @@ from robot_mbrl.pairing import StepPairing
 from robot_mbrl.runs.episodes import EpisodeTally
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.metrics import MetricsLog, read_metrics
+from robot_mbrl.runs.progress import plain_line
+from robot_mbrl.runs.record import RunRecord
+from robot_mbrl.runs.silences import Silences
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Step
-from ros_nodes import qos
+from ros_nodes import diagnostics, qos
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
 
@@ -28,6 +32,12 @@ GUARD_PERIOD_S = 5.0
 """How often a guard's report is written down, which comes every second; a new state is at once."""
 NEWEST_PERIOD_S = 0.2
 """How often the newest step is shown at most."""
+SILENCE_S = 3.0
+"""Every node reports once a second: one that has not for so long hangs, or is gone."""
+GRAVE = frozenset({"actuator", "sensor", "policy"})
+"""Nodes without which the robot stands still."""
+LINE_PERIOD_S = 60.0
+"""How often the run is told in a line of the log, which ROS's launch shows."""
 WARN_EVERY_S = 5.0
 COUNTERS = ("robot_steps", "missed_steps", "stopped_steps")
 """What every line of a run's metrics counts."""
@@ -55,6 +65,10 @@ class MonitorNode:
         self._robot_steps, self._missed_steps, self._stopped_steps = (
             max((int(line.get(name) or 0) for line in lines), default=0) for name in COUNTERS
         )
+        self._record = RunRecord()
+        self._record.take(lines)
+        self._begun_s = time.monotonic()
+        self._line_s = self._begun_s + LINE_PERIOD_S
         self._log = MetricsLog(path, None if evaluation else folder.tensorboard)
         self._tally = EpisodeTally(config.task.episode_steps)
         self._pairing = StepPairing()
@@ -70,12 +84,19 @@ class MonitorNode:
         node.create_subscription(JointState, topics.METRICS, self._on_metrics, qos.EVENTS)
         node.create_subscription(DiagnosticArray, topics.GUARD, self._on_guard, qos.EVENTS)
         node.create_subscription(String, topics.BUNDLE, self._on_bundle, qos.LATCHED)
+        self._silences = Silences(SILENCE_S)
+        self._told_silent: frozenset[str] = frozenset()
+        node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_diagnostics, qos.EVENTS)
+        diagnostics.publish_regularly(node, self._health)
 
-    def next_deadline_s(self) -> None:
-        """Nothing here is due at a time."""
+    def next_deadline_s(self) -> float:
+        """When the next line is due."""
+        return self._line_s
 
     def on_deadline(self, now_s: float) -> None:
-        """Nothing here is due at a time."""
+        """Tell how the run goes."""
+        self._line_s = now_s + LINE_PERIOD_S
+        self.node.get_logger().info(plain_line(self._record, now_s - self._begun_s))
 
     def close(self) -> None:
         """Write the guard's last report and close the files."""
@@ -123,9 +144,12 @@ class MonitorNode:
 
     def _on_metrics(self, message: Any) -> None:
         try:
-            self._append("learner", messages.read_named(message))
+            figures = messages.read_named(message)
         except MessageError as error:
             self._warn(error)
+            return
+        # What is no number, nobody knows yet.
+        self._append("learner", {name: value for name, value in figures.items() if math.isfinite(value)})
 
     def _on_guard(self, message: Any) -> None:
         if message.status:
@@ -152,12 +176,38 @@ class MonitorNode:
         if announced is not None:
             self._append("bundle", announced.model_dump(include={"version", "run_id", "sha256"}))
 
+    def _on_diagnostics(self, message: Any) -> None:
+        for status in message.status:
+            namespace, _, name = status.name.rpartition("/")
+            if namespace == self.node.get_namespace().rstrip("/") and name != self.node.get_name():
+                self._silences.hear(name, time.monotonic())
+
+    def _health(self) -> DiagnosticArray:
+        """Whether everybody else is heard: who hangs cannot say so."""
+        silent = self._silences.silent(time.monotonic())
+        self._tell_of(frozenset(silent))
+        if not silent:
+            return diagnostics.report(self.node, diagnostics.OK, "every node is heard", self._counters())
+        level = diagnostics.ERROR if GRAVE & silent.keys() else diagnostics.WARN
+        words = "; ".join(f"nothing is heard of the {name} node for {age_s:.0f} s" for name, age_s in silent.items())
+        ages = {f"silent_s.{name}": f"{age_s:.1f}" for name, age_s in silent.items()}
+        return diagnostics.report(self.node, level, words, self._counters() | ages)
+
+    def _tell_of(self, silent: frozenset[str]) -> None:
+        """Log who has just fallen silent, and who is heard again."""
+        for name in sorted(silent - self._told_silent):
+            self.node.get_logger().warning(f"nothing is heard of the {name} node: it hangs, is gone or out of reach")
+        for name in sorted(self._told_silent - silent):
+            self.node.get_logger().warning(f"the {name} node is heard again")
+        self._told_silent = silent
+
     def _counters(self) -> dict[str, int]:
         counts = (self._robot_steps, self._missed_steps, self._stopped_steps)
         return dict(zip(COUNTERS, counts, strict=True))
 
     def _append(self, kind: Any, values: dict[str, Any]) -> None:
         self._log.append(kind, values, self._robot_steps)
+        self._record.take([{"kind": kind, **values}])
 
 
 def _number(text: str) -> float | str:

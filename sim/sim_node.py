@@ -73,6 +73,7 @@ class SimNode:
         self._simulation = Simulation(self._world, seed, self._start_ns, self._publish)
         self._time = self._paced() if mode == "paced" else self._lockstep()
         self._subscribe(config)
+        self._told_slipped_s = 0.0
         diagnostics.publish_regularly(node, self._health)
 
     def next_deadline_s(self) -> float:
@@ -221,8 +222,12 @@ class SimNode:
         if isinstance(self._time, Lockstep):
             return diagnostics.report(self.node, diagnostics.OK, state, values | {"steps": self._time.taken})
         slipped_s = self._time.slipped_s
-        level = diagnostics.WARN if slipped_s else diagnostics.OK
-        return diagnostics.report(self.node, level, state, values | {"slipped_s": f"{slipped_s:.3f}"})
+        since_s, self._told_slipped_s = slipped_s - self._told_slipped_s, slipped_s
+        values |= {"slipped_s": f"{slipped_s:.3f}"}
+        if since_s > 0.0:
+            state = f"{state}; this computer was too busy for {since_s:.3f} s of simulated time since last told"
+            return diagnostics.report(self.node, diagnostics.WARN, state, values)
+        return diagnostics.report(self.node, diagnostics.OK, state, values)
 
 
 def main() -> int:

@@ -112,8 +112,9 @@ def plain_line(record: RunRecord, elapsed_s: float) -> str:
         f"policy {record.policy_version}",
         f"latency p99 {number(latency['p99'])} ms",
         f"late {record.missed_steps}",
+        f"stopped {record.stopped_steps}",
     ]
-    return "  ".join(parts)
+    return "  ".join([*parts, *_standing(record.guard)])
 
 
 def learning(record: RunRecord, between: str = "  ") -> str:
@@ -161,6 +162,14 @@ def _rows(record: RunRecord, elapsed_s: float, duration_s: float) -> list[tuple[
         ("steps", f"late {record.missed_steps}, stopped {record.stopped_steps}"),
         ("guard", f"interventions: {reasons}" if reasons else "no interventions"),
     ]
+
+
+def _standing(guard: Mapping[str, Any]) -> list[str]:
+    """Why the robot stands still, if it does."""
+    if not guard.get("stopped"):
+        return []
+    state, detail = guard.get("state") or f"stopped: {guard['stopped']}", guard.get("detail")
+    return [f"robot {state}: {detail}" if detail else f"robot {state}"]
 
 
 def _last(values: Sequence[float]) -> str:

@@ -1,6 +1,7 @@
 """The monitor over real DDS: what is published ends up in the run's metrics, and `status` sees who publishes it."""
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -70,7 +71,7 @@ class Robot:
 
     def report(self) -> None:
         metrics = JointState()
-        messages.write_named(metrics, {"updates": 12.0, "train_ratio": 250.0})
+        messages.write_named(metrics, {"updates": 12.0, "train_ratio": 250.0, "model_loss": math.nan})
         self._metrics.publish(metrics)
         self.tell({"steps": "5", "late": "1", "latency_p50_ms": "1.5", "stopped": "", "enabled": "True"})
         for announcement in ("no JSON", "{}", "null", json.dumps(BUNDLE)):
@@ -122,6 +123,7 @@ def test_episodes_reports_and_bundles_become_lines_of_metrics(
     assert episode["sources"] == {"policy": EPISODE_STEPS - 2, "late": 1, "stop": 1}
     learner = lines(folder, "learner")[0]
     assert (learner["updates"], learner["train_ratio"]) == (12.0, 250.0)
+    assert "model_loss" not in learner
     guard = lines(folder, "guard")[0]
     assert (guard["late"], guard["latency_p50_ms"], guard["stopped"]) == (1.0, 1.5, "")
     assert lines(folder, "bundle")[0]["version"] == 7
@@ -159,6 +161,39 @@ def test_a_new_state_of_the_guard_is_written_down_at_once(
         robot.tell({"state": state})
     graph.until(lambda: states() == ["moving", "stopped: late", "moving"], patience_s=GUARD_PERIOD_S)
     assert time.monotonic() - told_s < GUARD_PERIOD_S
+
+
+def test_a_node_that_hangs_is_named_by_the_monitor_until_it_is_heard_again(
+    graph: Graph, start: Callable[[], None]
+) -> None:
+    names = {f"{graph.namespace}/learner", f"{graph.namespace}/policy", "/another_robot/learner"}
+    reports = graph.publisher(DiagnosticArray, topics.DIAGNOSTICS, qos.EVENTS)
+    hanging: set[str] = set()
+    told: list[DiagnosticStatus] = []
+
+    def report() -> None:
+        alive = sorted(names - hanging)
+        reports.publish(DiagnosticArray(status=[DiagnosticStatus(name=name) for name in alive]))
+
+    def hear(message: DiagnosticArray) -> None:
+        told.extend(status for status in message.status if status.name == f"{graph.namespace}/monitor")
+
+    def says(level: bytes, words: str) -> bool:
+        return bool(told) and told[-1].level == level and words in told[-1].message
+
+    graph.every(0.2, report)
+    graph.node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, hear, qos.EVENTS)
+    start()
+    graph.until(lambda: says(DiagnosticStatus.OK, "every node is heard"))
+    assert told[-1].hardware_id == graph.namespace.strip("/")
+    # Until it has been heard, nobody is missed.
+    graph.serve(1.0)
+    hanging |= {f"{graph.namespace}/learner", "/another_robot/learner"}
+    graph.until(lambda: says(DiagnosticStatus.WARN, "nothing is heard of the learner node for"))
+    hanging.add(f"{graph.namespace}/policy")
+    graph.until(lambda: says(DiagnosticStatus.ERROR, "nothing is heard of the policy node for"))
+    hanging.clear()
+    graph.until(lambda: says(DiagnosticStatus.OK, "every node is heard"))
 
 
 def test_a_restarted_monitor_goes_on_counting(

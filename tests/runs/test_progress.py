@@ -51,6 +51,15 @@ def test_elsewhere_a_line_is_printed_now_and_then(monkeypatch: pytest.MonkeyPatc
     assert lines == [plain_line(record(), 0.0)]
 
 
+def test_a_line_tells_how_long_the_robot_was_stopped_and_why_it_is() -> None:
+    stopped = record()
+    latched = {"stopped": "emergency_stop", "state": "latched: emergency_stop", "detail": "robot-mbrl release"}
+    stopped.take([{"kind": "guard", "stopped_steps": 499, **latched}])
+    assert plain_line(stopped, 60.0).endswith("stopped 499  robot latched: emergency_stop: robot-mbrl release")
+    stopped.take([{"kind": "guard", "stopped_steps": 499, "stopped": "", "state": "moving", "detail": ""}])
+    assert plain_line(stopped, 60.0).endswith("late 3  stopped 499")
+
+
 @pytest.mark.parametrize(("terminal", "shown"), [(True, "learner (restarted 2x) failing"), (False, "learner FAILING")])
 def test_a_node_that_keeps_dying_is_named(terminal: bool, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "PLAIN_PERIOD_S", 0.0)

@@ -191,7 +191,7 @@ class MonitorNode:
         level = diagnostics.ERROR if GRAVE & silent.keys() else diagnostics.WARN
         words = "; ".join(f"nothing is heard of the {name} node for {age_s:.0f} s" for name, age_s in silent.items())
         ages = {f"silent_s.{name}": f"{age_s:.1f}" for name, age_s in silent.items()}
-        return diagnostics.report(self.node, level, words, self._counters() | ages)
+        return diagnostics.report(self.node, level, words, {**self._counters(), **ages})
 
     def _tell_of(self, silent: frozenset[str]) -> None:
         """Log who has just fallen silent, and who is heard again."""

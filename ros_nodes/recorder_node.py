@@ -178,6 +178,8 @@ def _topics(config: RunConfig) -> dict[str, tuple[str, QoSProfile]]:
     """All that is recorded: type and quality of service by topic."""
     events, lasting = _deep(qos.EVENTS), qos.LATCHED
     beside = {topics.ACTION: _deep(qos.LIVE), topics.GUARD: events, topics.DIAGNOSTICS: events}
+    # What was learned from it, so that the tools which show a running robot show the bag of a day, too.
+    beside |= {topics.METRICS: events, topics.EPISODE: lasting}
     beside |= dict.fromkeys(SPOKEN, events) | dict.fromkeys(LASTING, lasting)
     heard = {
         topic: (topics.TYPES.get(topic, topics.IMAGE), profile) for topic, profile in (_steps(config) | beside).items()

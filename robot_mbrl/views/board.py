@@ -1,5 +1,6 @@
 """What a run's page shows, brought up to date from the run's folder: the monitor has decimated all that lies there."""
 
+import math
 import threading
 import time
 from collections import Counter
@@ -145,8 +146,9 @@ class Board:
         if self._live is None:
             return {"step": {}, "step_age_s": None, "body": [], "pictures": []}
         values, age_s = self._live.newest_step()
-        body = self._body.draw(values) if self._body is not None and values else []
-        return {"step": dict(values), "step_age_s": age_s, "body": body, "pictures": self._live.pictures()}
+        known = {name: value for name, value in values.items() if math.isfinite(value)}
+        body = self._body.draw(known) if self._body is not None and known else []
+        return {"step": known, "step_age_s": age_s, "body": body, "pictures": self._live.pictures()}
 
     def _running(self) -> bool:
         return is_locked(self.folder) or any(map(is_alive, read_json(self.folder.processes).values()))

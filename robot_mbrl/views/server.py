@@ -7,6 +7,7 @@ next answer is of now.
 import gzip
 import ipaddress
 import json
+import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -87,7 +88,9 @@ class PageServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away in the middle of an answer is no error."""
+        """Tell of an error, unless it is a browser that goes away in the middle of an answer."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -20,13 +20,9 @@ from tests.graph.graph import Graph
 from tests.graph.tiny import TINY
 from tests.views.formats import READERS, Named, follow_message_path, follow_rqt, plotjuggler_series
 
-PATIENCE_S = 170.0
-SETTINGS = TINY | {
-    "task.episode_steps": 60,
-    "agent.prefill_steps": 20,
-    "agent.pretrain_updates": 1,
-    "agent.cnn_depth": 1,
-}
+PATIENCE_S = 300.0
+SCHEDULE = {"agent.prefill_steps": 20, "agent.pretrain_updates": 1, "agent.train_ratio": 1.0}
+SETTINGS = TINY | SCHEDULE | {"task.episode_steps": 60, "agent.cnn_depth": 1}
 # Pictures, and values beside them.
 CONFIG = load_run("cartpole", SETTINGS | {"task.observe": ["positions", "velocities", "camera"]})
 KINDS = ("foxglove", "plotjuggler", "rqt", "rviz")
@@ -109,7 +105,7 @@ def watched(cartpole: Graph, tmp_path: Path) -> Iterator[tuple[Graph, Watched]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_every_figure_of_every_layout_is_found_on_a_running_graph(watched: tuple[Graph, Watched]) -> None:
     graph, heard = watched
     seen, messages = overview(CONFIG), heard.newest

@@ -97,6 +97,8 @@ def all_that_happens(graph: Graph) -> dict[str, Publisher]:
         topics.TELEOP: graph.publisher(JointState, topics.TELEOP, qos.EVENTS),
         topics.FEEDBACK: graph.publisher(JointState, topics.FEEDBACK, qos.EVENTS),
         topics.GOAL: graph.publisher(JointState, topics.GOAL, qos.EVENTS),
+        topics.METRICS: graph.publisher(JointState, topics.METRICS, qos.EVENTS),
+        topics.EPISODE: graph.publisher(JointState, topics.EPISODE, qos.LATCHED),
         topics.DIAGNOSTICS: graph.publisher(DiagnosticArray, topics.DIAGNOSTICS, qos.EVENTS),
     }
 
@@ -134,6 +136,8 @@ def test_an_accident_is_told_by_the_bag_alone(graph, config, tmp_path):
         (topics.FEEDBACK, JointState(name=["success"], position=[1.0])),
         (topics.GOAL, JointState(name=["x"], position=[0.3])),
         (topics.MOVING, Bool(data=False)),
+        (topics.METRICS, JointState(name=["updates"], position=[7.0])),
+        (topics.EPISODE, JointState(name=["return"], position=[12.5])),
         ("/wrist/force", WrenchStamped()),
         (topics.DIAGNOSTICS, DiagnosticArray(status=[DiagnosticStatus(name="driver", message="protective stop")])),
     ):
@@ -162,7 +166,8 @@ def test_an_accident_is_told_by_the_bag_alone(graph, config, tmp_path):
     assert abs(stopped.time_ns - time.time_ns()) < 60e9
     heard = {each.topic for each in told}
     assert heard >= {
-        f"{graph.namespace}/{name}" for name in (topics.TELEOP, topics.FEEDBACK, topics.GOAL, topics.MOVING)
+        f"{graph.namespace}/{name}"
+        for name in (topics.TELEOP, topics.FEEDBACK, topics.GOAL, topics.MOVING, topics.METRICS, topics.EPISODE)
     }
     assert "/wrist/force" in heard
     assert any(s.message == "protective stop" for t in told if t.topic == topics.DIAGNOSTICS for s in t.message.status)

@@ -1,5 +1,6 @@
 """The figures of a run's page are those of the run, also while it goes on, and in bounded memory."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -104,6 +105,12 @@ def test_a_run_without_a_robot_is_learning_while_it_goes_on(tmp_path: Path) -> N
     folder = make_run(tmp_path, [learner(10, 1)])
     with locked(folder):
         assert Board(folder).state()["state"] == "learning"
+
+
+def test_a_figure_of_a_step_that_is_no_number_is_left_out(tmp_path: Path) -> None:
+    graph = Graph()
+    graph.values = {"reward": math.nan, "pole_cos": 1.0, "cart_velocity": math.inf}
+    assert Board(make_run(tmp_path, []), graph).details()["step"] == {"pole_cos": 1.0}
 
 
 def test_only_pictures_that_there_are_can_be_asked_for(tmp_path: Path) -> None:

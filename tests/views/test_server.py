@@ -1,6 +1,7 @@
 """The page is served to this computer only unless told, changes nothing, and asks no other host for anything."""
 
 import gzip
+import http.client
 import json
 import re
 import socket
@@ -108,6 +109,20 @@ def test_more_viewers_than_there_is_room_for_are_sent_away(server: PageServer, m
         assert first.recv(12) == b"HTTP/1.1 200"
         with socket.create_connection(server.server_address[:2], timeout=20) as second:
             assert second.recv(1) == b""
+
+
+def test_an_error_of_our_own_is_told_and_a_browser_that_goes_away_is_none(
+    server: PageServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(error: Exception) -> None:
+        monkeypatch.setattr(server.board, "state", lambda: (_ for _ in ()).throw(error))
+        with pytest.raises(http.client.RemoteDisconnected):
+            get(server, "/state.json")
+
+    fail(BrokenPipeError("gone"))
+    assert capsys.readouterr().err == ""
+    fail(ZeroDivisionError("a fault of ours"))
+    assert "a fault of ours" in capsys.readouterr().err
 
 
 def test_a_connection_that_says_nothing_is_closed(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,12 +151,17 @@ class Board:
         return {"step": known, "step_age_s": age_s, "body": body, "pictures": self._live.pictures()}
 
     def _running(self) -> bool:
-        return is_locked(self.folder) or any(map(is_alive, read_json(self.folder.processes).values()))
+        return is_locked(self.folder) or self._has_nodes()
+
+    def _has_nodes(self) -> bool:
+        return any(map(is_alive, read_json(self.folder.processes).values()))
 
     def _state(self) -> str:
         """What the robot does and why; of a run without a robot, whether it goes on."""
         if not self._running():
             return "finished" if self.folder.read_summary() else "broken off"
+        if self.folder.processes.exists() and not self._has_nodes():
+            return "its nodes have ended: it is being concluded, or begins anew"
         if self._live is not None:
             sentence, age_s = self._live.said()
             if sentence and age_s is not None:

@@ -137,7 +137,9 @@ class RunStory:
             return "broken off: nothing was measured"
         if self._judged:
             return "finished, and its frozen policy was judged"
-        return "broken off, or stopped by hand: no frozen policy was judged"
+        if self.summary:
+            return "ended without a verdict on a frozen policy: stopped by hand, or none had been exported"
+        return "broken off: no frozen policy was judged"
 
     @property
     def verdict(self) -> str:

@@ -101,6 +101,13 @@ def test_a_running_robot_says_what_it_does_and_silence_is_no_state(tmp_path: Pat
     assert Board(folder, graph).state()["state"] == "finished"
 
 
+def test_a_run_whose_nodes_have_ended_says_so_until_it_is_concluded(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, [guard(0)])
+    write_json(folder.processes, {})
+    with locked(folder):
+        assert Board(folder).state()["state"].startswith("its nodes have ended")
+
+
 def test_a_run_without_a_robot_is_learning_while_it_goes_on(tmp_path: Path) -> None:
     folder = make_run(tmp_path, [learner(10, 1)])
     with locked(folder):

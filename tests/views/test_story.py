@@ -62,6 +62,11 @@ def test_a_run_that_was_broken_off_says_how_far_it_came(tmp_path: Path, lines: l
     assert story.troubles
 
 
+def test_a_run_that_ended_before_it_had_a_policy_was_not_broken_off(tmp_path: Path) -> None:
+    story = RunStory(make_run(tmp_path, [episode(251, 20.0)], summary={"evaluation": {"episodes": 0}, "wall_s": 9.0}))
+    assert story.state.startswith("ended without a verdict")
+
+
 def test_a_run_that_somebody_goes_on_with_is_running(tmp_path: Path) -> None:
     folder = make_run(tmp_path, [episode(251, 20.0)])
     assert not is_locked(folder)

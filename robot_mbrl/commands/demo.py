@@ -23,6 +23,7 @@ from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.environment import joining_words, node_environment
 from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.journal import DONE, INTERRUPTED, Act, noted
 from robot_mbrl.runs.locking import locked
 from robot_mbrl.runs.record import RunRecord
 from robot_mbrl.runs.scenario import Options, scenario
@@ -56,18 +57,19 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(
             f"{config.task.name} exists in hardware only: use robot-mbrl robot and robot-mbrl workstation"
         )
-    with locked(folder), StopRequest() as stop:
+    with locked(folder), noted(folder, "demo", args) as act, StopRequest() as stop:
         in_force = faults_in_force(faults, config.robot)
         results = Results(config, folder, "demo", speed=args.speed, **({"faults": in_force} if in_force else {}))
         # A resumed life goes on from other starts than those it has seen.
         options = replace(chosen, seed=config.seed + results.robot_steps)
-        demo = Demo(config, folder, options, environment, Screen(Console(), args.quiet), results)
+        demo = Demo(config, folder, options, environment, Screen(Console(), args.quiet), results, act)
         judged: list[dict[str, Any]] = []
         try:
             demo.learn(60.0 * (args.minutes or DEFAULT_MINUTES), stop)
             judged = demo.judge(stop)
         finally:
             results.conclude(judged)
+        act.ended = INTERRUPTED if stop.requested else DONE
     results.tell(demo.screen.console, interrupted=stop.requested)
     return 0
 
@@ -97,6 +99,7 @@ class Demo:
         environment: dict[str, str],
         screen: Screen,
         results: Results,
+        act: Act | None = None,
     ) -> None:
         """Prepare, and say how to join.
 
@@ -107,12 +110,14 @@ class Demo:
             environment: the nodes' variables.
             screen: where to show it.
             results: what comes of it.
+            act: is told what becomes of the run.
         """
         self.screen = screen
         self._config = config
         self._folder = folder
         self._options = options
         self._results = results
+        self._act = act
         self._environment = environment
         words = joining_words(self._environment)
         status = f"{program()} status --run {folder.path}"
@@ -143,6 +148,7 @@ class Demo:
             screen=self.screen,
             stop=stop,
             on_update=on_update,
+            act=self._act,
         )
         self._results.summary["restarts"] = restarts
         self._results.write(record, lived_s)

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.journal import Act
 from robot_mbrl.runs.metrics import MetricsTail
 from robot_mbrl.runs.progress import Progress
 from robot_mbrl.runs.record import RunRecord
@@ -43,6 +44,7 @@ def follow(
     screen: Screen,
     stop: StopRequest,
     on_update: Callable[[RunRecord, float], bool],
+    act: Act | None = None,
 ) -> tuple[RunRecord, dict[str, int]]:
     """Run nodes until a condition holds or a stop is requested, and show how it goes.
 
@@ -57,6 +59,7 @@ def follow(
         stop: ends it when requested.
         on_update: called several times a second with what is known and the seconds since the start; returns whether
             it is done.
+        act: is told what becomes of the run.
 
     Returns:
         What the metrics add up to after the last node has ended, and how often each node was restarted.
@@ -76,6 +79,8 @@ def follow(
                 screen.say(line)
             record.take(tail.new())
             progress.update(record)
+            if act is not None:
+                act.follow(record, supervisor.failing)
             done = on_update(record, progress.elapsed_s)
         screen.say("stopping the nodes")
     record.take(tail.new())

@@ -9,11 +9,15 @@ from rich.console import Console
 from robot_mbrl.commands.graph import UPDATE_S, Screen
 from robot_mbrl.commands.options import Subparsers, program
 from robot_mbrl.config import RunConfig, packaged
+from robot_mbrl.runs import notifying
 from robot_mbrl.runs.console import STOP, Keyboard
 from robot_mbrl.runs.environment import joining_words, node_environment, ros_environment
 from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.journal import INTERRUPTED, noted
 from robot_mbrl.runs.launching import open_or_create
 from robot_mbrl.runs.locking import locked
+from robot_mbrl.runs.metrics import MetricsTail
+from robot_mbrl.runs.record import RunRecord
 from robot_mbrl.runs.running import ROBOT_RUNS
 from robot_mbrl.runs.scenario import Options, console_process, scenario
 from robot_mbrl.runs.supervisor import StopRequest, Supervisor
@@ -56,6 +60,7 @@ def register(subparsers: Subparsers) -> None:
         parser.add_argument(
             "--run", dest="folder", default="", metavar="DIR", help=f"the run's folder here (default {ROBOT_RUNS}/TASK)"
         )
+        parser.add_argument("--notify", metavar="COMMAND", help=notifying.HELP)
     robot.set_defaults(run=run_robot)
     workstation.set_defaults(run=run_workstation)
 
@@ -84,7 +89,13 @@ def _run(side: str, args: argparse.Namespace, options: Options) -> int:
     if side == "robot":
         nodes = (*nodes, console_process(nodes[0].namespace))
     screen, keyboard = Screen(Console()), Keyboard()
-    with locked(folder), StopRequest() as stop, Supervisor(nodes, folder, environment) as supervisor:
+    record, tail = RunRecord(), MetricsTail(folder.metrics)
+    with (
+        locked(folder),
+        noted(folder, side, args) as act,
+        StopRequest() as stop,
+        Supervisor(nodes, folder, environment) as supervisor,
+    ):
         screen.say("\n".join(_introduction(side, config, folder, environment)))
         while not stop.requested:
             # A line that is typed ends the wait.
@@ -92,6 +103,9 @@ def _run(side: str, args: argparse.Namespace, options: Options) -> int:
                 screen.say("the emergency stop is pressed")
             for line in supervisor.news():
                 screen.say(line)
+            record.take(tail.new())
+            act.follow(record, supervisor.failing)
+        act.ended = INTERRUPTED
     return 0
 
 

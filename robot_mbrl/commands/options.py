@@ -9,6 +9,7 @@ from typing import Any
 
 from robot_mbrl.config import PUBLIC, RobotConfig, RunConfig, load_run, packaged
 from robot_mbrl.errors import ConfigError
+from robot_mbrl.runs import notifying
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.strict_yaml import parse
 
@@ -54,6 +55,7 @@ def add_run_options(parser: argparse.ArgumentParser, *, speed: float | None, tas
     parser.add_argument("--view", action="store_true", help="show the simulated robot in a window")
     parser.add_argument("--video", action="store_true", help="film the simulated robot into the run's folder")
     parser.add_argument("--quiet", action="store_true", help="print the result only")
+    parser.add_argument("--notify", metavar="COMMAND", help=notifying.HELP)
     parser.add_argument(
         "--set",
         dest="overrides",

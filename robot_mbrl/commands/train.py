@@ -24,6 +24,7 @@ from robot_mbrl.commands.results import Results
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.journal import DONE, INTERRUPTED, noted
 from robot_mbrl.runs.locking import locked
 from robot_mbrl.runs.metrics import MetricsLog
 from robot_mbrl.runs.record import RunRecord, evaluation
@@ -70,8 +71,9 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--offline and --updates go together: what to learn from, and for how long")
     config, folder = open_run(args, check=lambda config: _check_sources(args, config))
     if args.offline is not None:
-        with locked(folder), StopRequest() as stop:
+        with locked(folder), noted(folder, "train --offline", args) as act, StopRequest() as stop:
             learn_offline(config, folder, args.offline, args.updates, Console(), stop, quiet=args.quiet)
+            act.ended = INTERRUPTED if stop.requested else DONE
         return 0
     if config.task.world is None:
         raise ConfigError(f"{config.task.name} exists in hardware only: there is nothing to simulate")
@@ -80,8 +82,9 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     if not args.quiet:
         console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
-    with locked(folder), StopRequest() as stop:
+    with locked(folder), noted(folder, "train", args) as act, StopRequest() as stop:
         results = Results(config, folder, "train")
+        act.follow(results.read_record(), ())
         judged: list[dict[str, Any]] = []
         try:
             _Training(config, folder, args, console, results).run(stop)
@@ -89,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
                 judged = judge_policy(config, folder.policy, EPISODES, unseen_seed(config))
         finally:
             results.conclude(judged)
+        act.follow(results.read_record(), ())
+        act.ended = INTERRUPTED if stop.requested else DONE
     results.tell(console, interrupted=stop.requested)
     return 0
 

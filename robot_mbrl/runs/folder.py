@@ -117,6 +117,11 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def journal(self) -> Path:
+        """What was done to the run: two JSON lines per command, see `journal`."""
+        return self.path / "journal.jsonl"
+
+    @property
     def evaluation(self) -> Path:
         """The same lines from the evaluation of the finished policy."""
         return self.path / "evaluation.jsonl"

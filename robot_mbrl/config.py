@@ -39,6 +39,9 @@ class TaskConfig(Frozen):
     """Name of a packaged robot, or the path of a robot's YAML."""
     task: str | None
     """Key of the task class in `robot_mbrl.tasks.TASKS`; null for a Gymnasium environment, which judges itself."""
+    reward: Literal["task", "feedback"] = "task"
+    """Who pays: the task class, or people's labels alone, on the topic `feedback`. Then what the class judges as
+    terminal or as success counts all the same; `labels` is one that judges nothing."""
     world: str | None = None
     """Key of the simulated world in `sim.worlds.WORLDS`, or `gym:` and the id of a Gymnasium environment; null for a
     task that exists in hardware only."""

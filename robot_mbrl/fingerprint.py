@@ -63,6 +63,9 @@ def _fields(config: RunConfig) -> Iterator[tuple[str, Value]]:
     yield "control_rate_hz", float(config.robot.control_rate_hz)
     yield "action_repeat", config.task.action_repeat
     yield "task.class", config.task.task or str(config.task.world)
+    # Only where it applies, as below.
+    if config.task.reward != "task":
+        yield "task.reward", config.task.reward
     yield "action.kind", config.action_spec().kind
     yield "action.names", ", ".join(config.action_spec().names)
     for command in config.robot.commands:

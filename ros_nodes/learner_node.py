@@ -16,13 +16,15 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Int64, MultiArrayDimension, UInt8MultiArray
-from std_srvs.srv import SetBool
+from std_srvs.srv import Trigger
 
 from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError, ExperienceError, MessageError
+from robot_mbrl.labels import LateLabels, read_labels
 from robot_mbrl.learning.backlog import Backlog
 from robot_mbrl.learning.live import REPORT_PERIOD_S, LiveLearner
+from robot_mbrl.learning.orders import Answer, Orders
 from robot_mbrl.steps import StepKey
 from ros_nodes import diagnostics, qos
 from ros_nodes.parameters import declare
@@ -74,7 +76,15 @@ class LearnerNode:
         node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied_action, qos.STEPS)
         for camera in config.observation_spec().images:
             node.create_subscription(Image, topics.image(camera), functools.partial(self._on_image, camera), qos.IMAGES)
-        node.create_service(SetBool, "~/pause", self._on_pause)
+        node.create_subscription(JointState, topics.FEEDBACK, self._on_feedback, qos.EVENTS)
+        orders = Orders(self._live)
+        for name, order in (
+            ("pause", orders.pause),
+            ("resume", orders.resume),
+            ("export", orders.export),
+            ("checkpoint", orders.checkpoint),
+        ):
+            node.create_service(Trigger, f"~/{name}", functools.partial(self._on_order, order))
         diagnostics.publish_regularly(node, self._health)
 
     def next_deadline_s(self) -> float:
@@ -84,9 +94,7 @@ class LearnerNode:
     def on_deadline(self, now_s: float) -> None:
         """Make one update and whatever else it is time for."""
         if (bundle := self._live.work(now_s)) is not None:
-            message = UInt8MultiArray()
-            messages.write_bundle(message, MultiArrayDimension(), bundle)
-            self._policies.publish(message)
+            self._hand_over(bundle)
         if now_s >= self._report_due_s:
             self._report_due_s = now_s + REPORT_PERIOD_S
             self._publish_metrics()
@@ -128,11 +136,27 @@ class LearnerNode:
         self._wait_for_quiet()
         self._allow_steps()
 
-    def _on_pause(self, request: Any, response: Any) -> Any:
-        self._live.paused = request.data
-        response.success = True
-        response.message = "learning is paused" if request.data else "learning goes on"
+    def _on_feedback(self, message: Any) -> None:
+        """Take labels of a step that is stored; those of the next one, the sensor node merges."""
+        try:
+            key = messages.read_key(message)
+            if key.stamp_ns:
+                late = LateLabels(key, read_labels(messages.read_named(message)))
+                self._live.verdicts.add(late, time.monotonic())
+        except MessageError as error:
+            self.node.get_logger().warning(str(error))
+
+    def _on_order(self, order: Callable[[], Answer], request: Any, response: Any) -> Any:
+        answer = order()
+        if answer.bundle is not None:
+            self._hand_over(answer.bundle)
+        response.success, response.message = answer.done, answer.text
         return response
+
+    def _hand_over(self, bundle: bytes) -> None:
+        message = UInt8MultiArray()
+        messages.write_bundle(message, MultiArrayDimension(), bundle)
+        self._policies.publish(message)
 
     def _wait_for_quiet(self) -> None:
         self._quiet_s = time.monotonic() + QUIET_S

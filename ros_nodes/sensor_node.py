@@ -163,7 +163,7 @@ class SensorNode:
 
     def _on_feedback(self, message: Any) -> None:
         try:
-            self._sensing.feedback(messages.read_named(message))
+            self._sensing.feedback(messages.read_named(message), messages.read_stamp(message.header.stamp))
         except MessageError as error:
             self.node.get_logger().warning(str(error))
 

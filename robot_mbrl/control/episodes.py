@@ -2,19 +2,16 @@
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
 
 from robot_mbrl.config import TaskConfig
 from robot_mbrl.control.observing import Sensed
-from robot_mbrl.errors import MessageError
+from robot_mbrl.labels import read_labels
 from robot_mbrl.specs import Mode, Source
 from robot_mbrl.steps import Action, Observation, StepKey
 from robot_mbrl.tasks.task import Judgement, Task
-
-FEEDBACK_REWARD = "reward"
-FEEDBACK_SUCCESS = "success"
-FEEDBACK_FAILURE = "failure"
 
 
 def new_session() -> str:
@@ -40,6 +37,7 @@ class Event(Enum):
     READINGS_NEWER = "all readings are newer than the reset"
     TERMINAL = "the task judges this place as terminal"
     FAILURE = "a person has labelled a failure"
+    ENDED = "a person has ended the episode"
     STOPPED = "the guard has stopped a robot that moved"
     STEPS_DONE = "the episode is as long as the task says"
 
@@ -49,6 +47,7 @@ TRANSITIONS: dict[tuple[Phase, Event], Phase] = {
     (Phase.READY, Event.READINGS_NEWER): Phase.RUNNING,
     (Phase.RUNNING, Event.TERMINAL): Phase.RESETTING,
     (Phase.RUNNING, Event.FAILURE): Phase.RESETTING,
+    (Phase.RUNNING, Event.ENDED): Phase.RESETTING,
     (Phase.RUNNING, Event.STOPPED): Phase.RESETTING,
     (Phase.RUNNING, Event.STEPS_DONE): Phase.RESETTING,
 }
@@ -124,23 +123,34 @@ class Episodes:
 
         Args:
             labels: `reward`, added to the task's own; `success`, above zero the goal holds here; `failure`, above zero
-                the episode ends here as terminal. Others are refused.
+                the episode ends here as terminal; `end`, above zero it ends here and goes on unseen. Others are
+                refused.
 
         Raises:
-            MessageError: if a label is unknown or not finite.
+            MessageError: if a label is unknown or not finite, or they contradict one another.
         """
-        known = {FEEDBACK_REWARD, FEEDBACK_SUCCESS, FEEDBACK_FAILURE}
-        if unknown := labels.keys() - known:
-            raise MessageError(f"feedback: unknown labels {sorted(unknown)}; known are {sorted(known)}")
-        reward = labels.get(FEEDBACK_REWARD, 0.0)
-        if not abs(reward) < float("inf"):
-            raise MessageError(f"feedback: a reward of {reward} is not finite")
+        said = read_labels(labels)
         if self.phase is not Phase.RUNNING:
             return
-        self._reward += reward
-        self._label_success |= labels.get(FEEDBACK_SUCCESS, 0.0) > 0
-        if labels.get(FEEDBACK_FAILURE, 0.0) > 0:
+        self._reward += said.earned(only_reward=self._config.reward == "feedback")
+        self._label_success |= said.success
+        if said.failure:
             self._ending.add(Event.FAILURE)
+        if said.end:
+            self._ending.add(Event.ENDED)
+
+    def end_late(self, labels: Mapping[str, float], stamp_ns: int) -> None:
+        """End the present episode where labels of one of its steps end it; whoever stores that step merges them.
+
+        Args:
+            labels: as for `feedback`.
+            stamp_ns: of the step.
+
+        Raises:
+            MessageError: as `feedback`.
+        """
+        if read_labels(labels).ends and self.phase is Phase.RUNNING and stamp_ns >= self._first_stamp_ns:
+            self._ending.add(Event.ENDED)
 
     def advance(self, stamp_ns: int, sensed: Sensed) -> Observation | None:
         """Live through one tick of the control rate.
@@ -197,7 +207,7 @@ class Episodes:
         judgement = self._task.judge(sensed.values)
         if judgement.is_terminal:
             self._ending.add(Event.TERMINAL)
-        return judgement
+        return replace(judgement, reward=0.0) if self._config.reward == "feedback" else judgement
 
     def _observation(self, sensed: Sensed, judgement: Judgement, *, is_first: bool) -> Observation:
         is_last = any(self._on(event) for event in self._ending)

@@ -117,13 +117,20 @@ class Sensing:
             self.guard.answered()
             self.episodes.applied(action)
 
-    def feedback(self, labels: Mapping[str, float]) -> None:
-        """Merge a person's labels into the next step.
+    def feedback(self, labels: Mapping[str, float], stamp_ns: int = 0) -> None:
+        """Merge a person's labels into the next step, or end the episode where they end it at a step before.
+
+        Args:
+            labels: by name.
+            stamp_ns: of the step that they are of, which whoever stores it merges them into; 0 for the next.
 
         Raises:
             MessageError: if they mean nothing.
         """
-        self.episodes.feedback(labels)
+        if stamp_ns == 0:
+            self.episodes.feedback(labels)
+        else:
+            self.episodes.end_late(labels, stamp_ns)
 
     def start_episode(self, now_s: float) -> str:
         """Begin the episode that a person has prepared; returns why it cannot, or nothing."""

@@ -7,6 +7,7 @@ often, the newest ones and the oldest ones too.
 """
 
 import bisect
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -38,6 +39,22 @@ class SessionChains:
     def newest(self, session: int) -> int:
         """The newest row of a session; `NONE` if it has none."""
         return self._newest.get(session, NONE)
+
+    def after(self, row: int) -> int:
+        """The row that follows in its session; `NONE` if none does."""
+        return int(self._next[row % self._capacity])
+
+    def part(self, run: int, row: int, moved: Sequence[int]) -> None:
+        """Note that a run ends at a row, and that those that followed are one of their own.
+
+        Args:
+            run: number of the run's first row.
+            row: its last from now on.
+            moved: those that followed, in order.
+        """
+        self._run_ends[run] = row
+        if moved:
+            self._run_ends[moved[0]] = moved[-1]
 
     def append(self, row: int, session: int, run: int) -> None:
         """Put a new row at the end of its session's chain; `run` is the number of its run's first row."""

@@ -13,6 +13,7 @@ from robot_mbrl.experience.reading import StepReader
 from robot_mbrl.experience.records import is_closed
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.experience.session import LIBRARY
+from robot_mbrl.labels import LateLabels
 from robot_mbrl.steps import Step, StepKey
 
 FRAGMENT = 2
@@ -35,7 +36,12 @@ class Filling:
     """What is wrong with files, by path: those that are not read at all, and those of which something is lost."""
 
 
-def fill_replay(replay: Replay, folder: Path, receive: Callable[[Step], bool] | None = None) -> Filling:
+def fill_replay(
+    replay: Replay,
+    folder: Path,
+    receive: Callable[[Step], bool] | None = None,
+    label: Callable[[LateLabels], str] | None = None,
+) -> Filling:
     """Append the steps of every session in a folder that a replay lacks, oldest file first.
 
     Nothing in the folder is an error: a run goes on without what it cannot read.
@@ -45,6 +51,8 @@ def fill_replay(replay: Replay, folder: Path, receive: Callable[[Step], bool] | 
             of their session are unread but for their keys.
         folder: where the sessions lie, and bags that are folders in it; it need not exist.
         receive: takes each step and tells whether it was new; `replay.append` if not given.
+        label: takes the labels of stored steps once all steps are there, and tells why nothing comes of them; they are
+            left out if not given.
     """
     take = receive or replay.append
     reader = StepReader(replay.action, tuple(replay.observation.images), lambda key: _has(replay, key))
@@ -82,6 +90,9 @@ def fill_replay(replay: Replay, folder: Path, receive: Callable[[Step], bool] | 
             read[str(path)] = size
     for step in reader.finish():
         offer(step)
+    for late in reader.late if label is not None else ():
+        if reason := label(late):
+            unfit[f"a label: {reason}"] += 1
     replay.files_read |= read
     return Filling(len(sessions.paths), new, reader.dropped, dict(reader.malformed + unfit), unread)
 

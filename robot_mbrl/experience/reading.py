@@ -7,7 +7,7 @@ they hear it: the order of messages in a file says little, and counts only beyon
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from robot_mbrl import topics
 from robot_mbrl.errors import MessageError
 from robot_mbrl.experience.cdr import read_joint_state, read_key
 from robot_mbrl.experience.message_files import RecordedMessage, Survey, read_messages
-from robot_mbrl.messages import read_action, read_image, read_observation
+from robot_mbrl.labels import LateLabels, read_labels
+from robot_mbrl.messages import read_action, read_image, read_named, read_observation
 from robot_mbrl.pairing import StepPairing
 from robot_mbrl.specs import ActionSpec
 from robot_mbrl.steps import Step, StepKey
@@ -52,6 +53,8 @@ class StepReader:
         """Robots that lived the sessions come across, by session: their namespaces, without the slash before."""
         self.malformed: Counter[str] = Counter()
         """Messages that could not be read, by reason."""
+        self.late: list[LateLabels] = []
+        """Labels come across that are of steps which were stored by then."""
         self.parts: Counter[str] = Counter()
         """Messages of each part of a step, by how its topic ends, in the files read since it was cleared."""
 
@@ -81,7 +84,14 @@ class StepReader:
         Raises:
             ExperienceError: if it cannot be opened or is not MCAP.
         """
-        for message in read_messages(path, self._wants, survey):
+        yield from self.read_messages(read_messages(path, self.wants, survey))
+
+    def read_messages(self, messages: Iterable[RecordedMessage]) -> Iterator[Step]:
+        """Steps that become whole by messages that `wants` has asked for; `finish` gives the last of them."""
+        for message in messages:
+            if _is_feedback(message.topic):
+                self._note_labels(message)
+                continue
             ending = str(self._ending(message.topic))
             try:
                 key = read_key(message.data)
@@ -109,13 +119,23 @@ class StepReader:
             if step is not None:
                 yield step
 
+    def _note_labels(self, message: RecordedMessage) -> None:
+        """Note what a person said of a step before; what was said of the next one, its observation tells."""
+        try:
+            key = read_key(message.data)
+            if key.stamp_ns:
+                self.late.append(LateLabels(key, read_labels(read_named(_named(message)))))
+        except MessageError as error:
+            self._miss(message, error)
+
     def _miss(self, message: RecordedMessage, error: MessageError) -> None:
         self.malformed[f"{message.topic}: {error}"] += 1
 
-    def _wants(self, topic: str, beginning: bytes) -> bool:
+    def wants(self, topic: str, beginning: bytes) -> bool:
+        """Whether a message is read at all, by its topic and beginning; counts it among `parts`."""
         ending = self._ending(topic)
         if ending is None:
-            return False
+            return _is_feedback(topic)
         self.parts[ending] += 1
         try:
             return self._known is None or not self._known(read_key(beginning))
@@ -167,6 +187,10 @@ class _Ordering:
     def rest(self) -> Iterator[RecordedMessage]:
         while self._held:
             yield heapq.heappop(self._held)[2]
+
+
+def _is_feedback(topic: str) -> bool:
+    return f"/{topic}".endswith(f"/{topics.FEEDBACK}")
 
 
 def _named(message: RecordedMessage) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 from robot_mbrl.errors import ExperienceError
 from robot_mbrl.experience import step_health
 from robot_mbrl.experience.chains import NONE, SessionChains
+from robot_mbrl.experience.corrections import Corrections, newest_at
 from robot_mbrl.experience.goals import GoalJudge
 from robot_mbrl.experience.latents import Latents
 from robot_mbrl.experience.replay_files import Archive, Snapshot
@@ -23,6 +24,7 @@ from robot_mbrl.experience.reward_bound import RewardBound
 from robot_mbrl.experience.rows import RowWriter
 from robot_mbrl.experience.sessions import Sessions
 from robot_mbrl.experience.windows import NewestWindows
+from robot_mbrl.labels import LateLabels
 from robot_mbrl.specs import ActionSpec, ObservationSpec, Source, TensorSpec, VectorSpec
 from robot_mbrl.steps import GAP_PERIODS, Step, StepKey
 
@@ -98,6 +100,7 @@ class Replay:
                 f"a replay of {capacity} steps needs more than {needed_gb:.0f} GB, which this machine has not: lower "
                 f"agent.replay_capacity"
             ) from None
+        self._corrections = Corrections(self.rows, self._chains)
         self._archive = Archive()
 
     def __len__(self) -> int:
@@ -172,6 +175,31 @@ class Replay:
             self.refused[refusal] += 1
             return False
         self._sessions.note(key)
+        return True
+
+    def find(self, key: StepKey) -> tuple[int, int] | None:
+        """The newest step at or before a stamp, of a session or, if that is empty, of any.
+
+        Returns:
+            The number of its row, and its own stamp in nanoseconds; None if there is none.
+        """
+        numbers = np.arange(self.oldest, self.total)
+        return newest_at(self.rows, numbers, self.sessions, key.session, key.stamp_ns)
+
+    def correct(self, row: int, late: LateLabels, earned: float) -> bool:
+        """Merge labels into a step that is there already.
+
+        Args:
+            row: its number.
+            late: the labels.
+            earned: what they add to its reward.
+
+        Returns:
+            Whether they were new.
+        """
+        if self._corrections.knows(late):
+            return False
+        self._corrections.merge(row, late, earned)
         return True
 
     def rests(self, session: str) -> bool:
@@ -322,6 +350,7 @@ class Replay:
             "files_read": self.files_read.copy(),
             "reward_bound": self.reward_bound.state,
             "windows": {str(length): windows.state for length, windows in self._windows.items()},
+            "corrections": self._corrections.state(self.oldest),
         }
         return self._archive.snapshot(path, self, header)
 
@@ -350,6 +379,8 @@ class Replay:
         numbers = np.arange(self.oldest, self.total)
         live = self.rows[numbers % self.capacity]
         self._chains.restore(numbers, live["session"], live["run"])
+        # Checkpoints from before there were any have none.
+        self._corrections.restore(header.get("corrections", {"known": {}, "rows": []}), self.oldest)
 
     def _take_windows(self, length: int, most: int) -> np.ndarray:
         windows = self._windows.setdefault(length, NewestWindows(length))

@@ -9,6 +9,7 @@ Each file is written under another name, synced and renamed, the `.npz` last: a 
 before, and all that it needs, as they were. Each has a checksum that is compared when it is read.
 """
 
+import ast
 import json
 import zipfile
 import zlib
@@ -235,6 +236,33 @@ class Archive:
             raise ExperienceError(f"{path}: damaged, or not of the save of {saved.name} (its checksum)")
         self._written[path] = checksums[path.name]
         return array
+
+
+def read_spans(path: Path) -> dict[str, tuple[int, int]]:
+    """What a saved replay knows of each session: stamps of the oldest step it holds and of the newest it has seen.
+
+    Where it holds none any more, the first comes after the second. Nanoseconds, by the session's name.
+
+    Args:
+        path: a file that was saved, with the others beside it.
+
+    Raises:
+        ExperienceError: if a file is missing or damaged.
+    """
+    header, tail = _read_rest(path)
+    try:
+        rows = [tail.view(np.dtype(ast.literal_eval(header["row_type"])))]
+        for name in header["segments"]:
+            start = int(name.removeprefix("rows-").removesuffix(".npy")) * SEGMENT
+            segment = np.load(path.parent / name, mmap_mode="r", allow_pickle=False)
+            rows.append(segment[max(0, header["oldest"] - start) :])
+        stamps = np.concatenate([part["stamp_ns"] for part in rows])
+        sessions = np.concatenate([part["session"] for part in rows])
+        names, newest_ns = header["sessions"]["names"], header["sessions"]["newest_ns"]
+    except (OSError, ValueError, EOFError, KeyError, SyntaxError) as error:
+        raise ExperienceError(f"{path}: a part of it cannot be read: {error}") from error
+    oldest_ns = {names[index]: int(stamps[sessions == index].min()) for index in np.unique(sessions).tolist()}
+    return {name: (oldest_ns.get(name, newest + 1), newest) for name, newest in newest_ns.items()}
 
 
 def _place(ring: Ring, first: int, rows: np.ndarray) -> None:

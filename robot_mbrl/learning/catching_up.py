@@ -7,6 +7,7 @@ from pathlib import Path
 from robot_mbrl.experience.filling import fill_replay
 from robot_mbrl.experience.repair import repair_folder
 from robot_mbrl.learning.learner import Learner
+from robot_mbrl.learning.verdicts import merge
 
 
 def catch_up(learner: Learner, bags: Path, report: Callable[[str], object]) -> dict[str, str]:
@@ -22,7 +23,13 @@ def catch_up(learner: Learner, bags: Path, report: Callable[[str], object]) -> d
     """
     for repair in repair_folder(bags):
         report(f"{repair.path} was not finished: repaired, {repair.lost_bytes} bytes lost")
-    filling = fill_replay(learner.replay, bags, functools.partial(learner.receive, owes=False))
+    only_reward = learner.config.task.reward == "feedback"
+    filling = fill_replay(
+        learner.replay,
+        bags,
+        functools.partial(learner.receive, owes=False),
+        lambda late: merge([learner.replay], late, only_reward=only_reward),
+    )
     for path, reason in filling.unread.items():
         report(f"{path}: {reason}")
     if filling.steps:

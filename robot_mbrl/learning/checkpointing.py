@@ -38,6 +38,11 @@ class Checkpointing:
         # The checkpoint that is being written, with the updates and rows in it, and since when.
         self._writing: tuple[Future[None], tuple[int, int], float] | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a checkpoint is being written by the thread now."""
+        return self._writing is not None and not self._writing[0].done()
+
     def save_if_due(self, now_s: float) -> None:
         """Have a checkpoint of the present written by a thread if it is time, and see what came of the one before.
 

@@ -17,6 +17,7 @@ from robot_mbrl.learning.learner import Learner
 from robot_mbrl.learning.pictures import draw
 from robot_mbrl.learning.prediction import predict
 from robot_mbrl.learning.soundness import Soundness
+from robot_mbrl.learning.verdicts import Verdicts
 from robot_mbrl.pairing import StepPairing
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 
@@ -30,6 +31,7 @@ class LiveLearner:
     Attributes:
         learner: what learns.
         paused: whether no updates are made; what is lived meanwhile owes none.
+        verdicts: merges labels of steps that are stored by then.
         unread: what is wrong with recorded files, by path: those not read at all, and those that have lost something.
     """
 
@@ -64,6 +66,7 @@ class LiveLearner:
         self.learner.prepare_export()
         # Last, so that what is recorded while the rest is prepared is not missed.
         self.unread = catch_up(self.learner, folder / "bags", report)
+        self.verdicts = Verdicts(self.learner.replay, report, only_reward=config.task.reward == "feedback")
         self._checkpointing = Checkpointing(self.learner, self._faults, clock)
         self._soundness = Soundness(self.learner, self._faults, self._cautions)
         self._reported = (time.monotonic(), self.learner.updates)
@@ -113,6 +116,9 @@ class LiveLearner:
         Returns:
             A bundle to hand over, written to the run's folder as well; None if it is not time or nothing is new.
         """
+        if not self._checkpointing.busy:
+            # What another thread is writing now stays as it is.
+            self.verdicts.settle(time.monotonic())
         if self.busy:
             self.learner.update()
         self._checkpointing.save_if_due(now_s)

@@ -11,6 +11,7 @@ from robot_mbrl.learning.held_out import held_out_loss
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.learning.live import REPORT_PERIOD_S, LiveLearner
 from robot_mbrl.learning.recordings import read_recordings
+from robot_mbrl.learning.verdicts import merge
 from robot_mbrl.runs.folder import RunFolder
 
 JUDGEMENTS = 20
@@ -50,8 +51,14 @@ class OfflineTraining:
             learner.agent.remembers,
             step_ns=learner.step_ns,
         )
+        replays, only_reward = [learner.replay, self._held_out], config.task.reward == "feedback"
         self.recorded = read_recordings(
-            sources, config, lambda step: learner.receive(step, owes=False), self._held_out, report
+            sources,
+            config,
+            lambda step: learner.receive(step, owes=False),
+            self._held_out,
+            report,
+            lambda late: merge(replays, late, only_reward=only_reward),
         )
         if not learner.prefilled:
             raise ExperienceError(

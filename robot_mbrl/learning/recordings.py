@@ -12,6 +12,7 @@ from robot_mbrl.errors import ConfigError, ExperienceError
 from robot_mbrl.experience.filling import fill_replay
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.fingerprint import Fingerprint
+from robot_mbrl.labels import LateLabels
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.steps import GAP_PERIODS, Step
 
@@ -69,6 +70,7 @@ def read_recordings(
     receive: Callable[[Step], bool],
     held_out: Replay,
     report: Callable[[str], object],
+    label: Callable[[LateLabels], str] | None = None,
 ) -> Recorded:
     """Read recordings in the order given.
 
@@ -78,6 +80,7 @@ def read_recordings(
         receive: takes each step to learn from, and tells whether it was new.
         held_out: an empty replay that takes the others.
         report: told what was found, and what was left out, in sentences.
+        label: takes the labels of stored steps, and tells why nothing comes of them.
 
     Raises:
         ConfigError: if a source is not there, or a run's actions meant something else.
@@ -92,7 +95,7 @@ def read_recordings(
     steps = 0
     for source in sources:
         before = len(held_out)
-        filling = fill_replay(held_out, RunFolder(source).bags if _is_run(source) else source, route)
+        filling = fill_replay(held_out, RunFolder(source).bags if _is_run(source) else source, route, label)
         steps += filling.steps - (len(held_out) - before)
         wrong = [f"{path}: {reason}" for path, reason in filling.unread.items()]
         wrong += [f"{count} messages or steps: {reason}" for reason, count in filling.malformed.items()]

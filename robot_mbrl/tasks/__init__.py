@@ -2,12 +2,14 @@
 
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.tasks.cartpole_swingup import CartpoleSwingup
+from robot_mbrl.tasks.labels import Labels
 from robot_mbrl.tasks.pendulum_swingup import PendulumSwingup
 from robot_mbrl.tasks.reach_target import ReachTarget
 from robot_mbrl.tasks.task import GoalTask, Judgement, Task
 
 TASKS: dict[str, type[Task]] = {
     "cartpole_swingup": CartpoleSwingup,
+    "labels": Labels,
     "pendulum_swingup": PendulumSwingup,
     "reach_target": ReachTarget,
 }

@@ -220,13 +220,50 @@ def test_labels_are_merged_into_the_next_step_only() -> None:
     assert (last.is_last, last.is_terminal) == (True, True)
 
 
+def test_a_person_may_end_an_episode_that_goes_on_unseen() -> None:
+    life = Life()
+    life.reset()
+    life.observe()
+    life.episodes.feedback({"end": 1.0, "success": 1.0})
+    last = life.observe(1.0)
+    assert (last.is_last, last.is_terminal, last.success, last.reward) == (True, False, True, 1.0)
+    assert life.episodes.phase is Phase.RESETTING
+
+
+def test_where_labels_are_the_only_reward_the_task_pays_nothing_and_a_success_one() -> None:
+    life = Life(reward="feedback")
+    life.reset()
+    life.observe(1.0)
+    assert life.observe(5.0).reward == 0.0
+    life.episodes.feedback({"success": 1.0})
+    assert life.observe(60.0).reward == 1.0
+    life.episodes.feedback({"success": 1.0, "reward": 3.0})
+    assert life.observe(1.0).reward == 3.0
+
+
+def test_a_late_end_ends_the_episode_it_is_of_and_no_other() -> None:
+    life = Life(episode_steps=10)
+    life.reset()
+    first = life.observe()
+    life.observe()
+    life.episodes.end_late({"failure": 1.0, "reward": -5.0}, first.key.stamp_ns - 1)
+    assert not life.observe().is_last
+    life.episodes.end_late({"failure": 1.0, "reward": -5.0}, first.key.stamp_ns)
+    last = life.observe()
+    # The failure itself and its reward are merged where that step is stored.
+    assert (last.is_last, last.is_terminal, last.reward) == (True, False, 0.0)
+
+
 def test_labels_between_episodes_are_nobodys() -> None:
     life = Life()
     life.episodes.feedback({"reward": 5.0, "failure": 1.0})
     assert sum(o.reward for o in life.episode()) == 0.0
 
 
-@pytest.mark.parametrize("labels", [{"rewards": 1.0}, {"reward": float("nan")}, {"reward": float("inf")}])
+@pytest.mark.parametrize(
+    "labels",
+    [{"rewards": 1.0}, {"reward": float("nan")}, {"reward": float("inf")}, {"success": 1.0, "failure": 1.0}, {}],
+)
 def test_labels_that_mean_nothing_are_refused(labels: dict[str, float]) -> None:
     with pytest.raises(MessageError, match="feedback"):
         Life().episodes.feedback(labels)
@@ -256,6 +293,9 @@ def step(life: Life, event: Event) -> None:
         case Event.FAILURE:
             life.episodes.feedback({"failure": 1.0})
             life.tick()
+        case Event.ENDED:
+            life.episodes.feedback({"end": 1.0})
+            life.tick()
         case Event.STOPPED:
             life.apply(Source.POLICY)
             life.apply(Source.STOP)
@@ -270,7 +310,7 @@ ROADS = {
     Phase.READY: [Event.RESET_DONE],
     Phase.RUNNING: [Event.RESET_DONE, Event.READINGS_NEWER],
 }
-TICKS = {Event.TERMINAL, Event.FAILURE, Event.STOPPED, Event.STEPS_DONE}
+TICKS = {Event.TERMINAL, Event.FAILURE, Event.ENDED, Event.STOPPED, Event.STEPS_DONE}
 """Events that a tick brings about, which in the state READY begins an episode first."""
 
 

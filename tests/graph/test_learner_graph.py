@@ -1,16 +1,19 @@
 """The learner over real DDS: it learns from what it hears, and killed, goes on from what is on the disk."""
 
+from array import array
+
 import pytest
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Int64, UInt8MultiArray
-from std_srvs.srv import SetBool
+from std_srvs.srv import Trigger
 
 from robot_mbrl import topics
 from robot_mbrl.config import load_run, save_run
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
 from robot_mbrl.experience.session import StepWriter
 from robot_mbrl.learning import checkpoint
-from robot_mbrl.messages import read_bundle, read_named
+from robot_mbrl.learning.learner import Learner
+from robot_mbrl.messages import read_bundle, read_named, write_key
 from ros_nodes import qos
 from tests.graph.experience_bench import RobotBench
 from tests.graph.graph import Graph
@@ -51,7 +54,7 @@ class Bench(RobotBench):
         self.graph.until(lambda: self.metrics.items() >= expected.items())
 
     def pause(self, paused: bool) -> None:
-        assert self.graph.call(SetBool, "learner/pause", data=paused).success
+        assert self.graph.call(Trigger, "learner/pause" if paused else "learner/resume").success
 
 
 @pytest.fixture
@@ -98,6 +101,17 @@ def test_a_killed_learner_goes_on_with_all_that_was_lived_and_newer_policies(gra
     assert after.version > before.version
     assert (tmp_path / "policy.onnx").read_bytes() == bench.bundles[-1]
 
+    # A person may order what is due by itself only later, and judge what is over.
+    version = graph.call(Trigger, "learner/export").message
+    assert version.startswith(f"policy version {after.version + 1} after ")
+    assert graph.call(Trigger, "learner/checkpoint").message.endswith(str(tmp_path / "checkpoints"))
+    feedback = graph.publisher(JointState, topics.FEEDBACK, qos.EVENTS)
+    graph.until(lambda: feedback.get_subscription_count())
+    judged = bench.lived[-2].observation
+    late = JointState(name=["reward"], position=array("d", [3.0]))
+    write_key(late, judged.key)
+    feedback.publish(late)
+
     # Whoever wants to see what the model expects is shown it, once an episode is long enough.
     pictures = graph.collect(Image, topics.PREDICTION, qos.EVENTS)
     bench.live(60)
@@ -109,3 +123,7 @@ def test_a_killed_learner_goes_on_with_all_that_was_lived_and_newer_policies(gra
     # A learner asked to stop writes a checkpoint of all it has.
     counters = checkpoint.load(tmp_path / "checkpoints", CONFIG).state["counters"]
     assert (counters["robot_steps"], counters["updates"]) == (PREFILL + 78, PRETRAIN + 63 * UPDATES_PER_STEP)
+    replay = Learner.resume(CONFIG, tmp_path).replay
+    row, stamp_ns = replay.find(judged.key)
+    assert stamp_ns == judged.key.stamp_ns
+    assert replay.rows["reward"][row] == pytest.approx(judged.reward + 3.0)

@@ -30,6 +30,7 @@ COMMANDS = {
     "bundle": ("bundle",),
     "describe": ("describe",),
     "agents": ("agents",),
+    "import_bags": ("import",),
 }
 """Modules of `robot_mbrl.commands`, each with the words it answers to."""
 

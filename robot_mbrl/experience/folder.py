@@ -94,11 +94,12 @@ def _why_unread(path: Path) -> str:
 
 def _ordered(folder: Path) -> list[Path]:
     """Entries by name, numbers by their size; those that the metadata of a bag name come in their order."""
-    named = {name: place for place, name in enumerate(_files_of_bag(folder))}
-    return sorted(folder.iterdir(), key=lambda path: (named.get(path.name, len(named)), _natural(path.name)))
+    named = {name: place for place, name in enumerate(files_of_bag(folder))}
+    return sorted(folder.iterdir(), key=lambda path: (named.get(path.name, len(named)), natural(path.name)))
 
 
-def _files_of_bag(folder: Path) -> list[str]:
+def files_of_bag(folder: Path) -> list[str]:
+    """Names of a bag's files in the order that its metadata give; empty without metadata that say it."""
     try:
         raw = yaml.safe_load((folder / "metadata.yaml").read_text(encoding="utf-8"))
         return [Path(name).name for name in raw["rosbag2_bagfile_information"]["relative_file_paths"]]
@@ -107,7 +108,7 @@ def _files_of_bag(folder: Path) -> list[str]:
         return []
 
 
-def _natural(name: str) -> list[tuple[int, int | str]]:
+def natural(name: str) -> list[tuple[int, int | str]]:
     """Parts of a name such that `bag_10` comes after `bag_2`."""
     parts = re.split(r"(\d+)", name)
     return [(1, int(part)) if part.isdecimal() else (0, part) for part in parts if part]

@@ -135,7 +135,7 @@ def read_messages(path: Path, wanted: Wanted | None = None, survey: Survey | Non
                 case Message():
                     channel = channels[entry.channel_id]
                     schema = schemas.get(channel.schema_id)
-                    decode = _decoder(decoders, channel, schema, entry.data)
+                    decode = decoder(decoders, channel, schema, entry.data)
                     name = schema.name if schema is not None else ""
                     yield RecordedMessage(channel.topic, name, entry.data, entry.log_time, decode)
 
@@ -186,13 +186,15 @@ def _stream(file: BinaryIO, record: Record) -> ReadDataStream:
     return ReadDataStream(io.BytesIO(read_content(file, record)))
 
 
-def _decoder(decoders: DecoderFactory, channel: Channel, schema: Schema | None, data: bytes) -> Callable[[], Any]:
+def decoder(decoders: DecoderFactory, channel: Channel, schema: Schema | None, data: bytes) -> Callable[[], Any]:
+    """What decodes a serialised message by the definition that is stored beside it; see `RecordedMessage.decode`."""
+
     def decode() -> Any:
-        decoder = decoders.decoder_for(channel.message_encoding, schema)
-        if decoder is None:
+        by_schema = decoders.decoder_for(channel.message_encoding, schema)
+        if by_schema is None:
             raise MessageError(f"{channel.message_encoding or 'unknown'} messages cannot be decoded")
         try:
-            return decoder(data)
+            return by_schema(data)
         except (ValueError, IndexError, RuntimeError, struct.error) as error:
             raise MessageError(f"cannot be decoded: {error}") from error
 

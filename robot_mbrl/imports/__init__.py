@@ -1,0 +1,1 @@
+"""Recordings of others, and of other runs, as experience of this one."""

@@ -31,6 +31,7 @@ COMMANDS = {
     "describe": ("describe",),
     "agents": ("agents",),
     "import_bags": ("import",),
+    "export": ("export",),
 }
 """Modules of `robot_mbrl.commands`, each with the words it answers to."""
 

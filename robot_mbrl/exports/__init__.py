@@ -1,0 +1,1 @@
+"""What a robot lived through, in the formats of others."""

@@ -32,6 +32,7 @@ COMMANDS = {
     "agents": ("agents",),
     "import_bags": ("import",),
     "export": ("export",),
+    "sessions": ("sessions",),
 }
 """Modules of `robot_mbrl.commands`, each with the words it answers to."""
 

@@ -17,6 +17,7 @@ from robot_mbrl.config import packaged
 ROBOTS = Path(robot_mbrl_package.__file__).parent / "robots"
 EXTRAS = [
     *(
+        "av",
         "cv2",
         "dm_control",
         "gymnasium",
@@ -28,7 +29,9 @@ EXTRAS = [
         "onnx",
         "onnxruntime",
         "onnxscript",
+        "pyarrow",
         "pybullet",
+        "rosbags",
     ),
     *("rclpy", "safetensors", "scipy", "sensor_msgs", "tensorboard", "torch"),
 ]
@@ -71,6 +74,9 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "bundle",
         "describe",
         "agents",
+        "import",
+        "export",
+        "sessions",
     ):
         assert command in shown
 

@@ -1,0 +1,139 @@
+"""`robot-mbrl sessions RUN`: what was done to a run, who drove for how long, what stopped it, and what is kept."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from robot_mbrl.commands.options import Subparsers
+from robot_mbrl.config import RunConfig, load_run
+from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.journal import Entry, read_journal
+from robot_mbrl.specs import Source
+
+IMPORTS = "imports"
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "sessions",
+        help="list what was done to a run, who drove for how long, and what stopped it",
+        description="Reads the run's journal and recordings. With --keep, recordings are removed, oldest first, but "
+        "never one that the replay still needs.",
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="SIZE|AGE",
+        help="remove recordings until no more than this is left, such as 20GB or 30d; may be repeated",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="with --keep: tell what would be removed")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the list, and remove what is not to be kept."""
+    # Not at the top: the command line must start without the readers of recordings, which are an extra.
+    from robot_mbrl.experience.driven import FileSpan, SessionsReader
+    from robot_mbrl.experience.folder import own_sessions
+    from robot_mbrl.experience.keeping import Keep, needed, superfluous
+
+    folder = RunFolder.open(args.folder)
+    config, keep = load_run(folder.path), Keep.of(args.keep)
+    reader = SessionsReader()
+    imported = own_sessions(folder.bags / IMPORTS)
+    reader.read([*imported, *own_sessions(folder.bags)])
+    stay = needed(reader.files, folder.checkpoints)
+    gone = superfluous(reader.files, stay, keep)
+
+    def told_of(file: FileSpan) -> dict[str, Any]:
+        size = file.path.stat().st_size
+        when = {"began": _time(file.began_ns), "ended": _time(file.ended_ns)}
+        return {"path": str(file.path), "bytes": size, **when, "needed": stay.get(file.path, ""), "unread": file.unread}
+
+    names = {name for file in reader.files if file.path in imported for name in file.spans}
+    report = {
+        "run": str(folder.path),
+        "task": config.task.name,
+        "acts": [vars(entry) for entry in read_journal(folder.journal)],
+        "sessions": [_session(driven, config, imported=driven.session in names) for driven in reader.sessions.values()],
+        "files": [told_of(file) for file in reader.files],
+        "removed": [str(path) for path in gone],
+    }
+    if not args.dry_run:
+        for path in gone:
+            path.unlink()
+    print(json.dumps(report, indent=2) if args.json else "\n".join(_lines(report, dry_run=args.dry_run)))
+    return 0
+
+
+def _session(driven: Any, config: RunConfig, *, imported: bool) -> dict[str, Any]:
+    step_s = config.step_s
+    minutes = driven.minutes(step_s)
+    return {
+        "session": driven.session,
+        "robot": driven.robot,
+        "imported": imported,
+        "began": _time(driven.began_ns),
+        "ended": _time(driven.ended_ns),
+        "steps": driven.steps,
+        "minutes": round(minutes, 2),
+        "episodes": driven.episodes,
+        "evaluated": driven.evaluated,
+        "successes": driven.successes,
+        "reward": round(driven.reward, 3),
+        "sources": {
+            source.name.lower(): {
+                "steps": driven.sources[source.name.lower()],
+                "minutes": round(driven.minutes(step_s, source), 2),
+            }
+            for source in Source
+            if driven.sources[source.name.lower()]
+        },
+        "takeovers": driven.takeovers,
+        "interventions_per_min": round(driven.takeovers / minutes, 3) if minutes else 0.0,
+        "guard": dict(+driven.guard),
+        "stops": dict(driven.stops),
+    }
+
+
+def _time(time_ns: int) -> str | None:
+    """ISO 8601 in UTC; None for what never was."""
+    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(timespec="seconds") if time_ns else None
+
+
+def _lines(report: dict[str, Any], *, dry_run: bool) -> list[str]:
+    lines = [f"{report['run']}: {report['task']}", "", "what was done to it"]
+    lines += [f"  {_act(Entry(**entry))}" for entry in report["acts"]] or ["  nothing that its journal tells"]
+    lines += ["", "sessions"]
+    for told in report["sessions"]:
+        drove = ", ".join(f"{name} {by['minutes']:g} min" for name, by in told["sources"].items())
+        lines.append(f"  {told['session']}, {told['began']}: {told['episodes']} episodes; {drove or 'nobody drove'}")
+        if told["takeovers"]:
+            lines.append(f"    {told['takeovers']} takeovers, {told['interventions_per_min']:g} a minute")
+        lines += [f"    {what}: {_counts(told[name])}" for name, what in _COUNTED if told[name]]
+    if not report["sessions"]:
+        lines.append("  none was recorded")
+    whole = sum(file["bytes"] for file in report["files"])
+    still = sum(file["bytes"] for file in report["files"] if file["needed"])
+    lines += ["", f"{len(report['files'])} recordings, {whole / 1e6:.1f} MB, {still / 1e6:.1f} MB of them still needed"]
+    lines += [f"  {'would be removed' if dry_run else 'removed'}: {path}" for path in report["removed"]]
+    return lines
+
+
+_COUNTED: Sequence[tuple[str, str]] = (("stops", "stopped by"), ("guard", "the guard stepped in"))
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def _act(entry: Entry) -> str:
+    settings = " ".join(f"{name}={value}" for name, value in entry.settings.items() if name != "folder")
+    return f"{entry.began} {entry.what} ({settings}): {entry.how}"

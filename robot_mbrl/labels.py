@@ -31,6 +31,13 @@ class Labels:
         """Whether the episode ends."""
         return self.failure or self.end
 
+    @property
+    def values(self) -> dict[str, float]:
+        """They by name, as messages have them."""
+        said = {SUCCESS: self.success, FAILURE: self.failure, END: self.end}
+        named = {} if self.reward is None else {REWARD: self.reward}
+        return named | {name: 1.0 for name, holds in said.items() if holds}
+
     def earned(self, *, only_reward: bool) -> float:
         """What they add to the step's reward.
 

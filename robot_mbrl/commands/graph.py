@@ -77,6 +77,8 @@ def follow(
             supervisor.watch(UPDATE_S)
             for line in supervisor.news():
                 screen.say(line)
+                if act is not None:
+                    act.hear(line)
             record.take(tail.new())
             progress.update(record)
             if act is not None:

@@ -103,6 +103,7 @@ def _run(side: str, args: argparse.Namespace, options: Options) -> int:
                 screen.say("the emergency stop is pressed")
             for line in supervisor.news():
                 screen.say(line)
+                act.hear(line)
             record.take(tail.new())
             act.follow(record, supervisor.failing)
         act.ended = INTERRUPTED

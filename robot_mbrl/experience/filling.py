@@ -90,9 +90,8 @@ def fill_replay(
             read[str(path)] = size
     for step in reader.finish():
         offer(step)
-    for late in reader.late if label is not None else ():
-        if reason := label(late):
-            unfit[f"a label: {reason}"] += 1
+    if label is not None:
+        unfit += Counter(f"a label: {reason}" for late in reader.late if (reason := label(late)))
     replay.files_read |= read
     return Filling(len(sessions.paths), new, reader.dropped, dict(reader.malformed + unfit), unread)
 

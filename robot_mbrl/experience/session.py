@@ -7,6 +7,7 @@ returns; a thread syncs them to the disk each second, so that neither the writer
 import contextlib
 import os
 import threading
+from array import array
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,8 @@ from robot_mbrl.errors import ExperienceError
 from robot_mbrl.experience.cdr import Image, JointState
 from robot_mbrl.experience.definitions import DEFINITIONS
 from robot_mbrl.experience.repair import is_named, lock
-from robot_mbrl.messages import write_action, write_image, write_observation
+from robot_mbrl.labels import LateLabels
+from robot_mbrl.messages import write_action, write_image, write_key, write_observation
 from robot_mbrl.specs import ActionSpec
 from robot_mbrl.steps import Step
 from robot_mbrl.topics import IMAGE, JOINT_STATE
@@ -173,6 +175,13 @@ class StepWriter:
         self._write(topics.OBSERVATION, JOINT_STATE, message.serialise(), step)
         write_action(message, step.action, self._action)
         self._write(topics.APPLIED_ACTION, JOINT_STATE, message.serialise(), step)
+
+    def write_labels(self, late: LateLabels) -> None:
+        """Write what a person said of a step that is stored."""
+        message = JointState(name=list(values := late.labels.values), position=array("d", values.values()))
+        write_key(message, late.key)
+        topic = f"{self._namespace}/{topics.FEEDBACK}"
+        self._session.write(topic, JOINT_STATE, message.serialise(), late.key.stamp_ns)
 
     def close(self) -> None:
         """Finish the session."""

@@ -1,5 +1,6 @@
 """What a bag holds on the topics that are wanted, without taking it apart: when messages came, and what they name."""
 
+from array import array
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_mbrl.errors import MessageError
-from robot_mbrl.experience.cdr import read_key
+from robot_mbrl.experience.cdr import read_joint_state, read_key
 from robot_mbrl.experience.message_files import RecordedMessage, Survey
 from robot_mbrl.imports.clocks import JUMP_NS, NO_STAMP, Times
 from robot_mbrl.imports.matching import Matching
@@ -16,6 +17,7 @@ from robot_mbrl.imports.storage import BagFiles
 
 EMPTY_SHARE = 0.5
 """Share of a topic's stamps that are zero beyond which it counts as not stamped at all."""
+_COLUMNS = ("topic", "part", "logged_ns", "stamped_ns")
 
 
 class Hearing:
@@ -38,12 +40,13 @@ class Hearing:
         self.names: list[str] = []
         self.stamped: dict[str, bool] = {}
         self.joints: dict[str, set[str]] = {}
-        self._rows: list[tuple[int, int, int, int]] = []
+        # Topic, file, time of arrival and stamp of each message: hours of them.
+        self._rows = array("q")
         surveys: dict[Path, Survey] = {}
         for part, message in files.messages(lambda topic, _: topic in matching.found, surveys):
             self._note(part, message)
         report.notes += [f"{path.name}: {survey.loss}" for path, survey in surveys.items() if survey.loss]
-        self._times = np.array(self._rows, np.int64).reshape(-1, 4)
+        self._times = np.array(self._rows, np.int64).reshape(-1, len(_COLUMNS))
 
     def is_empty(self, topic: str) -> bool:
         """Whether a topic's stamps are not set."""
@@ -73,8 +76,9 @@ class Hearing:
             stamp_ns = read_key(message.data).stamp_ns if self.stamped[topic] else NO_STAMP
         if message.type_name.endswith("/JointState"):
             with suppress(MessageError):
-                self.joints.setdefault(topic, set()).update(message.decode().name)
-        self._rows.append((self.names.index(topic), part, message.log_time_ns, stamp_ns))
+                self.joints.setdefault(topic, set()).update((read_joint_state(message.data) or message.decode()).name)
+        # As `_COLUMNS` has them.
+        self._rows.extend((self.names.index(topic), part, message.log_time_ns, stamp_ns))
 
 
 def _has_header(message: RecordedMessage) -> bool:

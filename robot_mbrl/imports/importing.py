@@ -20,6 +20,7 @@ from robot_mbrl.imports.foreign import ForeignBag
 from robot_mbrl.imports.own import OwnBag, holds_steps
 from robot_mbrl.imports.report import BagReport, ImportReport
 from robot_mbrl.imports.storage import BagFiles
+from robot_mbrl.labels import LateLabels
 from robot_mbrl.learning.recordings import check_sources
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.scenario import namespace
@@ -76,11 +77,12 @@ def _import(bag: Bag, config: RunConfig, folder: RunFolder, told: Mapping[str, s
         if target.exists() and not dry_run:
             raise ExperienceError(f"it was imported before: {target}")
         with BagFiles(bag) as files:
-            steps = _steps(files, config, told, digest, report)
+            late: list[LateLabels] = []
+            steps = _steps(files, config, told, digest, report, late)
             if dry_run:
                 report.steps = sum(1 for _ in steps)
             else:
-                report.steps = _write(steps, target, config, report)
+                report.steps = _write(steps, late, target, config, report)
         if not report.steps:
             raise ExperienceError(NO_STEPS)
     except (ExperienceError, OSError) as error:
@@ -89,14 +91,25 @@ def _import(bag: Bag, config: RunConfig, folder: RunFolder, told: Mapping[str, s
 
 
 def _steps(
-    files: BagFiles, config: RunConfig, told: Mapping[str, str], digest: str, report: BagReport
+    files: BagFiles,
+    config: RunConfig,
+    told: Mapping[str, str],
+    digest: str,
+    report: BagReport,
+    late: list[LateLabels],
 ) -> Iterator[Step]:
+    """The steps of a bag; when all were given, `late` is told the labels of stored ones."""
     if not told and holds_steps(files.topics()):
-        return OwnBag(files, config, report).steps()
-    return ForeignBag(files, config, told, report).steps(f"import-{digest}")
+        own = OwnBag(files, config, report)
+        yield from own.steps()
+        late += own.late
+    else:
+        yield from ForeignBag(files, config, told, report).steps(f"import-{digest}")
 
 
-def _write(steps: Iterable[Step], target: Path, config: RunConfig, report: BagReport) -> int:
+def _write(
+    steps: Iterable[Step], late: Sequence[LateLabels], target: Path, config: RunConfig, report: BagReport
+) -> int:
     """Write steps into a file that appears whole or not at all; returns how many were read back."""
     partial = target.with_name(f".{target.stem}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -107,6 +120,8 @@ def _write(steps: Iterable[Step], target: Path, config: RunConfig, report: BagRe
             for step in steps:
                 writer.write(step)
                 written[step.observation.key.session] += 1
+            for labels in late:
+                writer.write_labels(labels)
         (path,) = partial.glob("*.mcap")
         if not written:
             return 0

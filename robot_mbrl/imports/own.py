@@ -14,6 +14,7 @@ from robot_mbrl.experience.message_files import RecordedMessage, Survey
 from robot_mbrl.experience.reading import StepReader
 from robot_mbrl.imports.report import BagReport
 from robot_mbrl.imports.storage import BagFiles
+from robot_mbrl.labels import LateLabels
 from robot_mbrl.steps import Step
 from robot_mbrl.tasks import make_task
 
@@ -47,6 +48,8 @@ class OwnBag:
             report: is told what was found.
         """
         self._files, self._config, self._report = files, config, report
+        self.late: list[LateLabels] = []
+        """Labels of stored steps, once all steps were read."""
         report.kind, report.axis = "steps", "the stamps of the steps"
         self._same = self._is_judged_alike(files.bag.path)
         if not self._same:
@@ -77,6 +80,8 @@ class OwnBag:
             yield judged
         report.dropped += Counter({"a part of it was not recorded": reader.dropped}) + reader.malformed
         report.notes += [f"{path.name}: {survey.loss}" for path, survey in surveys.items() if survey.loss]
+        if self._same:
+            self.late = reader.late
         if reader.lacking:
             report.missing |= dict.fromkeys(reader.lacking, "nothing on any topic that ends so")
 

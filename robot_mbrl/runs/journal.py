@@ -6,6 +6,7 @@ One JSON object per line, two per command. A command that was killed leaves the 
 import argparse
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.notifying import BROKE, LEARNED, STOPPED, Notifier
 from robot_mbrl.runs.record import RunRecord
 
+_STANDS = re.compile(r"robot: (latched: .+|disabled: .+)")
+"""A line of the console by which the robot stands until a person does something. One disabled at its start tells no
+reason."""
 INTERRUPTED, DONE = "interrupted", "done"
 UNKNOWN = "unknown: it was killed, or goes on"
 
@@ -61,6 +65,11 @@ class Act:
         for node in frozenset(failing) - self._failing:
             self._notifier.tell(BROKE, f"the {node} node dies again and again")
         self._failing = frozenset(failing)
+
+    def hear(self, line: str) -> None:
+        """Tell of a robot that a person must help: what its console says when it is latched or was disabled."""
+        if found := _STANDS.search(line):
+            self._notifier.tell(STOPPED, found[1])
 
     def end(self, error: BaseException | None) -> None:
         """Tell how it ended."""

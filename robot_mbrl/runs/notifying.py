@@ -12,7 +12,7 @@ EVENT, MESSAGE, RUN = "ROBOT_MBRL_EVENT", "ROBOT_MBRL_MESSAGE", "ROBOT_MBRL_RUN"
 PATIENCE_S = 30.0
 """A command that takes longer is killed."""
 HELP = (
-    "a command for the shell, run when the run stops, learns (a judged episode is solved) or breaks; it finds what "
+    "a command for the shell, run when robot or run stop, learn (a judged episode is solved) or break; it finds what "
     f"happened in ${EVENT} (stopped, learned or broke), ${MESSAGE} and ${RUN}"
 )
 FAILED_LOG = "notify.log"

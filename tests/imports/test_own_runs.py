@@ -15,6 +15,8 @@ from robot_mbrl.experience.message_files import read_messages
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.experience.session import StepWriter
 from robot_mbrl.imports.importing import import_bags
+from robot_mbrl.labels import Labels, LateLabels
+from robot_mbrl.learning.verdicts import merge
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, Observation, Step, StepKey
@@ -59,6 +61,17 @@ def test_a_run_of_the_same_task_keeps_sessions_sources_versions_and_rewards(tmp_
     ours, theirs = (replay.read(np.arange(len(replay))) for replay in (replayed(target), replayed(source)))
     for name in theirs:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+def test_verdicts_that_came_late_are_imported_too(tmp_path: Path):
+    source, target = recorded(tmp_path / "source", lived()), RunFolder.create(CONFIG, tmp_path / "target")
+    late = LateLabels(StepKey("a", 3 * STEP_NS), Labels(2.0, failure=True))
+    with StepWriter(source.bags, CONFIG.action_spec(), "/cartpole") as writer:
+        writer.write_labels(late)
+    import_bags([source.path], CONFIG, target)
+    replay = replayed(target)
+    fill_replay(replay, target.bags, label=lambda each: merge([replay], each, only_reward=False))
+    assert (replay.rows["reward"][2], replay.rows["is_terminal"][2]) == (9.0, 1.0)
 
 
 def test_a_bag_alone_is_judged_anew(tmp_path: Path):

@@ -99,6 +99,25 @@ def test_a_node_that_keeps_dying_is_told_once_until_it_is_well_again(folder: Run
     ]
 
 
+def test_a_robot_that_needs_a_person_is_told_of(folder: RunFolder):
+    with noted(folder, "robot", options(notify=TELL)) as act:
+        for line in (
+            "robot: disabled",
+            "robot: moving",
+            "robot: stopped: late",
+            "robot: latched: joint_limit: joint shoulder is at 2.9",
+            "robot: disabled: for longer than 1 s: joints are stale",
+        ):
+            act.hear(line)
+            _wait()
+    _wait()
+    assert notified(folder) == [
+        ["stopped", "latched: joint_limit: joint shoulder is at 2.9"],
+        ["stopped", "disabled: for longer than 1 s: joints are stale"],
+        ["stopped", "robot ended: done"],
+    ]
+
+
 def test_what_the_command_prints_is_in_the_logs_and_never_in_the_way(folder: RunFolder):
     with noted(folder, "robot", options(notify="echo no mail here; exit 3")):
         pass

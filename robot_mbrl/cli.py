@@ -33,6 +33,7 @@ COMMANDS = {
     "import_bags": ("import",),
     "export": ("export",),
     "sessions": ("sessions",),
+    "label": ("label",),
 }
 """Modules of `robot_mbrl.commands`, each with the words it answers to."""
 

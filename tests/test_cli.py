@@ -77,6 +77,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "import",
         "export",
         "sessions",
+        "label",
     ):
         assert command in shown
 

@@ -39,9 +39,16 @@ class Commanded:
         self.limited: Counter[str] = Counter()
         self._robot = robot
         self._lasts_s = robot.guard.driver_timeout_s or SILENT_S
-        self._joints = {
+        self._joints = self._silent()
+
+    def forget(self) -> None:
+        """Forget what is in force, since time begins anew; what was counted stays."""
+        self._joints = self._silent()
+
+    def _silent(self) -> "dict[str, _Joint]":
+        return {
             joint.name: _Joint(joint, positions=command.kind == "position")
-            for command in robot.commands
+            for command in self._robot.commands
             for joint in command.joints
         }
 

@@ -64,6 +64,7 @@ class ForeignBag:
         messages = (message for _, message in self._files.messages(self._wants, {}, self._order))
         lacking = ""
         for number, segment in enumerate(self._segments):
+            commanded.forget()
             playing = Playing(self._config, self._robot, segment, f"{session}-{number}", commanded)
             for step in self._play(playing, segment, messages):
                 following.add(step)

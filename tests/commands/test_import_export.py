@@ -7,10 +7,13 @@ import pytest
 
 from robot_mbrl.cli import main
 from robot_mbrl.config import load_run
+from robot_mbrl.experience.filling import fill_replay
+from robot_mbrl.experience.replay import Replay
 from robot_mbrl.experience.session import StepWriter
+from robot_mbrl.learning.verdicts import merge
 from robot_mbrl.runs.folder import RunFolder
 from tests.imports.bags import COMMANDS, drive, renamed, write
-from tests.imports.test_own_runs import EPISODE, lived, recorded
+from tests.imports.test_own_runs import EPISODE, STEP_NS, lived, recorded
 
 CONFIG = load_run("cartpole")
 
@@ -72,6 +75,31 @@ def test_recordings_go_only_when_nothing_needs_them(tmp_path: Path, capsys: pyte
         "it is the newest, or is being written",
     ]
     assert len(list(folder.bags.glob("*.mcap"))) == 2
+
+
+def test_a_verdict_of_the_evening_is_learned_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = recorded(tmp_path / "run", lived())
+    told = output(capsys, "label", str(folder.path), "--failure", "--reward", "-2", "--episode", "2")
+    assert (told["episode"], told["steps"], told["labels"]) == (2, EPISODE, {"reward": -2.0, "failure": 1.0})
+    assert main(["label", str(folder.path), "--success"]) == 0
+    assert "episode 3 of 3 (10 steps, reward 70): success 1" in capsys.readouterr().out
+    replay = Replay(CONFIG.observation_spec(), CONFIG.action_spec(), 100, step_ns=STEP_NS)
+    for _ in range(2):
+        filling = fill_replay(replay, folder.bags, label=lambda late: merge([replay], late, only_reward=True))
+        assert (filling.unread, filling.malformed) == ({}, {})
+        assert replay.rows["reward"][[EPISODE - 1, 2 * EPISODE - 1, 3 * EPISODE - 1]].tolist() == [7.0, 5.0, 8.0]
+        assert replay.rows["is_terminal"][: 3 * EPISODE].nonzero()[0].tolist() == [2 * EPISODE - 1]
+
+
+def test_a_verdict_says_something_of_an_episode_that_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = recorded(tmp_path / "run", lived())
+    for words, complaint in (
+        (["--episode", "4", "--success"], "3 were recorded"),
+        ([], "say what it was"),
+        (["--success", "--failure"], "say what it was"),
+    ):
+        assert main(["label", str(folder.path), *words]) == 2
+        assert complaint in capsys.readouterr().err
 
 
 def test_a_run_is_exported_and_a_folder_that_is_there_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

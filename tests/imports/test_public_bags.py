@@ -189,6 +189,15 @@ def test_a_clock_that_is_set_back_begins_another_session_and_times_never_run_bac
     assert any("a clock jumps" in note for note in report.notes)
 
 
+def test_commands_from_before_a_clock_was_set_back_are_not_in_force_after(tmp_path: Path):
+    said = drive(STEPS)
+    half = len(said) // 2
+    after = [each for each in _set_back(said[half:]) if each.topic != COMMANDS]
+    steps, report = imported(tmp_path, write(tmp_path / "bag", said[:half] + after))
+    assert {step.observation.key.session[-2:] for step in steps} == {"-0"}
+    assert report.dropped["no command"] == pytest.approx(STEPS // 2, abs=2)
+
+
 def _set_back(said):
     return [
         replace(each, logged_ns=each.logged_ns - 3600 * SECOND, stamped_ns=max(0, each.stamped_ns - 3600 * SECOND))

@@ -206,6 +206,8 @@ class LearnerNode:
             "owed_updates": learner.owed,
             "malformed_messages": self._malformed,
             "unread_files": len(self._live.unread),
+            "labels_merged": self._live.verdicts.merged,
+            "labels_without_step": self._live.verdicts.lost,
         }
         # By their names: viewers that plot elements of a JointState by index alone find the agent's own figures here.
         values |= {name: f"{value:.6g}" for name, value in learner.places.newest.items() if name not in values}

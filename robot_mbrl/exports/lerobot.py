@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
+from robot_mbrl.exports.statistics import joined, of_elements, of_pictures
 from robot_mbrl.exports.video import VideoWriter
 from robot_mbrl.runs.folder import write_json
 from robot_mbrl.specs import ActionSpec, ObservationSpec
@@ -121,7 +122,7 @@ class LeRobotDataset:
             "index": np.arange(self.frames, self.frames + frames),
             "task_index": np.zeros(frames, np.int64),
         }
-        statistics = {name: _statistics(values) for name, values in columns.items()}
+        statistics = {name: of_elements(values) for name, values in columns.items()}
         row: dict[str, Any] = {
             "episode_index": self.episodes,
             "tasks": [self._task],
@@ -138,7 +139,7 @@ class LeRobotDataset:
             row |= _placed(f"videos/{IMAGES}{name}", place.chunk, place.file)
             row |= {f"videos/{IMAGES}{name}/from_timestamp": place.from_s}
             row |= {f"videos/{IMAGES}{name}/to_timestamp": place.to_s}
-            statistics[IMAGES + name] = _of_pictures(pictures)
+            statistics[IMAGES + name] = of_pictures(pictures)
         self._rows.append(row)
         self._statistics.append(statistics)
         self.frames += frames
@@ -167,7 +168,7 @@ class LeRobotDataset:
                 "features": features,
             },
         )
-        write_json(meta / "stats.json", _joined(self._statistics))
+        write_json(meta / "stats.json", joined(self._statistics))
         _write_tasks(meta / "tasks.parquet", self._task)
         told = [
             {f"stats/{name}/{kind}": value.tolist() for name, kinds in each.items() for kind, value in kinds.items()}
@@ -280,39 +281,6 @@ def _array(values: np.ndarray, kind: pa.DataType) -> pa.Array:
 
 def _placed(what: str, chunk: int, file: int) -> dict[str, int]:
     return {f"{what}/chunk_index": chunk, f"{what}/file_index": file}
-
-
-def _statistics(values: np.ndarray) -> dict[str, np.ndarray]:
-    """Of each element over the frames, arrays of shape (elements,)."""
-    flat = values.reshape(len(values), -1).astype(float)
-    return _five(flat.min(0), flat.max(0), flat.mean(0), flat.std(0), len(flat))
-
-
-def _of_pictures(pictures: np.ndarray) -> dict[str, np.ndarray]:
-    """Of each colour from 0 to 1, over pictures of shape (frames, height, width, 3): arrays of shape (3, 1, 1)."""
-    flat = pictures.reshape(-1, pictures.shape[-1]) / 255.0
-    low, high, mean, std = (x.reshape(-1, 1, 1) for x in (flat.min(0), flat.max(0), flat.mean(0), flat.std(0)))
-    return _five(low, high, mean, std, len(pictures))
-
-
-def _five(low: np.ndarray, high: np.ndarray, mean: np.ndarray, std: np.ndarray, count: int) -> dict[str, np.ndarray]:
-    return {"min": low, "max": high, "mean": mean, "std": std, "count": np.array([count])}
-
-
-def _joined(statistics: Sequence[Mapping[str, Mapping[str, np.ndarray]]]) -> dict[str, dict[str, Any]]:
-    """Statistics over all episodes from those of each."""
-    joined = {}
-    for name in statistics[0] if statistics else ():
-        each = [episode[name] for episode in statistics]
-        counts = np.array([float(one["count"][0]) for one in each])
-        means, stds = np.stack([one["mean"] for one in each]), np.stack([one["std"] for one in each])
-        mean = np.average(means, 0, counts)
-        # The variance within the episodes, and that of their means.
-        variance = np.average(stds**2 + (means - mean) ** 2, 0, counts)
-        low, high = (np.stack([one[kind] for one in each]) for kind in ("min", "max"))
-        five = _five(low.min(0), high.max(0), mean, np.sqrt(variance), int(counts.sum()))
-        joined[name] = {kind: value.tolist() for kind, value in five.items()}
-    return joined
 
 
 def _write_tasks(path: Path, task: str) -> None:

@@ -20,6 +20,7 @@ from robot_mbrl.steps import Action, Observation, Step, StepKey
 pq = pytest.importorskip("pyarrow.parquet", reason="robot-mbrl[lerobot] is not installed")
 av = pytest.importorskip("av", reason="robot-mbrl[lerobot] is not installed")
 from robot_mbrl.exports.lerobot import export_lerobot  # noqa: E402
+from robot_mbrl.exports.statistics import of_pictures  # noqa: E402
 
 CONFIG = load_run("cartpole")
 SEEING = load_run("cartpole-image")
@@ -91,6 +92,13 @@ def test_statistics_over_all_are_those_of_all_frames(tmp_path: Path):
             ("std", values.std(0)),
         ):
             np.testing.assert_allclose(told[name][kind], expected, rtol=1e-6, err_msg=f"{name} {kind}")
+
+
+def test_statistics_of_pictures_are_of_each_colour_from_0_to_1():
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 6, 3), np.uint8)
+    told, flat = of_pictures(pictures), pictures.reshape(-1, 3) / 255
+    for kind, expected in (("min", flat.min(0)), ("max", flat.max(0)), ("mean", flat.mean(0)), ("std", flat.std(0))):
+        np.testing.assert_allclose(told[kind], expected.reshape(3, 1, 1), atol=1e-9, err_msg=kind)
 
 
 def test_pictures_are_found_where_the_episodes_say(tmp_path: Path):

@@ -1,6 +1,7 @@
 """A bag with the robot's own topics: sensed at the control rate as the sensor node would have, and judged anew."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ class ForeignBag:
         report.axis = " and ".join(_AXES[axis] for axis in sorted({segment.axis for segment in self._segments}))
         if len(self._segments) > 1:
             report.notes.append(f"a clock jumps in it: it is taken for {len(self._segments)} recordings")
+        self._lasting: dict[str, Played] = {}
         self._tell_topics(times, heard.names)
 
     def steps(self, session: str) -> Iterator[Step]:
@@ -77,9 +79,15 @@ class ForeignBag:
         self._tell_actions(commanded, following)
 
     def _play(self, playing: Playing, segment: Segment, messages: Iterator[RecordedMessage]) -> Iterator[Step]:
+        # What is latched is said once, and counts on after a clock was set.
+        for played in self._lasting.values():
+            yield from playing.play(replace(played, time_ns=int(segment.times_ns.min())))
         order = InOrder()
         for time_ns, message in zip(segment.times_ns.tolist(), messages, strict=False):
-            for played in order.add(Played(time_ns, self._matching.found[message.topic], message)):
+            want = self._matching.found[message.topic]
+            if want.command is None and want.required and self._robot.sources[want.name].latched:
+                self._lasting[want.name] = Played(time_ns, want, message)
+            for played in order.add(Played(time_ns, want, message)):
                 yield from playing.play(played)
         for played in order.rest():
             yield from playing.play(played)

@@ -189,6 +189,23 @@ def test_a_clock_that_is_set_back_begins_another_session_and_times_never_run_bac
     assert any("a clock jumps" in note for note in report.notes)
 
 
+def test_what_is_latched_is_said_once_and_counts_for_all_parts_and_clocks(tmp_path: Path):
+    raw = CONFIG.model_dump(mode="json")
+    raw["robot"]["sources"]["table"] = {"topic": "table", "type": "sensor_msgs/msg/JointState", "max_age_s": None}
+    raw["robot"]["sources"]["table"]["latched"] = True
+    height = {"name": "table_height", "field": "position", "joint": "slider", "unit": "m"}
+    raw["robot"]["vectors"]["table"] = {"source": "table", "elements": [height]}
+    config = RunConfig.model_validate(raw)
+    said = drive(STEPS)
+    half = len(said) // 2
+    once = renamed(said[:1], {JOINTS: "/cartpole/table"})
+    steps, report = imported(
+        tmp_path, write(tmp_path / "bag", once + said[:half] + _set_back(said[half:])), config=config
+    )
+    assert report.episodes == 2
+    assert {step.observation.values["table_height"] for step in steps} == {0.0}
+
+
 def test_commands_from_before_a_clock_was_set_back_are_not_in_force_after(tmp_path: Path):
     said = drive(STEPS)
     half = len(said) // 2

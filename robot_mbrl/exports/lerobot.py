@@ -249,7 +249,9 @@ def _schema(features: Mapping[str, Mapping[str, Any]]) -> pa.Schema:
         if feature["dtype"] == "video":
             continue
         kind = kinds[feature["dtype"]]
-        fields.append(pa.field(name, pa.list_(kind, feature["shape"][0]) if name in (STATE, ACTION) else kind))
+        # LeRobot reads what has one element as a number.
+        size = feature["shape"][0]
+        fields.append(pa.field(name, pa.list_(kind, size) if size > 1 else kind))
     return pa.schema(fields)
 
 
@@ -276,7 +278,7 @@ def _columns(steps: Sequence[Step], observation: ObservationSpec, fps: Fraction)
 def _array(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     if isinstance(kind, pa.FixedSizeListType):
         return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1), kind.value_type), kind.list_size)
-    return pa.array(values, kind)
+    return pa.array(values.reshape(-1), kind)
 
 
 def _placed(what: str, chunk: int, file: int) -> dict[str, int]:

@@ -60,7 +60,7 @@ def export(root: Path, steps: list[Step], config: RunConfig = CONFIG) -> tuple[d
 def test_every_step_that_led_somewhere_is_a_frame(tmp_path: Path):
     info, columns, episodes = export(tmp_path / "set", life(3))
     led = [index for index in range(3 * EPISODE) if index % EPISODE != EPISODE - 1]
-    assert [row[0] for row in columns["action"]] == pytest.approx([index / 100 for index in led])
+    assert columns["action"] == pytest.approx([index / 100 for index in led])
     assert [row[0] for row in columns["observation.state"]] == led
     assert columns["next.reward"] == pytest.approx([(index + 1) / 10 for index in led])
     assert columns["next.done"] == [(index + 1) % EPISODE == EPISODE - 1 for index in led]
@@ -154,7 +154,7 @@ assert (len(data), data.num_episodes, data.fps) == (14, 2, 20), (len(data), data
 for index in range(len(data)):
     frame = data[index]
     step = index + index // 7
-    assert abs(float(frame["action"][0]) - step / 100) < 1e-6
+    assert abs(float(frame["action"]) - step / 100) < 1e-6
     assert abs(float(frame["observation.images.camera"].mean()) * 255 - 10 * step % 250) < 3
     assert frame["task"].startswith("Swing the pole up")
 """

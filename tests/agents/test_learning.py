@@ -16,6 +16,7 @@ RANDOM_RETURN = 26.0
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("preset", ["daydreamer-cpu", "dreamerv3-cpu"])
 def test_it_swings_a_pendulum_up_and_balances_it(preset: str, tmp_path: Path) -> None:

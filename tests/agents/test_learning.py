@@ -38,6 +38,7 @@ def test_it_swings_a_pendulum_up_and_balances_it(preset: str, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_dreamer_v1_swings_a_pendulum_up_with_its_action_repeat_of_2(tmp_path: Path) -> None:
     learned = verdicts(tmp_path / "run", 10_000, "--agent=dreamer-v1-cpu", "--action-repeat=2", "--seed=0")

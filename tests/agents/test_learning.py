@@ -41,5 +41,9 @@ def test_it_swings_a_pendulum_up_and_balances_it(preset: str, tmp_path: Path) ->
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_dreamer_v1_swings_a_pendulum_up_with_its_action_repeat_of_2(tmp_path: Path) -> None:
-    learned = verdicts(tmp_path / "run", 10_000, "--agent=dreamer-v1-cpu", "--action-repeat=2", "--seed=0")
-    assert any(verdict["mean_return"] > 0.5 * expert > 3.0 * RANDOM_RETURN for verdict, expert in learned)
+    learned = verdicts(tmp_path / "run", 14_000, "--agent=dreamer-v1-cpu", "--action-repeat=2", "--seed=0")
+    solved = next(((verdict, expert) for verdict, expert in learned if verdict["solved"] >= SOLVED), None)
+    assert solved is not None
+    verdict, expert = solved
+    # Its episodes are twice as long, and so is what random actions earn in one.
+    assert verdict["mean_return"] > 0.8 * expert > 5.0 * RANDOM_RETURN

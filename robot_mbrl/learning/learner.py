@@ -17,6 +17,7 @@ from robot_mbrl.errors import CheckpointError, ConfigError, ExperienceError
 from robot_mbrl.experience.goals import GoalJudge
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.learning import checkpoint, probe, state_tree
+from robot_mbrl.learning.allocation import keep_freed_memory
 from robot_mbrl.learning.captured import updating
 from robot_mbrl.learning.exporter import PolicyExporter
 from robot_mbrl.learning.metrics import MetricMeans, MetricPlaces
@@ -57,6 +58,7 @@ class Learner:
         self.policy_version = 0
         self.device = torch.device(_device(config.agent.device))
         prefer_speed(self.device)
+        keep_freed_memory()
         self._threads = sharing(config.agent.threads, self.device)
         observation, action = config.observation_spec(), config.action_spec()
         self.agent = make_agent(observation, action, config.agent, self.device, config.seed)

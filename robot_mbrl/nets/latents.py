@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robot_mbrl.nets.initial import truncated_normal
+from robot_mbrl.nets.parts import per_thread
 
 
 def unimix_probs(logits: Tensor, unimix: float) -> Tensor:
@@ -82,7 +83,7 @@ def _gradient_of_rows(rows: Tensor, grad: Tensor, count: int) -> Tensor:
 
     As a product with the one-hots, made for a few sums at a time: twice as fast as torch's own, which sorts the rows.
     """
-    at_a_time = max(1, _CACHED // count)
+    at_a_time = max(1, per_thread(_CACHED) // count)
     if len(rows) <= at_a_time or grad.device.type != "cpu":
         return grad.new_zeros(len(rows), count).scatter_(1, rows, 1.0).T @ grad
     onehot = grad.new_zeros(at_a_time, count)

@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 ROWS = 1024
-"""Rows of a part: with some hundred numbers each, a layer of them fits into a core's cache."""
+"""Rows of a part for each thread: with some hundred numbers each, a layer of them fits into a core's cache."""
+
+
+def per_thread(count: int) -> int:
+    """So many for each thread that computes: what they share in one operation may be that much larger.
+
+    With parts of one core's size, a second thread gains less than starting it for each of them costs.
+    """
+    return count * torch.get_num_threads()
 
 
 def in_parts(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
@@ -18,8 +26,8 @@ def in_parts(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     On a GPU, where every operation costs a launch, all at once, and wherever gradients are wanted.
     """
     first = inputs[0]
-    rows = first[..., 0].numel()
-    if rows <= ROWS or first.device.type != "cpu" or torch.is_grad_enabled():
+    rows, at_a_time = first[..., 0].numel(), per_thread(ROWS)
+    if rows <= at_a_time or first.device.type != "cpu" or torch.is_grad_enabled():
         return function(*inputs)
-    size = max(1, ROWS * len(first) // rows)
+    size = max(1, at_a_time * len(first) // rows)
     return torch.cat([function(*part) for part in zip(*(torch.split(x, size) for x in inputs), strict=True)])

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from robot_mbrl.nets.parts import per_thread
 from robot_mbrl.nets.precision import at_least_single
 
 CACHED = 2**17
@@ -41,7 +42,7 @@ class RMSNormSiLU(nn.Sequential):
         if torch.is_grad_enabled():
             out: Tensor = _Together.apply(x, weight, self.epsilon)  # type: ignore[no-untyped-call]
             return out
-        if x.numel() <= CACHED:
+        if x.numel() <= per_thread(CACHED):
             return F.silu((x * _inverse_root(x, self.epsilon)).mul_(weight), inplace=True)
         rows = _rows(x)
         out = torch.empty_like(rows)
@@ -57,7 +58,7 @@ def _rows(x: Tensor) -> Tensor:
 
 def _parts(rows: Tensor) -> tuple[Tensor, ...]:
     """Rows (n, ...) in parts that fit into the cache."""
-    parts: tuple[Tensor, ...] = torch.split(rows, max(1, CACHED * len(rows) // max(1, rows.numel())))
+    parts: tuple[Tensor, ...] = torch.split(rows, max(1, per_thread(CACHED) * len(rows) // max(1, rows.numel())))
     return parts
 
 
@@ -72,7 +73,7 @@ class _Together(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:  # noqa: ANN401 torch's own type
-        if x.numel() <= CACHED:
+        if x.numel() <= per_thread(CACHED):
             inverse = _inverse_root(x, epsilon)
             ctx.save_for_backward(x, weight, inverse)
             return F.silu((x * inverse).mul_(weight), inplace=True)
@@ -93,9 +94,9 @@ class _Together(torch.autograd.Function):
             return grad_x, grad_weight, None
         rows = _rows(x)
         whole, sums = torch.empty_like(rows), []
-        for part, inverse, grad, into in zip(
-            _parts(rows), inverses, _parts(_rows(grads[0])), _parts(whole), strict=True
-        ):
+        sizes = [len(inverse) for inverse in inverses]
+        parts = (torch.split(tensor, sizes) for tensor in (rows, _rows(grads[0]), whole))
+        for inverse, part, grad, into in zip(inverses, *parts, strict=True):
             grad_x, grad_weight = _gradients(part, inverse, weight, grad)
             into.copy_(grad_x)
             sums.append(grad_weight)

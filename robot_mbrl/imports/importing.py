@@ -30,6 +30,7 @@ IMPORTS = "imports"
 """The folder within a run's recordings that holds what was imported."""
 DIGEST_LETTERS = 12
 NO_STEPS = "nothing in it could become a step"
+EMPTY = "there is no message in it"
 
 
 def import_bags(
@@ -99,7 +100,10 @@ def _steps(
     late: list[LateLabels],
 ) -> Iterator[Step]:
     """The steps of a bag; when all were given, `late` is told the labels of stored ones."""
-    if not told and holds_steps(files.topics()):
+    recorded = files.topics()
+    if not recorded:
+        raise ExperienceError(EMPTY)
+    if not told and holds_steps(recorded):
         own = OwnBag(files, config, report)
         yield from own.steps()
         late += own.late

@@ -3,6 +3,7 @@
 import functools
 import shutil
 import sqlite3
+import struct
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -101,7 +102,7 @@ def _types_in_mcap(path: Path) -> dict[str, str]:
         if summary is not None and summary.channels:
             schemas = {number: schema.name for number, schema in summary.schemas.items()}
             return {c.topic: type_name(schemas.get(c.schema_id, "")) for c in summary.channels.values()}
-    except (McapError, OSError, ValueError, EOFError):
+    except (McapError, OSError, ValueError, EOFError, struct.error):
         pass  # One that is torn or has no summary is gone through.
     return {m.topic: type_name(m.type_name) for m in read_messages(path, survey=Survey())}
 

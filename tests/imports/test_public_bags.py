@@ -271,9 +271,19 @@ def test_a_bag_of_ros_1_is_refused_with_the_remedy(tmp_path: Path):
     assert "convert it with `rosbags-convert`" in refusal(tmp_path, tmp_path / "old.bag")
 
 
-def test_what_is_no_bag_at_all_is_refused(tmp_path: Path):
-    (tmp_path / "bag.db3").write_bytes(b"hello" * 1000)
-    assert "is no bag in SQLite" in refusal(tmp_path, tmp_path / "bag.db3")
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("bag.db3", b"hello" * 1000, "is no bag in SQLite"),
+        ("bag.mcap", b"hello" * 1000, "is not an MCAP file"),
+        ("notes.txt", b"hi\n", "is not an MCAP file"),
+        ("bag.mcap", b"", "there is no message in it"),
+    ],
+    ids=["SQLite", "MCAP", "shorter than any bag begins", "empty"],
+)
+def test_what_is_no_bag_at_all_is_refused(tmp_path: Path, name: str, content: bytes, says: str):
+    (tmp_path / name).write_bytes(content)
+    assert says in refusal(tmp_path, tmp_path / name)
 
 
 def test_commands_beyond_the_range_are_counted(tmp_path: Path):

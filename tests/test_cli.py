@@ -158,6 +158,22 @@ def test_seeds_are_not_negative(tmp_path: Path) -> None:
     assert "--seed" in complaint("train", "cartpole", "--seed=-1", cwd=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["train", "cartpole", "--seed=two"], "argument --seed: 'two' is not a whole number"),
+        (["train", "cartpole", "--steps=3.5"], "argument --steps: '3.5' is not a whole number"),
+        (["train", "cartpole", "--minutes=soon"], "argument --minutes: 'soon' is not a number"),
+        (["compare", "--tasks=cartpole", "--agents=dreamer-cpu", "--out=x", "--seeds=0"], "0 is not above zero"),
+        (["watch", "--port=http"], "argument --port: 'http' is not a whole number"),
+        (["label", "run", "--episode=last"], "argument --episode: 'last' is not a whole number"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_what_is_no_number_is_named_in_the_words_of_people(tmp_path: Path, words: list[str], says: str) -> None:
+    assert says in complaint(*words, cwd=tmp_path)
+
+
 def test_setting_with_a_field_given_twice_is_named(tmp_path: Path) -> None:
     assert "task.overrides, line 1: a is given twice" in complaint(
         "train", "cartpole", "--set=task.overrides={a: 1, a: 2}", cwd=tmp_path

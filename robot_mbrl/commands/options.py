@@ -1,6 +1,7 @@
 """Options that the commands which make or continue a run share."""
 
 import argparse
+import math
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -86,17 +87,36 @@ def add_public_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def finite(text: str) -> float:
+    """A number that is one: neither infinite nor `nan`."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is not finite")
+    return value
+
+
 def positive(text: str) -> float:
     """A number above zero."""
-    value = float(text)
-    if not 0.0 < value < float("inf"):
+    value = finite(text)
+    if value <= 0.0:
         raise argparse.ArgumentTypeError(f"{text} is not above zero")
     return value
 
 
+def whole(text: str) -> int:
+    """A whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
 def positive_count(text: str) -> int:
     """A whole number above zero."""
-    value = int(text)
+    value = whole(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not above zero")
     return value
@@ -104,7 +124,7 @@ def positive_count(text: str) -> int:
 
 def seed_number(text: str) -> int:
     """A whole number that generators can be seeded with."""
-    value = int(text)
+    value = whole(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is below zero")
     return value

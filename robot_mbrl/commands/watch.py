@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from robot_mbrl.commands.options import Subparsers
+from robot_mbrl.commands.options import Subparsers, whole
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.environment import joining, node_environment, ros_environment
@@ -90,7 +90,7 @@ def _shape(config: RunConfig) -> Path | None:
 
 
 def _port(text: str) -> int:
-    value = int(text)
+    value = whole(text)
     if not 0 <= value <= LAST_PORT:
         raise argparse.ArgumentTypeError(f"{text} is no port: 1 to {LAST_PORT}, or 0 for one that is free")
     return value

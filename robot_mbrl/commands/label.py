@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from robot_mbrl.commands.options import Subparsers
+from robot_mbrl.commands.options import Subparsers, finite, whole
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.labels import Labels
@@ -24,10 +24,10 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
     parser.add_argument("--success", action="store_true", help="the goal was reached")
     parser.add_argument("--failure", action="store_true", help="nothing of value comes after it")
-    parser.add_argument("--reward", type=float, help="what it earned besides")
+    parser.add_argument("--reward", type=finite, help="what it earned besides")
     parser.add_argument(
         "--episode",
-        type=int,
+        type=whole,
         default=-1,
         metavar="N",
         help="which, in the order they were recorded: 1 for the first, -1 for the last (default)",
@@ -43,11 +43,16 @@ def run(args: argparse.Namespace) -> int:
     from robot_mbrl.experience.judging import chosen, recorded_episodes, write_verdict
 
     labels = Labels(args.reward, args.success, args.failure)
-    if not labels.values or (args.success and args.failure):
+    if args.success and args.failure:
+        raise ConfigError("--success and --failure contradict one another: say one of them")
+    if not labels.values:
         raise ConfigError("say what it was: --success or --failure, or --reward R")
     folder = RunFolder.open(args.folder)
     config = load_run(folder.path)
     episodes = recorded_episodes(folder.bags, args.session)
+    if not episodes:
+        of_session = f" of session {args.session!r}" if args.session else ""
+        raise ConfigError(f"{folder.bags}: no episode{of_session} was recorded; robot-mbrl sessions RUN lists what was")
     episode = chosen(episodes, args.episode)
     with noted(folder, "label", args):
         write_verdict(folder.bags, episode.last, labels, config.action_spec(), namespace(config))

@@ -96,10 +96,22 @@ def test_a_verdict_says_something_of_an_episode_that_is_there(tmp_path: Path, ca
     for words, complaint in (
         (["--episode", "4", "--success"], "3 were recorded"),
         ([], "say what it was"),
-        (["--success", "--failure"], "say what it was"),
+        (["--success", "--failure"], "--success and --failure contradict one another"),
+        (["--success", "--session", "elsewhere"], "no episode of session 'elsewhere' was recorded"),
     ):
         assert main(["label", str(folder.path), *words]) == 2
         assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("reward", ["nan", "inf", "much"])
+def test_a_reward_that_is_no_number_is_refused_before_it_is_learned_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], reward: str
+):
+    folder = recorded(tmp_path / "run", lived())
+    with pytest.raises(SystemExit):
+        main(["label", str(folder.path), f"--reward={reward}"])
+    assert "argument --reward" in capsys.readouterr().err
+    assert not (folder.bags / "labels").exists()
 
 
 def test_a_run_is_exported_and_a_folder_that_is_there_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -41,9 +42,9 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Import, and tell what came of it; returns 1 where a bag was refused."""
     # Not at the top: the command line must start without the readers of bags, which are an extra.
-    from robot_mbrl.imports.importing import import_bags
+    from robot_mbrl.imports.importing import bags_for, import_bags
 
-    config, folder = _open(args)
+    config, folder = _open(args, check=lambda config: bags_for(args.bags, config))
     # A dry run does nothing to the run, whose folder may not even be there.
     with nullcontext() if args.dry_run else noted(folder, "import", args):
         report = import_bags(
@@ -63,12 +64,18 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(bag.refused for bag in report.bags) else 0
 
 
-def _open(args: argparse.Namespace) -> tuple[RunConfig, RunFolder]:
-    """The run; a new one where the options ask for it, whose folder a dry run does not make."""
+def _open(args: argparse.Namespace, check: Callable[[RunConfig], object]) -> tuple[RunConfig, RunFolder]:
+    """The run; a new one where the options ask for it, whose folder a dry run does not make.
+
+    Args:
+        args: the command's.
+        check: called with a new run before there is a folder for it; raises if it is not to begin.
+    """
     if args.task is None or (args.folder / "config.yaml").is_file():
         folder = RunFolder.open(args.folder)
         return load_run(folder.path), folder
     config = load_run(args.task)
+    check(config)
     if args.dry_run:
         return config, RunFolder(args.folder.absolute())
     return config, RunFolder.create(config, args.folder)

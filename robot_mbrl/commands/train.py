@@ -101,9 +101,9 @@ def run(args: argparse.Namespace) -> int:
 def _check_sources(args: argparse.Namespace, config: RunConfig) -> None:
     if args.offline is not None:
         # Not at the top: the command line must start without the readers of recordings, which are an extra.
-        from robot_mbrl.learning.recordings import check_sources
+        from robot_mbrl.learning.recordings import check_recordings
 
-        check_sources(args.offline, config)
+        check_recordings(args.offline, config)
 
 
 class _Training:

@@ -55,8 +55,7 @@ def import_bags(
     Raises:
         ConfigError: if a source is not there, is the run itself, or is of a run whose numbers mean something else.
     """
-    check_sources(sources, config)
-    bags = [bag for source in sources for bag in find_bags(source)]
+    bags = bags_for(sources, config)
     if any(bag.path.resolve() == folder.path.resolve() for bag in bags):
         raise ConfigError(f"{folder.path} cannot be imported into itself: its learner reads its recordings anyway")
     report = ImportReport(folder.path, dry_run)
@@ -64,6 +63,16 @@ def import_bags(
         say(f"reading {bag.path}")
         report.bags.append(_import(bag, config, folder, told or {}, dry_run=dry_run))
     return report
+
+
+def bags_for(sources: Sequence[Path], config: RunConfig) -> list[Bag]:
+    """The bags that sources lead to.
+
+    Raises:
+        ConfigError: if a source is not there or holds no bag, or is of a run whose numbers mean something else.
+    """
+    check_sources(sources, config)
+    return [bag for source in sources for bag in find_bags(source)]
 
 
 def _import(bag: Bag, config: RunConfig, folder: RunFolder, told: Mapping[str, str], *, dry_run: bool) -> BagReport:

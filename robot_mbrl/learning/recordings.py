@@ -10,6 +10,7 @@ from pathlib import Path
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError, ExperienceError
 from robot_mbrl.experience.filling import fill_replay
+from robot_mbrl.experience.folder import find_sessions
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.fingerprint import Fingerprint
 from robot_mbrl.labels import LateLabels
@@ -86,7 +87,7 @@ def read_recordings(
         ConfigError: if a source is not there, or a run's actions meant something else.
         ExperienceError: if nothing in a source can be learned from; the message says why.
     """
-    check_sources(sources, config)
+    check_recordings(sources, config)
     split = Split(round(config.step_s * 1e9))
 
     def route(step: Step) -> bool:
@@ -95,12 +96,10 @@ def read_recordings(
     steps = 0
     for source in sources:
         before = len(held_out)
-        filling = fill_replay(held_out, RunFolder(source).bags if _is_run(source) else source, route, label)
+        filling = fill_replay(held_out, _recordings(source), route, label)
         steps += filling.steps - (len(held_out) - before)
         wrong = [f"{path}: {reason}" for path, reason in filling.unread.items()]
         wrong += [f"{count} messages or steps: {reason}" for reason, count in filling.malformed.items()]
-        if not filling.steps and not filling.files:
-            raise ExperienceError(f"{source}: no MCAP files to learn from; {'; '.join(wrong) or 'it is empty'}")
         for sentence in wrong:
             report(f"left out: {sentence}")
         if filling.dropped:
@@ -120,6 +119,26 @@ def check_sources(sources: Sequence[Path], config: RunConfig) -> None:
             raise ConfigError(f"{source} is not there: name the folder of a run, a bag or an MCAP file")
         if _is_run(source):
             _check_actions(source, config)
+
+
+def check_recordings(sources: Sequence[Path], config: RunConfig) -> None:
+    """Refuse sources as `check_sources` does, and those without a file that can be learned from.
+
+    Raises:
+        ConfigError: naming the first such source.
+        ExperienceError: likewise; it says why its files are not read.
+    """
+    check_sources(sources, config)
+    for source in sources:
+        sessions = find_sessions(_recordings(source))
+        if not sessions.paths:
+            wrong = [f"{path}: {reason}" for path, reason in sessions.unread.items()]
+            raise ExperienceError(f"{source}: no MCAP files to learn from; {'; '.join(wrong) or 'it is empty'}")
+
+
+def _recordings(source: Path) -> Path:
+    """Where a source's recordings lie."""
+    return RunFolder(source).bags if _is_run(source) else source
 
 
 def _is_run(source: Path) -> bool:

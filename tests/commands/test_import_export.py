@@ -51,6 +51,18 @@ def test_a_refused_bag_is_told_with_its_reason_and_an_exit_code(tmp_path: Path, 
     assert done["steps"] == 41
 
 
+@pytest.mark.parametrize("kind", ["nothing there", "no bag in it", "another robot's run"])
+def test_a_run_is_not_begun_for_what_cannot_be_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str):
+    source = tmp_path / "source"
+    if kind == "no bag in it":
+        source.mkdir()
+    elif kind == "another robot's run":
+        RunFolder.create(load_run("pendulum"), source)
+    assert main(["import", str(source), "--run", str(tmp_path / "run"), "--task", "cartpole"]) == 2
+    assert str(source) in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_people_are_told_in_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     run = str(tmp_path / "run")
     assert main(["import", str(write(tmp_path / "bag", drive())), "--run", run, "--task", "cartpole"]) == 0

@@ -73,6 +73,9 @@ def test_what_makes_no_sense_is_told_before_anything_is_begun(
     assert "--pixels is for gym:… only" in complaint(capsys, "train", "cartpole", "--pixels")
     assert "--offline and --updates go together" in complaint(capsys, "train", "cartpole", "--offline", "x")
     assert "x is not there" in complaint(capsys, "train", "cartpole", "--offline", "x", "--updates", "5")
+    words = ["train", "cartpole", f"--offline={tmp_path}", "--updates=5", f"--run={tmp_path / 'run'}"]
+    assert "no MCAP files to learn from" in complaint(capsys, *words)
+    assert not (tmp_path / "run").exists()
     assert not list(tmp_path.glob("runs/*"))
 
 

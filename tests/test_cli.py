@@ -174,6 +174,24 @@ def test_what_is_no_number_is_named_in_the_words_of_people(tmp_path: Path, words
     assert says in complaint(*words, cwd=tmp_path)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["report", "run"], ["layout", "rviz", "cartpole"], ["predict", "run"]],
+    ids=lambda words: words[0],
+)
+def test_a_file_that_cannot_be_there_is_named_before_it_is_made(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "taken").mkdir()
+    assert "argument --out: taken is a folder: name a file" in complaint(*words, "--out=taken", cwd=tmp_path)
+    said = complaint(*words, "--out=nowhere/file", cwd=tmp_path)
+    assert "argument --out: nowhere is not a folder: make it first" in said
+
+
+def test_a_comparison_is_not_put_into_a_file(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    said = complaint("compare", "--tasks=cartpole", "--agents=dreamer-cpu", "--out=taken", cwd=tmp_path)
+    assert "argument --out: taken is a file: name a folder" in said
+
+
 def test_setting_with_a_field_given_twice_is_named(tmp_path: Path) -> None:
     assert "task.overrides, line 1: a is given twice" in complaint(
         "train", "cartpole", "--set=task.overrides={a: 1, a: 2}", cwd=tmp_path

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from robot_mbrl.commands.options import Subparsers
+from robot_mbrl.commands.options import Subparsers, add_json
 from robot_mbrl.config import load_agent, packaged
 from robot_mbrl.specs import ActionSpec, Element, ImageSpec, ObservationSpec, VectorSpec
 
@@ -19,7 +19,7 @@ so many continuous actions."""
 def register(subparsers: Subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser("agents", help="list the agents to learn with, and their sizes")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 

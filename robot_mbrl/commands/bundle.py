@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from robot_mbrl.bundles import BundleMetadata
-from robot_mbrl.commands.options import Subparsers
+from robot_mbrl.commands.options import Subparsers, add_json
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import BundleError
 
@@ -24,7 +24,7 @@ def register(subparsers: Subparsers) -> None:
     verbs = parser.add_subparsers(metavar="show|check", required=True)
     shower = verbs.add_parser("show", help="who made it, for what, and what it reads and gives")
     shower.add_argument("file", type=Path, metavar="FILE", help="an ONNX file, such as a run's policy.onnx")
-    shower.add_argument("--json", action="store_true", help="print JSON")
+    add_json(shower)
     shower.set_defaults(run=lambda args: show(args.file, as_json=args.json))
     checker = verbs.add_parser("check", help="run all the checks that a robot makes before it lets a bundle drive")
     checker.add_argument("file", type=Path, metavar="FILE", help="an ONNX file, such as a run's policy.onnx")

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from robot_mbrl.commands.options import AGENT_HELP, Subparsers, load_task, override, positive_count
+from robot_mbrl.commands.options import AGENT_HELP, Subparsers, folder_to_fill, load_task, override, positive_count
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.comparison import Cell, Outcome, Plan, band, row
@@ -53,7 +53,9 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--steps", type=positive_count, default=STEPS, help="control steps of each run (default %(default)s)"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of all runs and results")
+    parser.add_argument(
+        "--out", type=folder_to_fill, required=True, metavar="DIR", help="the folder of all runs and results"
+    )
     parser.add_argument("--action-repeat", type=positive_count, metavar="N", help="control steps that actions are held")
     parser.add_argument("--judge-every", type=positive_count, metavar="N", help="control steps between judgements")
     parser.add_argument("--set", dest="overrides", action="append", default=[], type=override, metavar="KEY=VALUE")

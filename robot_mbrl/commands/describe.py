@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from robot_mbrl import topics
-from robot_mbrl.commands.options import TASK_HELP, Subparsers
+from robot_mbrl.commands.options import TASK_HELP, Subparsers, add_json
 from robot_mbrl.config import RobotConfig, RunConfig, load_run
 from robot_mbrl.runs.scenario import namespace
 from robot_mbrl.specs import Source
@@ -34,7 +34,7 @@ def register(subparsers: Subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser("describe", help="show a task's topics, sensors, action, commands and limits")
     parser.add_argument("task", metavar="TASK", help=TASK_HELP)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 

@@ -3,15 +3,22 @@
 import argparse
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from robot_mbrl.commands.graph import Screen
 from robot_mbrl.commands.judging import EPISODES, judge_expert, judge_over_graph, judge_policy, unseen_seed
-from robot_mbrl.commands.options import Subparsers, positive, positive_count, seed_number
-from robot_mbrl.config import RunConfig, load_run
+from robot_mbrl.commands.options import (
+    Subparsers,
+    add_json,
+    add_run_folder,
+    positive,
+    positive_count,
+    read_run,
+    seed_number,
+)
+from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.environment import node_environment
 from robot_mbrl.runs.folder import RunFolder
@@ -25,12 +32,12 @@ from robot_mbrl.runs.supervisor import StopRequest
 def register(subparsers: Subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser("evaluate", help="judge a run's policy and compare it with the scripted expert")
-    parser.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
+    add_run_folder(parser)
     parser.add_argument(
         "--episodes", type=positive_count, default=EPISODES, help="how many episodes (default %(default)s)"
     )
     parser.add_argument("--seed", type=seed_number, help="seed of the starts (default: one the run never trained on)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.add_argument("--graph", action="store_true", help="over the ROS graph in real time, not in this process")
     parser.add_argument("--speed", type=positive, default=1.0, help="with --graph: simulated seconds per second")
     parser.set_defaults(run=run)
@@ -38,8 +45,7 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the verdict."""
-    folder = RunFolder.open(args.folder)
-    config = load_run(folder.path)
+    config, folder = read_run(args.folder)
     if not folder.policy.is_file():
         raise ConfigError(f"{folder.path} has no policy.onnx yet: let the run go on until its learner exports one")
     seed = unseen_seed(config) if args.seed is None else args.seed

@@ -5,10 +5,8 @@ import itertools
 import json
 from pathlib import Path
 
-from robot_mbrl.commands.options import Subparsers
-from robot_mbrl.config import load_run
+from robot_mbrl.commands.options import Subparsers, add_json, add_run_folder, read_run
 from robot_mbrl.errors import ExperienceError
-from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.journal import noted
 
 
@@ -20,10 +18,10 @@ def register(subparsers: Subparsers) -> None:
         description="Reads the run's recordings, what was imported into it included. A LeRobot dataset (version 3) is "
         "read by `lerobot` 0.4 and newer. Install robot-mbrl[lerobot] for it.",
     )
-    parser.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
+    add_run_folder(parser)
     parser.add_argument("--to", choices=("lerobot",), default="lerobot", help="the format (default %(default)s)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the dataset's folder, a new one")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -33,8 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from robot_mbrl.exports.episodes import episodes_of
     from robot_mbrl.exports.lerobot import export_lerobot
 
-    folder = RunFolder.open(args.folder)
-    config = load_run(folder.path)
+    config, folder = read_run(args.folder)
     episodes = episodes_of(config, folder)
     first = next(episodes, None)
     if first is None:

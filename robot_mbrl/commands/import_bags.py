@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from robot_mbrl.commands.options import TASK_HELP, Subparsers
+from robot_mbrl.commands.options import TASK_HELP, Subparsers, add_json, read_run
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.journal import noted
@@ -35,7 +35,7 @@ def register(subparsers: Subparsers) -> None:
         help="the bag's topic for a source or a command topic of the robot's YAML, where names do not tell",
     )
     parser.add_argument("--dry-run", action="store_true", help="tell what would be imported, and write nothing")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -72,8 +72,7 @@ def _open(args: argparse.Namespace, check: Callable[[RunConfig], object]) -> tup
         check: called with a new run before there is a folder for it; raises if it is not to begin.
     """
     if args.task is None or (args.folder / "config.yaml").is_file():
-        folder = RunFolder.open(args.folder)
-        return load_run(folder.path), folder
+        return read_run(args.folder)
     config = load_run(args.task)
     check(config)
     if args.dry_run:

@@ -2,13 +2,10 @@
 
 import argparse
 import json
-from pathlib import Path
 
-from robot_mbrl.commands.options import Subparsers, finite, whole
-from robot_mbrl.config import load_run
+from robot_mbrl.commands.options import Subparsers, add_json, add_run_folder, finite, read_run, whole
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.labels import Labels
-from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.journal import noted
 from robot_mbrl.runs.scenario import namespace
 
@@ -21,7 +18,7 @@ def register(subparsers: Subparsers) -> None:
         description="Writes the verdict beside the run's recordings; its learner merges it into the episode's last "
         "step at its next start. While the nodes run, publish it on the topic `feedback`.",
     )
-    parser.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
+    add_run_folder(parser)
     parser.add_argument("--success", action="store_true", help="the goal was reached")
     parser.add_argument("--failure", action="store_true", help="nothing of value comes after it")
     parser.add_argument("--reward", type=finite, help="what it earned besides")
@@ -33,7 +30,7 @@ def register(subparsers: Subparsers) -> None:
         help="which, in the order they were recorded: 1 for the first, -1 for the last (default)",
     )
     parser.add_argument("--session", default="", metavar="ID", help="count the episodes of this session only")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -47,8 +44,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--success and --failure contradict one another: say one of them")
     if not labels.values:
         raise ConfigError("say what it was: --success or --failure, or --reward R")
-    folder = RunFolder.open(args.folder)
-    config = load_run(folder.path)
+    config, folder = read_run(args.folder)
     episodes = recorded_episodes(folder.bags, args.session)
     if not episodes:
         of_session = f" of session {args.session!r}" if args.session else ""

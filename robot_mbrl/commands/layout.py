@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from robot_mbrl.commands.options import TASK_HELP, Subparsers
+from robot_mbrl.commands.options import TASK_HELP, Subparsers, file_to_write, load_task
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
@@ -25,7 +25,7 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument("task", metavar="TASK", nargs="?", help=TASK_HELP)
     parser.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="the run to look at, in place of a TASK")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="the file to write (default: named after robot and tool)"
+        "--out", type=file_to_write, metavar="FILE", help="the file to write (default: named after robot and tool)"
     )
     parser.set_defaults(run=run)
 
@@ -47,6 +47,6 @@ def run(args: argparse.Namespace) -> int:
 def _described(args: argparse.Namespace) -> tuple[RunConfig, tuple[str, ...]]:
     """The run's description, and the figures that its agent has reported so far."""
     if args.folder is None:
-        return load_run(args.task), ()
+        return load_task(args.task), ()
     story = RunStory(RunFolder.open(args.folder))
     return load_run(story.folder.path), tuple(story.learned_by())

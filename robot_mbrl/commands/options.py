@@ -68,6 +68,16 @@ def add_run_options(parser: argparse.ArgumentParser, *, speed: float | None, tas
     )
 
 
+def add_run_folder(parser: argparse.ArgumentParser) -> None:
+    """Add the run that a command is about, which `read_run` reads."""
+    parser.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of programs."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
 def add_public_options(parser: argparse.ArgumentParser) -> None:
     """Add what `train` has besides, above all for public tasks."""
     parser.add_argument(
@@ -130,6 +140,24 @@ def seed_number(text: str) -> int:
     return value
 
 
+def file_to_write(text: str) -> Path:
+    """The path of a file that can be there, which need not be: said before there is work that would be lost."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder: name a file")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{path.parent} is not a folder: make it first, or name a file elsewhere")
+    return path
+
+
+def folder_to_fill(text: str) -> Path:
+    """The path of a folder, which need not be there."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a file: name a folder")
+    return path
+
+
 def override(text: str) -> tuple[str, Any]:
     """A dotted path and its value, read as YAML."""
     path, separator, value = text.partition("=")
@@ -151,6 +179,16 @@ def faults_in_force(path: Path | None, robot: RobotConfig) -> list[str]:
     from sim.faults.description import load_faults
 
     return [fault.says for fault in load_faults(path, robot).faults] if path is not None else []
+
+
+def read_run(path: Path) -> tuple[RunConfig, RunFolder]:
+    """An existing run by its folder.
+
+    Raises:
+        ConfigError: if there is none in it, or what it is defined by cannot be read.
+    """
+    folder = RunFolder.open(path)
+    return load_run(folder.path), folder
 
 
 def open_run(
@@ -177,8 +215,7 @@ def open_run(
     if args.folder is None:
         folder = RunFolder.newest(load_task(_task(args)).task.name)
         return load_run(folder.path), folder
-    folder = RunFolder.open(args.folder)
-    config = load_run(folder.path)
+    config, folder = read_run(args.folder)
     if args.task is not None and config.task.name != (asked_for := load_task(args.task).task.name):
         raise ConfigError(f"{folder.path} is a run of {config.task.name!r}, not of {asked_for!r}")
     return config, folder

@@ -1,11 +1,8 @@
 """`robot-mbrl predict`: pictures of what a run's world model expects beside what the robot then observed."""
 
 import argparse
-from pathlib import Path
 
-from robot_mbrl.commands.options import Subparsers, seed_number
-from robot_mbrl.config import load_run
-from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.commands.options import Subparsers, add_run_folder, file_to_write, read_run, seed_number
 
 
 def register(subparsers: Subparsers) -> None:
@@ -16,9 +13,14 @@ def register(subparsers: Subparsers) -> None:
         description="Takes a sequence from the run's newest checkpoint. The model sees its first observations; the "
         "others it expects from the actions alone. Writes a picture and, of cameras, an animated GIF.",
     )
-    parser.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
+    add_run_folder(parser)
     parser.add_argument("--seed", type=seed_number, default=0, help="which sequence (default %(default)s)")
-    parser.add_argument("--out", type=Path, help="the PNG to write (default prediction.png in the run's folder)")
+    parser.add_argument(
+        "--out",
+        type=file_to_write,
+        metavar="FILE",
+        help="the PNG to write (default prediction.png in the run's folder)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -31,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
     from robot_mbrl.learning.pictures import draw, film
     from robot_mbrl.learning.prediction import predict
 
-    folder = RunFolder.open(args.folder)
-    prediction = predict(Learner.resume(load_run(folder.path), folder.path), args.seed)
+    config, folder = read_run(args.folder)
+    prediction = predict(Learner.resume(config, folder.path), args.seed)
     picture = args.out or folder.path / "prediction.png"
     Image.fromarray(draw(prediction)).save(picture, "PNG")
     print(f"picture: {picture}")

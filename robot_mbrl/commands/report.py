@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from robot_mbrl.commands.options import Subparsers
+from robot_mbrl.commands.options import Subparsers, file_to_write
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
 
@@ -21,7 +21,7 @@ def register(subparsers: Subparsers) -> None:
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a run's folder, or one with runs below it")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help=f"the file to write (default {FILE} in RUN; of several, here)"
+        "--out", type=file_to_write, metavar="FILE", help=f"the file to write (default {FILE} in RUN; of several, here)"
     )
     parser.set_defaults(run=run)
 

@@ -4,12 +4,10 @@ import argparse
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from robot_mbrl.commands.options import Subparsers
-from robot_mbrl.config import RunConfig, load_run
-from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.commands.options import Subparsers, add_json, add_run_folder, read_run
+from robot_mbrl.config import RunConfig
 from robot_mbrl.runs.journal import Entry, read_journal
 from robot_mbrl.specs import Source
 
@@ -24,7 +22,7 @@ def register(subparsers: Subparsers) -> None:
         description="Reads the run's journal and recordings. With --keep, recordings are removed, oldest first, but "
         "never one that the replay still needs.",
     )
-    parser.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
+    add_run_folder(parser)
     parser.add_argument(
         "--keep",
         action="append",
@@ -33,7 +31,7 @@ def register(subparsers: Subparsers) -> None:
         help="remove recordings until no more than this is left, such as 20GB or 30d; may be repeated",
     )
     parser.add_argument("--dry-run", action="store_true", help="with --keep: tell what would be removed")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -44,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
     from robot_mbrl.experience.folder import own_sessions
     from robot_mbrl.experience.keeping import Keep, needed, superfluous
 
-    folder = RunFolder.open(args.folder)
-    config, keep = load_run(folder.path), Keep.of(args.keep)
+    config, folder = read_run(args.folder)
+    keep = Keep.of(args.keep)
     reader = SessionsReader()
     imported = own_sessions(folder.bags / IMPORTS)
     reader.read([*imported, *own_sessions(folder.bags)])

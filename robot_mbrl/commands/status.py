@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from robot_mbrl.commands.options import Subparsers, positive
+from robot_mbrl.commands.options import Subparsers, add_json, positive
 from robot_mbrl.runs.environment import joining, node_environment, ros_environment
 from robot_mbrl.runs.folder import RunFolder, read_json
 from robot_mbrl.runs.running import running_runs
@@ -20,7 +20,7 @@ def register(subparsers: Subparsers) -> None:
         "--run", dest="folder", type=Path, metavar="DIR", help="the run to look at (default: the newest running one)"
     )
     parser.add_argument("--seconds", type=positive, default=LISTEN_S, help="how long to listen (default %(default)g)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 

@@ -59,6 +59,12 @@ def test_a_layout_is_of_a_task_or_of_a_run(words: tuple[str, ...], capsys: pytes
     assert "either a TASK or a run's folder" in capsys.readouterr().err
 
 
+def test_a_public_task_has_no_topics_to_look_at(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("gymnasium", reason="robot-mbrl[gym] is not installed")
+    assert main(["layout", "rviz", "gym:CartPole-v1"]) == 2
+    assert "has no topics to look at: robot-mbrl report shows what it has learned" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(importlib.util.find_spec("rerun") is not None, reason="Rerun's library is there")
 def test_a_blueprint_without_reruns_library_says_what_to_install(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -52,6 +52,7 @@ def runs_in(paths: Sequence[Path]) -> list[RunFolder]:
         else:
             below = sorted(config.parent for config in path.rglob("config.yaml"))
         if not below:
-            raise ConfigError(f"{path}: there is no run in it or below it: none has a config.yaml")
+            wrong = "there is no run in it or below it: none has a config.yaml"
+            raise ConfigError(f"{path}: {wrong if path.is_dir() else 'no such folder: name that of a run'}")
         found.update((folder.absolute(), RunFolder.open(folder)) for folder in below)
     return list(found.values())

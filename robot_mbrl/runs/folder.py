@@ -67,9 +67,13 @@ class RunFolder:
         """
         folder = cls(path.absolute())
         try:
-            found = folder.config.is_file()
+            found, is_there, is_folder = folder.config.is_file(), path.exists(), path.is_dir()
         except OSError as error:
             raise ConfigError(f"{path} cannot be opened: {error.strerror}") from error
+        if not is_there:
+            raise ConfigError(f"{path} is not there: name the folder of a run, as they lie below {RUNS}/")
+        if not is_folder:
+            raise ConfigError(f"{path} is a file: name the folder of a run")
         if not found:
             raise ConfigError(f"{path} is not a run folder: it has no config.yaml")
         return folder

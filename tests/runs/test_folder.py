@@ -52,6 +52,14 @@ def test_opening_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
         RunFolder.open(tmp_path)
 
 
+def test_a_run_that_is_not_there_is_no_folder_without_one(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ConfigError, match="typo is not there: name the folder of a run"):
+        RunFolder.open(tmp_path / "typo")
+    with pytest.raises(ConfigError, match=r"notes\.txt is a file: name the folder of a run"):
+        RunFolder.open(tmp_path / "notes.txt")
+
+
 def test_the_newest_run_of_a_task_is_found(tmp_path: Path) -> None:
     for age, (name, task) in enumerate([("c", "cartpole-positions"), ("b", "cartpole"), ("a", "cartpole")]):
         folder = RunFolder.create(load_run(task), tmp_path / name)

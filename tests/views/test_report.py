@@ -110,3 +110,5 @@ def test_several_runs_are_compared_first(tmp_path: Path) -> None:
 def test_a_folder_without_a_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
     assert "no run in it or below it" in capsys.readouterr().err
+    assert main(["report", str(tmp_path / "typo")]) == 2
+    assert f"{tmp_path / 'typo'}: no such folder" in capsys.readouterr().err

@@ -37,6 +37,11 @@ COMMANDS = {
 }
 """Modules of `robot_mbrl.commands`, each with the words it answers to."""
 
+EXTRAS = {"av": "lerobot", "pyarrow": "lerobot"}
+"""Extras that bring what only one command needs, by the library's module."""
+EVERYTHING = "ros,learner,sim"
+"""Extras that bring what every other command needs."""
+
 
 def build_parser(word: str = "") -> argparse.ArgumentParser:
     """The parser of the command line.
@@ -89,8 +94,10 @@ def _run(words: Sequence[str]) -> int:
         print(f"robot-mbrl: {' '.join(str(error).split())}", file=sys.stderr)
         return USER_ERROR
     except ModuleNotFoundError as error:
-        extras = "pip install 'robot-mbrl[ros,learner,sim]'"
-        print(f"robot-mbrl: {error}; {extras} installs what every command needs", file=sys.stderr)
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        brings = "what every command needs" if extra is None else "it"
+        remedy = f"pip install 'robot-mbrl[{extra or EVERYTHING}]' installs {brings}"
+        print(f"robot-mbrl: {error}; {remedy}", file=sys.stderr)
         return USER_ERROR
     except BrokenPipeError:
         raise

@@ -301,10 +301,15 @@ def _validate(model: type[Model], raw: Mapping[str, Any], file: str) -> Model:
 
 
 def _problems(error: ValidationError) -> list[str]:
-    found = {_place(e["loc"]): e["msg"].removeprefix("Value error, ") for e in error.errors()}
+    found = {_place(e["loc"]): _says(e["type"], e["msg"]) for e in error.errors()}
     # What is wrong with an element makes pydantic complain of the list that it leaves too short, too.
     inner = [loc for loc in found if not any(loc != deeper and deeper[: len(loc)] == loc for deeper in found)]
     return [f"{'.'.join(map(str, loc)) or 'as a whole'}: {found[loc]}" for loc in inner]
+
+
+def _says(kind: str, message: str) -> str:
+    """What is wrong with a field, without the words of the library that found it."""
+    return "there is no such field" if kind == "extra_forbidden" else message.removeprefix("Value error, ")
 
 
 def _place(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:

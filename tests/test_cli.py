@@ -12,7 +12,8 @@ import yaml
 import robot_mbrl as robot_mbrl_package
 from robot_mbrl.cli import build_parser, main
 from robot_mbrl.commands.options import open_run
-from robot_mbrl.config import packaged
+from robot_mbrl.config import load_run, packaged
+from robot_mbrl.runs.folder import RunFolder
 
 ROBOTS = Path(robot_mbrl_package.__file__).parent / "robots"
 EXTRAS = [
@@ -103,6 +104,21 @@ def test_a_missing_extra_is_told(tmp_path: Path) -> None:
     assert "onnxruntime" in done.stderr
     assert "robot-mbrl[ros,learner,sim]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_missing_extra_of_one_command_is_named(tmp_path: Path) -> None:
+    RunFolder.create(load_run("cartpole"), tmp_path / "run")
+    code = (
+        "import sys; sys.modules |= {'av': None, 'pyarrow': None}; "
+        "from robot_mbrl.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["export", str(tmp_path / "run"), f"--out={tmp_path / 'set'}"]
+    command = [sys.executable, "-c", code, *words]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "pip install 'robot-mbrl[lerobot]' installs it" in done.stderr
 
 
 def test_a_missing_extra_of_public_tasks_is_named() -> None:
@@ -262,7 +278,7 @@ def test_a_yaml_that_is_none_is_named(tmp_path: Path) -> None:
 
 def test_a_misspelt_setting_is_named(tmp_path: Path) -> None:
     said = complaint("demo", "cartpole", "--set", "agent.train_ration=3", cwd=tmp_path)
-    assert "agent.train_ration" in said
+    assert "agent.train_ration: there is no such field" in said
     assert "KEY=VALUE" in complaint("demo", "cartpole", "--set", "agent.train_ratio", cwd=tmp_path)
 
 

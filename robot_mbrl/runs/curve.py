@@ -40,17 +40,18 @@ def draw_curve(
     along = MINUTES if step_s is not None else STEPS
     figure, axes = new_picture(title, expert_return, along)
     for mode, colour in COLOURS.items():
-        chosen = [(_place(e, step_s), e["return"]) for e in episodes if e["mode"] == mode]
+        chosen = [(place(e, step_s), e["return"]) for e in episodes if e["mode"] == mode]
         if chosen:
             line = "-o" if mode == "evaluate" else "."
             axes.plot(*zip(*chosen, strict=True), line, color=colour, label=LABELS[mode], markersize=4)
     return figure
 
 
-def _place(episode: Mapping[str, Any], step_s: float | None) -> float:
+def place(line: Mapping[str, Any], step_s: float | None) -> float:
+    """Where a line of metrics is drawn: minutes lived, or control steps where time means nothing."""
     if step_s is not None:
-        return float(episode["robot_steps"]) * step_s / 60.0
-    return float(episode.get("environment_steps") or episode["robot_steps"])
+        return float(line["robot_steps"]) * step_s / 60.0
+    return float(line.get("environment_steps") or line["robot_steps"])
 
 
 def new_picture(title: str, expert_return: float | None, along: str = MINUTES) -> "tuple[Figure, Axes]":

@@ -10,7 +10,7 @@ import numpy as np
 
 from robot_mbrl.runs.comparison import Cell, Outcome, Plan
 from robot_mbrl.runs.comparison_picture import draw_comparison
-from robot_mbrl.runs.curve import add_legend, draw_curve
+from robot_mbrl.runs.curve import add_legend, draw_curve, place
 from robot_mbrl.views.story import RunStory
 
 if TYPE_CHECKING:
@@ -20,20 +20,28 @@ POINTS = 300
 """Points of a line; more would be closer than a page can show."""
 COLUMNS, PANEL_INCHES = 4, (2.6, 1.6)
 COLOUR = "#2f6db3"
-MINUTES, STEPS = "minutes", "steps"
+MINUTES, STEPS = "minutes", "control steps"
 
 
 def returns(story: RunStory) -> str:
     """Returns of all episodes, over the time lived, as a data URI."""
     title = f"{story.task}, {story.agent}, seed {story.seed}"
     figure = draw_curve(story.record.episodes, title, story.step_s, story.summary.get("expert_return"))
-    verdicts = [v for v in story.record.verdicts if v.get("mean_return") is not None]
-    if verdicts:
-        places = [_place(v["environment_steps"], story.step_s) for v in verdicts]
-        values = [v["mean_return"] for v in verdicts]
-        figure.axes[0].plot(places, values, "-s", color="black", markersize=4, label="frozen policy, judged on the way")
+    if points := verdicts(story):
+        label = "frozen policy, judged on the way"
+        figure.axes[0].plot(*zip(*points, strict=True), "-s", color="black", markersize=4, label=label)
     add_legend(figure)
     return svg(figure)
+
+
+def verdicts(story: RunStory) -> list[tuple[float, float]]:
+    """When frozen policies were judged on the way, as `place` has it, and their mean returns."""
+    control_s = story.control_period_s
+    return [
+        (verdict["environment_steps"] * (1.0 if control_s is None else control_s / 60.0), verdict["mean_return"])
+        for verdict in story.record.verdicts
+        if verdict.get("mean_return") is not None
+    ]
 
 
 def comparison(stories: Sequence[RunStory]) -> str:
@@ -54,7 +62,8 @@ def comparison(stories: Sequence[RunStory]) -> str:
 def learning(story: RunStory) -> str | None:
     """A small panel for each figure that the learner learns by, as a data URI; None where it has reported none."""
     lines, names = story.of_kind("learner"), story.learned_by()
-    panels = [(name, [(line["robot_steps"], line.get(name)) for line in lines]) for name in names]
+    places = [place(line, story.step_s) for line in lines]
+    panels = [(name, list(zip(places, (line.get(name) for line in lines), strict=True))) for name in names]
     panels = [(name, points) for name, points in panels if any(value is not None for _, value in points)]
     return _grid(panels, story.step_s) if panels else None
 
@@ -63,7 +72,7 @@ def timing(story: RunStory) -> str | None:
     """Latency, train ratio and rate of updates over the time lived, as a data URI; None where nothing was measured."""
     kinds = {"guard": ("latency_p50_ms", "latency_p99_ms", "late"), "learner": ("train_ratio", "updates_per_s")}
     panels = [
-        (name, [(line["robot_steps"], line[name]) for line in story.of_kind(kind) if name in line])
+        (name, [(place(line, story.step_s), line[name]) for line in story.of_kind(kind) if name in line])
         for kind, names in kinds.items()
         for name in names
     ]
@@ -88,7 +97,7 @@ def _grid(panels: Sequence[tuple[str, Sequence[tuple[float, float | None]]]], st
     figure = Figure(figsize=(COLUMNS * PANEL_INCHES[0], rows * PANEL_INCHES[1] + 0.3), layout="constrained")
     every = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
     for axes, (name, points) in zip(every, panels, strict=False):
-        known = _thinned([(_place(at, step_s), value) for at, value in points if value is not None])
+        known = _thinned([(at, value) for at, value in points if value is not None])
         axes.plot(*zip(*known, strict=True), color=COLOUR, linewidth=1)
         axes.set_title(name, fontsize=8)
         axes.tick_params(labelsize=6)
@@ -104,7 +113,3 @@ def _thinned(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, flo
     if len(points) <= POINTS:
         return points
     return [tuple(part.mean(0).tolist()) for part in np.array_split(np.array(points, float), POINTS)]
-
-
-def _place(steps: float, step_s: float | None) -> float:
-    return steps if step_s is None else steps * step_s / 60.0

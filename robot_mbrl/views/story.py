@@ -119,6 +119,11 @@ class RunStory:
         return None if self.config is None or self.config.task.is_public else self.config.step_s
 
     @property
+    def control_period_s(self) -> float | None:
+        """Time between two control steps, of which a step of experience may take several; None likewise."""
+        return None if self.step_s is None or self.config is None else self.config.robot.period_s
+
+    @property
     def running(self) -> bool:
         """Whether somebody goes on with it now."""
         return is_locked(self.folder) or any(map(is_alive, read_json(self.folder.processes).values()))

@@ -13,10 +13,15 @@ GUARD = {"latency_p50_ms": 2.0, "latency_p99_ms": 6.0, "latency_max_ms": 9.0, "s
 
 
 def make_run(
-    path: Path, lines: list[tuple[Any, dict[str, Any]]], *, seed: int = 0, summary: Mapping[str, Any] | None = None
+    path: Path,
+    lines: list[tuple[Any, dict[str, Any]]],
+    *,
+    seed: int = 0,
+    summary: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> RunFolder:
     """A run's folder with these lines of metrics."""
-    folder = RunFolder.create(load_run("cartpole", seed=seed), path)
+    folder = RunFolder.create(load_run("cartpole", overrides, seed), path)
     if lines:
         with MetricsLog(folder.metrics) as log:
             for kind, values in lines:

@@ -26,7 +26,8 @@ INTERVENTION = "intervention."
 COUNTERS = frozenset(
     {
         *("environment_steps", "kind", "missed_steps", "owed_updates", "paused", "policy_version", "replay_steps"),
-        *("resting_steps", "robot_steps", "stopped_steps", "time", "train_ratio", "updates", "updates_per_s"),
+        *("resting_steps", "robot_steps", "stopped_steps", "time", "train_ratio", "updates", "updates_in_all"),
+        "updates_per_s",
     }
 )
 """Of a learner's lines, what counts how far it is; all other figures are what it learns by."""

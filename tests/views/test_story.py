@@ -96,6 +96,11 @@ def test_faults_are_what_the_run_counted_and_was_told(tmp_path: Path) -> None:
     assert "sensor" not in faults
 
 
+def test_of_a_budget_how_far_it_is_is_nothing_that_was_learned(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", [learner(100, 2, updates_in_all=500.0, model_loss=2.0)])
+    assert RunStory(folder).learned_by() == ["model_loss"]
+
+
 def test_warnings_that_differ_by_figures_only_are_one(tmp_path: Path) -> None:
     folder = make_run(tmp_path, [])
     said = [f"[WARN] [179.{k}] [cartpole.sensor]: joints are {k} s old" for k in range(5)]

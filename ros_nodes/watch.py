@@ -20,7 +20,7 @@ from sensor_msgs.msg import Image, JointState
 
 from robot_mbrl import messages, topics
 from robot_mbrl.config import RunConfig, load_run
-from robot_mbrl.errors import MessageError
+from robot_mbrl.errors import USER_ERROR, MessageError, RobotMbrlError
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.scenario import ONLOOKER_NICENESS, namespace
 from robot_mbrl.terminal import with_output
@@ -159,6 +159,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    try:
+        _watch(args)
+    except RobotMbrlError as error:
+        print(f"robot-mbrl: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_ERROR
+    return 0
+
+
+def _watch(args: argparse.Namespace) -> None:
+    """Serve the page until told to stop.
+
+    Raises:
+        ConfigError: if it cannot be listened there, or the run or the robot's shape cannot be read.
+    """
     # A robot's nodes may run on this computer, too.
     os.nice(ONLOOKER_NICENESS)
     folder = RunFolder.open(args.folder)
@@ -177,7 +191,6 @@ def _run(args: argparse.Namespace) -> int:
             server.shutdown()
     finally:
         rclpy.try_shutdown()
-    return 0
 
 
 if __name__ == "__main__":

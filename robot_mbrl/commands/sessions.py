@@ -8,7 +8,7 @@ from typing import Any
 
 from robot_mbrl.commands.options import Subparsers, add_json, add_run_folder, read_run
 from robot_mbrl.config import RunConfig
-from robot_mbrl.runs.journal import Entry, read_journal
+from robot_mbrl.runs.journal import Entry, noted, read_journal
 from robot_mbrl.specs import Source
 
 IMPORTS = "imports"
@@ -64,9 +64,10 @@ def run(args: argparse.Namespace) -> int:
         "files": [told_of(file) for file in reader.files],
         "removed": [str(path) for path in gone],
     }
-    if not args.dry_run:
-        for path in gone:
-            path.unlink()
+    if gone and not args.dry_run:
+        with noted(folder, "sessions --keep", args):
+            for path in gone:
+                path.unlink()
     print(json.dumps(report, indent=2) if args.json else "\n".join(_lines(report, dry_run=args.dry_run)))
     return 0
 

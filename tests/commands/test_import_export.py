@@ -11,7 +11,7 @@ from robot_mbrl.experience.filling import fill_replay
 from robot_mbrl.experience.replay import Replay
 from robot_mbrl.experience.session import StepWriter
 from robot_mbrl.learning.verdicts import merge
-from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.folder import RunFolder, write_json
 from tests.imports.bags import COMMANDS, drive, renamed, write
 from tests.imports.test_own_runs import EPISODE, STEP_NS, lived, recorded
 
@@ -87,6 +87,24 @@ def test_recordings_go_only_when_nothing_needs_them(tmp_path: Path, capsys: pyte
         "it is the newest, or is being written",
     ]
     assert len(list(folder.bags.glob("*.mcap"))) == 2
+
+
+def test_what_was_removed_stands_in_the_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = recorded(tmp_path / "run", lived()[:EPISODE])
+    (oldest,) = folder.bags.glob("*.mcap")
+    replay = Replay(CONFIG.observation_spec(), CONFIG.action_spec(), EPISODE, step_ns=STEP_NS)
+    with StepWriter(folder.bags, CONFIG.action_spec(), "/cartpole") as writer:
+        for step in lived()[EPISODE:]:
+            writer.write(step)
+    for step in lived():
+        replay.append(step)
+    replay.save(folder.checkpoints / "replay-1.npz")
+    write_json(folder.checkpoints / "checkpoint.json", {"replay": "replay-1.npz"})
+    words = ["sessions", str(folder.path), "--keep", "0.001MB"]
+    assert output(capsys, *words, "--dry-run")["removed"] == output(capsys, *words)["removed"] == [str(oldest)]
+    assert not oldest.exists()
+    (act,) = output(capsys, "sessions", str(folder.path))["acts"]
+    assert (act["what"], act["settings"]["keep"], act["how"]) == ("sessions --keep", ["0.001MB"], "done")
 
 
 def test_a_verdict_of_the_evening_is_learned_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

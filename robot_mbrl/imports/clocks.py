@@ -80,10 +80,7 @@ def segments(times: Times, names: list[str], stamped: Mapping[str, bool]) -> lis
 def _jumps(times: Times) -> list[int]:
     """Where the recorder's clock, or a stamping one, goes back."""
     back = np.zeros(len(times), bool)
-    if len(times):
-        back[1:] |= times.logged_ns[1:] < np.maximum.accumulate(times.logged_ns)[:-1] - JUMP_NS
-        # After a jump back, what follows lies below the old maximum all the while: only the first of it is a border.
-        back[1:] &= times.logged_ns[1:] < times.logged_ns[:-1] - JUMP_NS
+    back[1:] = np.diff(times.logged_ns) < -JUMP_NS
     for topic in np.unique(times.topic):
         places = np.flatnonzero((times.topic == topic) & (times.stamped_ns > 0))
         back[places[1:]] |= np.diff(times.stamped_ns[places]) < -JUMP_NS

@@ -96,7 +96,7 @@ class Snapshot:
         """
         try:
             self._archive.write(self)
-        except BaseException:
+        except BaseException:  # Whatever kept it from being written, the next save must write it; it goes on from here.
             self.ring.latents.mark_unsaved(self.states.rows)
             raise
 

@@ -95,7 +95,7 @@ def noted(folder: RunFolder, name: str, args: argparse.Namespace) -> Iterator[Ac
     _append(folder.journal, {"id": key, "what": name, "began": _now(), "settings": settings_of(args)})
     try:
         yield act
-    except BaseException as error:
+    except BaseException as error:  # Ctrl-C is an end, too; whatever it is goes on from here.
         act.end(error)
         raise
     else:

@@ -65,7 +65,7 @@ def killed_after(folder: Path, saves: int, share: float | None) -> list[tuple[in
         os.close(read)
         try:
             learn_until_killed(folder, write)
-        except BaseException:
+        except BaseException:  # In a fork: pytest's own handling would run on, a second time, in the child.
             traceback.print_exc()
         os._exit(1)
     os.close(write)

@@ -12,7 +12,7 @@ from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.environment import joining, node_environment, ros_environment
 from robot_mbrl.runs.folder import RunFolder, read_json
-from robot_mbrl.runs.running import running_runs
+from robot_mbrl.runs.running import living_nodes, running_runs
 
 HOST, PORT = "127.0.0.1", 8080
 LAST_PORT = 65535
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve the page until interrupted."""
     folder = RunFolder.open(args.folder) if args.folder is not None else _newest()
     config = _read(folder)
-    if config is not None and _is_on_a_graph(folder) and find_spec("rclpy") is not None:
+    if config is not None and living_nodes(folder) and find_spec("rclpy") is not None:
         _become_node(args, folder, config)
     # Not at the top: the command line starts without what an extra brings.
     from robot_mbrl.views.board import Board
@@ -63,11 +63,6 @@ def _read(folder: RunFolder) -> RunConfig | None:
         return load_run(folder.path)
     except ConfigError:
         return None
-
-
-def _is_on_a_graph(folder: RunFolder) -> bool:
-    nodes = read_json(folder.processes).values()
-    return any(Path(f"/proc/{pid}").exists() for pid in nodes)
 
 
 def _become_node(args: argparse.Namespace, folder: RunFolder, config: RunConfig) -> None:

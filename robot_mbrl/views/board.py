@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from robot_mbrl.runs.folder import RunFolder, read_json
+from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.locking import is_locked
 from robot_mbrl.runs.metrics import MetricsTail
 from robot_mbrl.runs.record import RunRecord
+from robot_mbrl.runs.running import living_nodes
 from robot_mbrl.views.body import Body
-from robot_mbrl.views.story import COUNTERS, INTERVENTION, RunStory, is_alive
+from robot_mbrl.views.story import COUNTERS, INTERVENTION, RunStory
 
 REFRESH_S = 0.25
 """Whoever asks more often gets the same figures again."""
@@ -151,16 +152,13 @@ class Board:
         return {"step": known, "step_age_s": age_s, "body": body, "pictures": self._live.pictures()}
 
     def _running(self) -> bool:
-        return is_locked(self.folder) or self._has_nodes()
-
-    def _has_nodes(self) -> bool:
-        return any(map(is_alive, read_json(self.folder.processes).values()))
+        return is_locked(self.folder) or bool(living_nodes(self.folder))
 
     def _state(self) -> str:
         """What the robot does and why; of a run without a robot, whether it goes on."""
         if not self._running():
             return "finished" if self.folder.read_summary() else "broken off"
-        if self.folder.processes.exists() and not self._has_nodes():
+        if self.folder.processes.exists() and not living_nodes(self.folder):
             return "its nodes have ended: it is being concluded, or begins anew"
         if self._live is not None:
             sentence, age_s = self._live.said()

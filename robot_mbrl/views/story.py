@@ -20,6 +20,7 @@ from robot_mbrl.runs.locking import is_locked
 from robot_mbrl.runs.metrics import read_metrics
 from robot_mbrl.runs.progress import number
 from robot_mbrl.runs.record import RunRecord
+from robot_mbrl.runs.running import living_nodes
 
 INTERVENTION = "intervention."
 """How the keys of the guard's counts begin, a reason each."""
@@ -127,7 +128,7 @@ class RunStory:
     @property
     def running(self) -> bool:
         """Whether somebody goes on with it now."""
-        return is_locked(self.folder) or any(map(is_alive, read_json(self.folder.processes).values()))
+        return is_locked(self.folder) or bool(living_nodes(self.folder))
 
     @property
     def began(self) -> str:
@@ -256,11 +257,6 @@ class RunStory:
         for line in self.of_kind("learner"):
             names.update(dict.fromkeys(name for name in line if name not in COUNTERS and not name.startswith(LOST)))
         return list(names)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether there is a process of this number on this computer."""
-    return Path(f"/proc/{pid}").exists()
 
 
 def total(counts: Iterable[float]) -> int:

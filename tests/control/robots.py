@@ -111,6 +111,13 @@ def robot(kind: str, **changes: Any) -> RobotConfig:
     return RobotConfig.model_validate(raw | changes)
 
 
+def limited(kind: str, **limits: Any) -> dict[str, Any]:
+    """The commands of a kind with other limits for joint a, as a change of `robot`."""
+    command = COMMANDS[kind]
+    first, *others = command["joints"]
+    return {"commands": [command | {"joints": [first | limits, *others]}]}
+
+
 def joint_state(
     names: list[str],
     position: list[float],

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from robot_mbrl.experience.replay import Replay
 from robot_mbrl.specs import ActionSpec, Element, ImageSpec, Mode, ObservationSpec, Source, TensorSpec, VectorSpec
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 
@@ -16,6 +17,17 @@ CAMERA = ImageSpec(height=8, width=8)
 SEEING = ObservationSpec(vectors=OBSERVATION.vectors, images={"camera": CAMERA})
 ACTION = ActionSpec(names=("left", "right"), units=("N", "N"))
 STATE = {"deter": TensorSpec(shape=(3,)), "stoch": TensorSpec(shape=(2,), dtype="uint8")}
+
+
+def make_replay(capacity: int = 1000) -> Replay:
+    """An empty replay of these lives, which keeps latent states."""
+    return Replay(OBSERVATION, ACTION, capacity, STATE, step_ns=STEP_NS)
+
+
+def live(replay: Replay, count: int, start: int = 0, session: str = "a") -> None:
+    """Append steps of one session, of which the first begins an episode."""
+    for index in range(start, start + count):
+        assert replay.append(make_step(index, session, first=index == 0))
 
 
 def make_step(

@@ -63,7 +63,32 @@ class Actor(nn.Module):
 
 def make_step() -> tuple[DreamerV3OptimizationStepper, int]:
     """TorchRL's step of the learner, and how many numbers it learns."""
-    prior = RSSMPriorV3(
+    prior = _prior()
+    reward = DreamerV3MLP(FEATURES, sizes.BINS, sizes.HEAD_LAYERS, sizes.UNITS, outscale=0.0)
+    continues = DreamerV3MLP(FEATURES, 1, sizes.HEAD_LAYERS, sizes.UNITS)
+    model = _world_model(prior, reward, continues)
+    actor, critic = _actor(), _critic()
+    actor_loss = _actor_loss(actor, critic, _imagination(prior, reward), continues)
+    value_loss = DreamerV3ValueLoss(
+        critic,
+        value_loss="two_hot",
+        num_value_bins=sizes.BINS,
+        actor_loss=actor_loss,
+        slow_critic_regularization=1.0,
+    )
+    learned = [*model.parameters(), *actor.parameters(), *value_loss.parameters()]
+    step = DreamerV3OptimizationStepper(
+        DreamerV3Loss(_model_loss(model), actor_loss, value_loss),
+        DreamerV3Optimizer(learned),
+        SoftUpdate(value_loss, tau=0.02),
+        compile_train_step=False,
+        cudagraph=False,
+    )
+    return step, sum(parameter.numel() for parameter in learned if parameter.requires_grad)
+
+
+def _prior() -> RSSMPriorV3:
+    return RSSMPriorV3(
         action_shape=(sizes.ACTIONS,),
         action_dim=sizes.ACTIONS,
         hidden_dim=sizes.HIDDEN,
@@ -75,10 +100,10 @@ def make_step() -> tuple[DreamerV3OptimizationStepper, int]:
         prior_num_layers=sizes.PRIOR_LAYERS,
         unimix=UNIMIX,
     )
-    reward = DreamerV3MLP(FEATURES, sizes.BINS, sizes.HEAD_LAYERS, sizes.UNITS, outscale=0.0)
-    continues = DreamerV3MLP(FEATURES, 1, sizes.HEAD_LAYERS, sizes.UNITS)
-    model = _world_model(prior, reward, continues)
-    model_loss = DreamerV3ModelLoss(
+
+
+def _model_loss(model: TensorDictSequential) -> DreamerV3ModelLoss:
+    loss = DreamerV3ModelLoss(
         model,
         num_reward_bins=sizes.BINS,
         kl_mode="separate",
@@ -87,15 +112,21 @@ def make_step() -> tuple[DreamerV3OptimizationStepper, int]:
         continue_target_scale=1 - 1 / 333,
         detach_output=False,
     )
-    model_loss.set_keys(pixels="observation")
+    loss.set_keys(pixels="observation")
+    return loss
 
-    actor = ProbabilisticTensorDictSequential(
+
+def _actor() -> ProbabilisticTensorDictSequential:
+    return ProbabilisticTensorDictSequential(
         TensorDictModule(Actor(), in_keys=STATE, out_keys=["loc", "scale"]),
         ProbabilisticTensorDictModule(
             in_keys=["loc", "scale"], out_keys=["action"], distribution_class=IndependentNormal, return_log_prob=True
         ),
     )
-    critic = TensorDictSequential(
+
+
+def _critic() -> TensorDictSequential:
+    return TensorDictSequential(
         TensorDictModule(
             DreamerV3MLP(FEATURES, sizes.BINS, sizes.LAYERS, sizes.UNITS, outscale=0.0),
             in_keys=STATE,
@@ -103,10 +134,15 @@ def make_step() -> tuple[DreamerV3OptimizationStepper, int]:
         ),
         TensorDictModule(SymExpTwoHot(sizes.BINS), in_keys=["state_value_logits"], out_keys=["state_value"]),
     )
-    actor_loss = DreamerV3ActorLoss(
+
+
+def _actor_loss(
+    actor: ProbabilisticTensorDictSequential, critic: TensorDictSequential, dream: DreamerEnv, continues: nn.Module
+) -> DreamerV3ActorLoss:
+    loss = DreamerV3ActorLoss(
         actor,
         critic,
-        _imagination(prior, reward),
+        dream,
         continuation_model=TensorDictSequential(
             TensorDictModule(continues, in_keys=STATE, out_keys=["continue_logits"]),
             TensorDictModule(nn.Sigmoid(), in_keys=["continue_logits"], out_keys=["continuation"]),
@@ -114,23 +150,8 @@ def make_step() -> tuple[DreamerV3OptimizationStepper, int]:
         imagination_horizon=sizes.HORIZON,
         use_reinforce=True,
     )
-    actor_loss.make_value_estimator(ValueEstimators.TDLambda, gamma=1.0, lmbda=0.95)
-    value_loss = DreamerV3ValueLoss(
-        critic,
-        value_loss="two_hot",
-        num_value_bins=sizes.BINS,
-        actor_loss=actor_loss,
-        slow_critic_regularization=1.0,
-    )
-    learned = [*model.parameters(), *actor.parameters(), *value_loss.parameters()]
-    step = DreamerV3OptimizationStepper(
-        DreamerV3Loss(model_loss, actor_loss, value_loss),
-        DreamerV3Optimizer(learned),
-        SoftUpdate(value_loss, tau=0.02),
-        compile_train_step=False,
-        cudagraph=False,
-    )
-    return step, sum(parameter.numel() for parameter in learned if parameter.requires_grad)
+    loss.make_value_estimator(ValueEstimators.TDLambda, gamma=1.0, lmbda=0.95)
+    return loss
 
 
 def _world_model(prior: RSSMPriorV3, reward: nn.Module, continues: nn.Module) -> TensorDictSequential:

@@ -8,12 +8,14 @@ from std_msgs.msg import Int64, UInt8MultiArray
 from std_srvs.srv import Trigger
 
 from robot_mbrl import topics
+from robot_mbrl.bundles import BundleMetadata
 from robot_mbrl.config import load_run, save_run
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
 from robot_mbrl.experience.session import StepWriter
 from robot_mbrl.learning import checkpoint
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.messages import read_bundle, read_named, write_key
+from robot_mbrl.steps import StepKey
 from ros_nodes import qos
 from tests.graph.experience_bench import RobotBench
 from tests.graph.graph import Graph
@@ -53,8 +55,33 @@ class Bench(RobotBench):
         expected = {"robot_steps": steps, "updates": updates}
         self.graph.until(lambda: self.metrics.items() >= expected.items())
 
+    def begin(self) -> None:
+        """Live until there is enough to learn from, and ten steps more that are learned from."""
+        self.graph.until(lambda: self.heard)
+        self.live(PREFILL - 1)
+        self.until_settled(PREFILL - 1, 0)
+        self.live(10)
+        self.until_settled(PREFILL + 9, PRETRAIN + 10 * UPDATES_PER_STEP)
+
     def pause(self, paused: bool) -> None:
         assert self.graph.call(Trigger, "learner/pause" if paused else "learner/resume").success
+
+    def judge(self, key: StepKey, **labels: float) -> None:
+        """Publish labels of a step that is over."""
+        feedback = self.graph.publisher(JointState, topics.FEEDBACK, qos.EVENTS)
+        self.graph.until(lambda: feedback.get_subscription_count())
+        late = JointState(name=list(labels), position=array("d", labels.values()))
+        write_key(late, key)
+        feedback.publish(late)
+
+    def newest_policy(self) -> BundleMetadata:
+        """What the newest bundle says of itself, once it is found sound."""
+        return check_bundle(Bundle(self.bundles[-1], "bundle"), CONFIG).metadata
+
+    def policy_of(self, updates: int) -> BundleMetadata:
+        """Wait for the policy of so many updates."""
+        self.graph.until(lambda: self.bundles and self.newest_policy().updates == updates)
+        return self.newest_policy()
 
 
 @pytest.fixture
@@ -67,14 +94,10 @@ def test_a_killed_learner_goes_on_with_all_that_was_lived_and_newer_policies(gra
     config = tmp_path / "config.yaml"
     save_run(CONFIG, config)
     graph.start(LEARNER, config=str(config), run_dir=str(tmp_path), lockstep=True)
-    graph.until(lambda: bench.heard)
-    bench.live(PREFILL - 1)
-    bench.until_settled(PREFILL - 1, 0)
-    bench.live(10)
-    bench.until_settled(PREFILL + 9, PRETRAIN + 10 * UPDATES_PER_STEP)
+    bench.begin()
     graph.until(lambda: bench.allowances[-1].data == PREFILL + 10)
     graph.until(lambda: bench.bundles)
-    before = check_bundle(Bundle(bench.bundles[-1], "bundle"), CONFIG).metadata
+    before = bench.newest_policy()
 
     bench.pause(True)
     bench.live(5)
@@ -95,34 +118,39 @@ def test_a_killed_learner_goes_on_with_all_that_was_lived_and_newer_policies(gra
     bench.until_settled(PREFILL + 15, PRETRAIN)
     bench.live(3)
     bench.until_settled(PREFILL + 18, PRETRAIN + 3 * UPDATES_PER_STEP)
-    graph.until(lambda: bench.bundles)
-    after = check_bundle(Bundle(bench.bundles[-1], "bundle"), CONFIG).metadata
+    after = bench.policy_of(PRETRAIN + 3 * UPDATES_PER_STEP)
     assert after.run_id == before.run_id
     assert after.version > before.version
     assert (tmp_path / "policy.onnx").read_bytes() == bench.bundles[-1]
 
+
+@pytest.mark.slow
+def test_a_learner_takes_orders_and_verdicts_and_keeps_all_of_it_when_it_is_stopped(graph, bench, tmp_path):
+    config = tmp_path / "config.yaml"
+    save_run(CONFIG, config)
+    graph.start(LEARNER, config=str(config), run_dir=str(tmp_path))
+    bench.begin()
+
     # A person may order what is due by itself only later, and judge what is over.
+    newest = bench.policy_of(PRETRAIN + 10 * UPDATES_PER_STEP)
     version = graph.call(Trigger, "learner/export").message
-    assert version.startswith(f"policy version {after.version + 1} after ")
+    assert version.startswith(f"policy version {newest.version + 1} after ")
     assert graph.call(Trigger, "learner/checkpoint").message.endswith(str(tmp_path / "checkpoints"))
-    feedback = graph.publisher(JointState, topics.FEEDBACK, qos.EVENTS)
-    graph.until(lambda: feedback.get_subscription_count())
     judged = bench.lived[-2].observation
-    late = JointState(name=["reward"], position=array("d", [3.0]))
-    write_key(late, judged.key)
-    feedback.publish(late)
+    bench.judge(judged.key, reward=3.0)
 
     # Whoever wants to see what the model expects is shown it, once an episode is long enough.
     pictures = graph.collect(Image, topics.PREDICTION, qos.EVENTS)
     bench.live(60)
-    bench.until_settled(PREFILL + 78, PRETRAIN + 63 * UPDATES_PER_STEP)
+    steps, updates = PREFILL + 69, PRETRAIN + 70 * UPDATES_PER_STEP
+    bench.until_settled(steps, updates)
     graph.until(lambda: pictures)
     assert pictures[0].encoding == "rgb8"
     assert graph.stop(LEARNER) == 0
 
     # A learner asked to stop writes a checkpoint of all it has.
     counters = checkpoint.load(tmp_path / "checkpoints", CONFIG).state["counters"]
-    assert (counters["robot_steps"], counters["updates"]) == (PREFILL + 78, PRETRAIN + 63 * UPDATES_PER_STEP)
+    assert (counters["robot_steps"], counters["updates"]) == (steps, updates)
     replay = Learner.resume(CONFIG, tmp_path).replay
     row, stamp_ns = replay.find(judged.key)
     assert stamp_ns == judged.key.stamp_ns

@@ -98,6 +98,8 @@ def test_a_second_publisher_is_another_node(graph: Graph, tmp_path: Path) -> Non
 
     # DDS tells of a publisher before it tells of its node.
     graph.until(lambda: names() == {"stand_in", "second_publisher"})
+    newest = [message.position[0] for message in joints[-10:]]
+    assert set(newest) == {0.0, 0.7}, "one has taken the other's place"
 
 
 def test_a_simulated_robot_misbehaves_as_well(graph: Graph, tmp_path: Path) -> None:

@@ -103,46 +103,55 @@ def all_that_happens(graph: Graph) -> dict[str, Publisher]:
     }
 
 
+class Teller:
+    """Says things about a robot, one after another: across topics, the order in a bag is that of arrival."""
+
+    def __init__(self, graph: Graph, run_dir: Path) -> None:
+        self.graph, self._run_dir = graph, run_dir
+        self.publish = all_that_happens(graph)
+
+    def recorded(self) -> list[RecordedMessage]:
+        return [message for path in bags(self._run_dir) for message in read_messages(path)]
+
+    def tell(self, topic: str, message: Any) -> None:
+        """Publish, and wait until it is in the file."""
+        before = len(self.recorded())
+        self.publish[topic].publish(message)
+        whole = self.graph.node.resolve_topic_name(topic)
+        self.graph.until(lambda: any(each.topic == whole for each in self.recorded()[before:]))
+
+    def tell_of_an_accident(self) -> None:
+        """A robot is enabled, moves, and is stopped by a person; and what else is said of it."""
+        for topic, message in (
+            (topics.ENABLE, Bool(data=True)),
+            (topics.STATE, String(data="moving")),
+            (SENT_COMMANDS, JointState(name=["slider"], position=[7.5])),
+            ("joint_states", JointState(name=["slider", "hinge"], position=[0.25, 3.0])),
+            (topics.EMERGENCY_STOP, Bool(data=True)),
+            (topics.STATE, String(data="latched: emergency_stop")),
+            (topics.TELEOP, JointState(name=["slider"], position=[0.1])),
+            (topics.FEEDBACK, JointState(name=["success"], position=[1.0])),
+            (topics.GOAL, JointState(name=["x"], position=[0.3])),
+            (topics.MOVING, Bool(data=False)),
+            (topics.METRICS, JointState(name=["updates"], position=[7.0])),
+            (topics.EPISODE, JointState(name=["return"], position=[12.5])),
+            ("/wrist/force", WrenchStamped()),
+            (topics.DIAGNOSTICS, DiagnosticArray(status=[DiagnosticStatus(name="driver", message="protective stop")])),
+        ):
+            self.tell(topic, message)
+
+
 def test_an_accident_is_told_by_the_bag_alone(graph, config, tmp_path):
-    publish = all_that_happens(graph)
+    teller = Teller(graph, tmp_path)
     # Said before anybody recorded, and still so.
-    publish[topics.STATE].publish(String(data="disabled"))
-    publish["battery"].publish(BatteryState(percentage=0.5))
+    teller.publish[topics.STATE].publish(String(data="disabled"))
+    teller.publish["battery"].publish(BatteryState(percentage=0.5))
     reports = graph.collect(DiagnosticArray, topics.DIAGNOSTICS, qos.EVENTS)
     graph.start(RECORDER, config=str(config), run_dir=str(tmp_path))
-    graph.until(lambda: all(publisher.get_subscription_count() for publisher in publish.values()))
-
-    def recorded() -> list[RecordedMessage]:
-        return [message for path in bags(tmp_path) for message in read_messages(path)]
-
-    def tell_one(topic: str, message: Any) -> None:
-        """Publish, and wait until it is in the file: across topics, the order is that of arrival."""
-        before = len(recorded())
-        publish[topic].publish(message)
-        whole = graph.node.resolve_topic_name(topic)
-        graph.until(lambda: any(each.topic == whole for each in recorded()[before:]))
-
-    graph.until(
-        lambda: {f"{graph.namespace}/{name}" for name in (topics.STATE, "battery")} <= {m.topic for m in recorded()}
-    )
-    tell_one(topics.ENABLE, Bool(data=True))
-    tell_one(topics.STATE, String(data="moving"))
-    tell_one(SENT_COMMANDS, JointState(name=["slider"], position=[7.5]))
-    tell_one("joint_states", JointState(name=["slider", "hinge"], position=[0.25, 3.0]))
-    tell_one(topics.EMERGENCY_STOP, Bool(data=True))
-    tell_one(topics.STATE, String(data="latched: emergency_stop"))
-    for topic, message in (
-        (topics.TELEOP, JointState(name=["slider"], position=[0.1])),
-        (topics.FEEDBACK, JointState(name=["success"], position=[1.0])),
-        (topics.GOAL, JointState(name=["x"], position=[0.3])),
-        (topics.MOVING, Bool(data=False)),
-        (topics.METRICS, JointState(name=["updates"], position=[7.0])),
-        (topics.EPISODE, JointState(name=["return"], position=[12.5])),
-        ("/wrist/force", WrenchStamped()),
-        (topics.DIAGNOSTICS, DiagnosticArray(status=[DiagnosticStatus(name="driver", message="protective stop")])),
-    ):
-        tell_one(topic, message)
-
+    graph.until(lambda: all(publisher.get_subscription_count() for publisher in teller.publish.values()))
+    latched = {f"{graph.namespace}/{name}" for name in (topics.STATE, "battery")}
+    graph.until(lambda: latched <= {message.topic for message in teller.recorded()})
+    teller.tell_of_an_accident()
     # What cannot be recorded is named, and costs nothing else.
     graph.until(lambda: any("gripper_msgs" in str(report.status[0].values) for report in reports if report.status))
     assert graph.stop(RECORDER) == 0

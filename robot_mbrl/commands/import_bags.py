@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
     config, folder = _open(args, check=lambda config: bags_for(args.bags, config))
     # A dry run does nothing to the run, whose folder may not even be there.
-    with nullcontext() if args.dry_run else noted(folder, "import", args):
+    with nullcontext() if args.dry_run else noted(folder, "import", args) as act:
         report = import_bags(
             args.bags,
             config,
@@ -55,13 +55,16 @@ def run(args: argparse.Namespace) -> int:
             dry_run=args.dry_run,
             say=lambda text: None if args.json else print(text, file=sys.stderr),
         )
+        refused = sum(bool(bag.refused) for bag in report.bags)
+        if act is not None and refused:
+            act.ended = f"{refused} of {len(report.bags)} bags refused"
     if args.json:
         print(json.dumps(report.as_json(), indent=2))
     else:
         print("\n".join(line for bag in report.bags for line in bag.as_text()))
         would = "would be " if args.dry_run else ""
         print(f"{report.steps} steps in {report.episodes} episodes {would}imported into {folder.path}")
-    return 1 if any(bag.refused for bag in report.bags) else 0
+    return 1 if refused else 0
 
 
 def _open(args: argparse.Namespace, check: Callable[[RunConfig], object]) -> tuple[RunConfig, RunFolder]:

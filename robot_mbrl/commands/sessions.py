@@ -103,8 +103,11 @@ def _session(driven: Any, config: RunConfig, *, imported: bool) -> dict[str, Any
 
 
 def _time(time_ns: int) -> str | None:
-    """ISO 8601 in UTC; None for what never was."""
-    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(timespec="seconds") if time_ns else None
+    """ISO 8601 in UTC; None for what never was, or was in simulated time."""
+    # Not at the top: see `run`.
+    from robot_mbrl.experience.driven import CALENDAR_NS
+
+    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(timespec="seconds") if time_ns >= CALENDAR_NS else None
 
 
 def _lines(report: dict[str, Any], *, dry_run: bool) -> list[str]:
@@ -113,7 +116,10 @@ def _lines(report: dict[str, Any], *, dry_run: bool) -> list[str]:
     lines += ["", "sessions"]
     for told in report["sessions"]:
         drove = ", ".join(f"{name} {by['minutes']:g} min" for name, by in told["sources"].items())
-        lines.append(f"  {told['session']}, {told['began']}: {told['episodes']} episodes; {drove or 'nobody drove'}")
+        began = told["began"] or "in simulated time"
+        imported = ", imported" if told["imported"] else ""
+        who = drove or "nobody drove"
+        lines.append(f"  {told['session']}, {began}{imported}: {told['episodes']} episodes; {who}")
         if told["takeovers"]:
             lines.append(f"    {told['takeovers']} takeovers, {told['interventions_per_min']:g} a minute")
         lines += [f"    {what}: {_counts(told[name])}" for name, what in _COUNTED if told[name]]

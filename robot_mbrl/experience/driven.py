@@ -10,7 +10,7 @@ from robot_mbrl import topics
 from robot_mbrl.errors import ExperienceError, MessageError
 from robot_mbrl.experience.cdr import read_joint_state, read_key
 from robot_mbrl.experience.message_files import RecordedMessage, Survey, read_messages
-from robot_mbrl.messages import read_named
+from robot_mbrl.messages import NANOSECONDS, read_named
 from robot_mbrl.specs import Mode, Source
 from robot_mbrl.steps import StepKey
 
@@ -20,6 +20,10 @@ _STOPPING = ("stopped", "latched", "disabled")
 _ENDINGS = (topics.OBSERVATION, topics.APPLIED_ACTION, topics.GUARD, topics.STATE)
 
 
+CALENDAR_NS = 946_684_800 * NANOSECONDS
+"""The year 2000: times before it are a simulator's, which begin at zero and say nothing of the calendar."""
+
+
 @dataclass
 class Driven:
     """One session of a robot.
@@ -27,7 +31,8 @@ class Driven:
     Attributes:
         session: its name.
         robot: the robot's namespace, without the slash before.
-        began_ns: when its first step was recorded, nanoseconds since the epoch.
+        began_ns: when its first step was recorded, nanoseconds since the epoch; simulated time if before
+            `CALENDAR_NS`.
         ended_ns: when its last was.
         steps: how many.
         episodes: how many began.
@@ -70,6 +75,11 @@ class FileSpan:
     spans: dict[str, tuple[int, int]] = field(default_factory=dict)
     unread: str = ""
     """Why it could not be read; empty if it was."""
+
+    @property
+    def written_s(self) -> float:
+        """When it was written last, seconds since the epoch: by its messages, or by the disk if they have no date."""
+        return self.ended_ns / NANOSECONDS if self.ended_ns >= CALENDAR_NS else self.path.stat().st_mtime
 
     def note(self, key: StepKey) -> None:
         """Note a step."""

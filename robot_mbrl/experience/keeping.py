@@ -90,7 +90,7 @@ def superfluous(
     left = sum(sizes.values())
     found = []
     for file in files:
-        old = keep.longest_s is not None and now_s - file.ended_ns / 1e9 > keep.longest_s
+        old = keep.longest_s is not None and now_s - file.written_s > keep.longest_s
         big = keep.most_bytes is not None and left > keep.most_bytes
         if file.path not in stay and (old or big):
             found.append(file.path)

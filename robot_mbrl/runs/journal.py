@@ -22,6 +22,8 @@ from robot_mbrl.runs.record import RunRecord
 _STANDS = re.compile(r"robot: (latched: .+|disabled: .+)")
 """A line of the console by which the robot stands until a person does something. One disabled at its start tells no
 reason."""
+_SHOWN = ("quiet", "json")
+"""Options that only say how a command tells of what it does."""
 INTERRUPTED, DONE = "interrupted", "done"
 UNKNOWN = "unknown: it was killed, or goes on"
 
@@ -107,7 +109,7 @@ def noted(folder: RunFolder, name: str, args: argparse.Namespace) -> Iterator[Ac
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     """The options that were given, as JSON has them."""
     own = {name: value for name, value in vars(args).items() if not callable(value)}
-    chosen = {name: value for name, value in own.items() if value not in (None, False, "", []) and name != "quiet"}
+    chosen = {name: value for name, value in own.items() if value not in (None, False, "", []) and name not in _SHOWN}
     return {name: json.loads(json.dumps(value, default=str)) for name, value in chosen.items()}
 
 

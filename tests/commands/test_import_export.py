@@ -12,6 +12,7 @@ from robot_mbrl.experience.replay import Replay
 from robot_mbrl.experience.session import StepWriter
 from robot_mbrl.learning.verdicts import merge
 from robot_mbrl.runs.folder import RunFolder, write_json
+from robot_mbrl.runs.journal import read_journal
 from tests.imports.bags import COMMANDS, drive, renamed, write
 from tests.imports.test_own_runs import EPISODE, STEP_NS, lived, recorded
 
@@ -36,6 +37,7 @@ def test_a_bag_is_tried_imported_and_listed(tmp_path: Path, capsys: pytest.Captu
     told = output(capsys, "sessions", str(run))
     (session,) = told["sessions"]
     assert session["imported"]
+    assert str(session["began"]).startswith("2023-11-14T")
     assert (session["steps"], session["episodes"]) == (41, 1)
     assert session["sources"] == {"teleop": {"steps": 41, "minutes": 0.03}}
     assert [(act["what"], act["how"]) for act in told["acts"]] == [("import", "done")]
@@ -49,6 +51,8 @@ def test_a_refused_bag_is_told_with_its_reason_and_an_exit_code(tmp_path: Path, 
     done = output(capsys, "import", str(good), str(bad), "--run", str(tmp_path / "run"), code=1)
     assert [bool(bag["refused"]) for bag in done["bags"]] == [False, True]
     assert done["steps"] == 41
+    (act,) = read_journal(RunFolder(tmp_path / "run").journal)
+    assert (act.how, act.settings.keys()) == ("1 of 2 bags refused", {"bags", "folder"})
 
 
 @pytest.mark.parametrize("kind", ["nothing there", "no bag in it", "another robot's run"])
@@ -82,6 +86,7 @@ def test_recordings_go_only_when_nothing_needs_them(tmp_path: Path, capsys: pyte
             writer.write(step)
     told = output(capsys, "sessions", str(folder.path), "--keep", "0.001MB")
     assert told["removed"] == []
+    assert [session["began"] for session in told["sessions"]] == [None], "simulated time is none of the calendar"
     assert [file["needed"] for file in told["files"]] == [
         "there is no checkpoint: all that was learned can only be learned again from it",
         "it is the newest, or is being written",

@@ -9,7 +9,7 @@ import pytest
 from robot_mbrl.errors import ConfigError, ExperienceError
 from robot_mbrl.experience.cdr import Header, JointState, Time
 from robot_mbrl.experience.definitions import DEFINITIONS, define
-from robot_mbrl.experience.driven import SessionsReader
+from robot_mbrl.experience.driven import CALENDAR_NS, SessionsReader
 from robot_mbrl.experience.folder import own_sessions
 from robot_mbrl.experience.keeping import (
     NO_CHECKPOINT,
@@ -166,8 +166,16 @@ def test_what_cannot_be_read_stays(tmp_path: Path):
     assert needed(read(tmp_path).files, saved(tmp_path, []))[tmp_path / "1.mcap"] == UNREAD
 
 
+def dated(index: int) -> Step:
+    """A step of a robot that lives by the calendar, since its year 2000."""
+    step = make_step(index)
+    seen = step.observation
+    key = replace(seen.key, stamp_ns=seen.key.stamp_ns + CALENDAR_NS)
+    return replace(step, observation=replace(seen, key=key), action=replace(step.action, key=key))
+
+
 def test_the_oldest_go_first_until_so_much_is_left_or_nothing_older(tmp_path: Path):
-    life = [make_step(index) for index in range(40)]
+    life = [dated(index) for index in range(40)]
     bags = tmp_path / "bags"
     paths = [recorded(bags, life[begin : begin + 10]) for begin in range(0, 40, 10)]
     files = read(bags).files
@@ -175,8 +183,15 @@ def test_the_oldest_go_first_until_so_much_is_left_or_nothing_older(tmp_path: Pa
     assert superfluous(files, {}, Keep(most_bytes=2 * size + size // 2)) == paths[:2]
     assert superfluous(files, {paths[0]: REPLAYED}, Keep(most_bytes=3 * size + size // 2)) == [paths[1]]
     # Steps are recorded at their stamps, a twentieth of a second apart.
-    assert superfluous(files, {}, Keep(longest_s=1.0), now_s=2.2) == paths[:2]
+    assert superfluous(files, {}, Keep(longest_s=1.0), now_s=CALENDAR_NS / 1e9 + 2.2) == paths[:2]
     assert superfluous(files, {}, Keep()) == []
+
+
+def test_what_was_lived_in_simulated_time_is_as_old_as_its_file(tmp_path: Path):
+    path = recorded(tmp_path, [make_step(index) for index in range(10)])
+    files, written_s = read(tmp_path).files, path.stat().st_mtime
+    assert superfluous(files, {}, Keep(longest_s=60.0), now_s=written_s + 50.0) == []
+    assert superfluous(files, {}, Keep(longest_s=60.0), now_s=written_s + 70.0) == [path]
 
 
 def test_sizes_and_ages_are_understood_and_others_refused():

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.exports.statistics import joined, of_elements, of_pictures
-from robot_mbrl.exports.video import VideoWriter
+from robot_mbrl.exports.video import CHUNK_FILES, VideoWriter
 from robot_mbrl.runs.folder import write_json
 from robot_mbrl.specs import ActionSpec, ObservationSpec
 from robot_mbrl.steps import Step
@@ -28,7 +28,6 @@ VERSION = "v3.0"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
-CHUNK_FILES = 1000
 DATA_MB, VIDEO_MB = 100, 200
 """Sizes at which files are finished and others begun, megabytes."""
 STATE, ACTION, IMAGES = "observation.state", "action", "observation.images."

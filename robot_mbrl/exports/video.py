@@ -12,6 +12,7 @@ CODEC, PIXELS = "libx264", "yuv420p"
 OPTIONS = {"crf": "18", "g": "2", "bf": "0"}
 """Nearly without loss; every second picture stands for itself, so that any is found quickly."""
 CHUNK_FILES = 1000
+"""Files of a folder, of data as of pictures."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ HELP = (
     "a command for the shell, run when robot or run stop, learn (a judged episode is solved) or break; it finds what "
     f"happened in ${EVENT} (stopped, learned or broke), ${MESSAGE} and ${RUN}"
 )
-FAILED_LOG = "notify.log"
+LOG = "notify.log"
 """What the commands print, in the run's folder of logs."""
 
 
@@ -42,7 +42,7 @@ class Notifier:
             return
         environment = {**os.environ, EVENT: event, MESSAGE: message, RUN: str(self._folder.path)}
         self._folder.logs.mkdir(exist_ok=True)
-        with (self._folder.logs / FAILED_LOG).open("ab") as log:
+        with (self._folder.logs / LOG).open("ab") as log:
             process = subprocess.Popen(
                 self._command,
                 shell=True,

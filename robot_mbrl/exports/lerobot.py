@@ -6,6 +6,7 @@ episode, on which nothing was done, is left out.
 """
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -63,7 +64,7 @@ class Exported:
 class LeRobotDataset:
     """Writes one dataset into a new folder; a context manager.
 
-    Call order: `add` for each episode; leaving the context finishes it.
+    Call order: `add` for each episode; leaving the context finishes it, or by an error removes it.
     """
 
     def __init__(self, root: Path, config: RunConfig) -> None:
@@ -107,6 +108,9 @@ class LeRobotDataset:
             video.close()
         if error[0] is None:
             self._write_meta()
+        else:
+            # Half a dataset is none, and would be in the way of the next try.
+            shutil.rmtree(self._root)
 
     @property
     def episodes(self) -> int:

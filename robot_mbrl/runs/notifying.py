@@ -2,7 +2,9 @@
 
 import os
 import subprocess
+import sys
 import threading
+from collections.abc import Mapping
 
 from robot_mbrl.runs.folder import RunFolder
 
@@ -41,10 +43,20 @@ class Notifier:
         if self._command is None:
             return
         environment = {**os.environ, EVENT: event, MESSAGE: message, RUN: str(self._folder.path)}
+        try:
+            process = self._start(self._command, environment)
+        except OSError as error:
+            # A full disk, or no process left: a run that cannot call for somebody goes on all the same.
+            print(f"robot-mbrl: --notify could not be run: {error}; it would have said: {message}", file=sys.stderr)
+            return
+        # Not a daemon: the last message of a run that ends is still sent.
+        threading.Thread(target=_await, args=(process,), name="notify").start()
+
+    def _start(self, command: str, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         self._folder.logs.mkdir(exist_ok=True)
         with (self._folder.logs / LOG).open("ab") as log:
-            process = subprocess.Popen(
-                self._command,
+            return subprocess.Popen(
+                command,
                 shell=True,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -52,8 +64,6 @@ class Notifier:
                 stderr=log,
                 start_new_session=True,
             )
-        # Not a daemon: the last message of a run that ends is still sent.
-        threading.Thread(target=_await, args=(process,), name="notify").start()
 
 
 def _await(process: "subprocess.Popen[bytes]") -> None:

@@ -72,6 +72,16 @@ def test_every_step_that_led_somewhere_is_a_frame(tmp_path: Path):
     assert [(e["dataset_from_index"], e["dataset_to_index"]) for e in episodes] == [(0, 7), (7, 14), (14, 21)]
 
 
+def test_half_a_dataset_is_not_left_in_the_way(tmp_path: Path):
+    def broken():
+        yield life(1)
+        raise OSError("the disk with the bags has gone")
+
+    with pytest.raises(OSError, match="has gone"):
+        export_lerobot(broken(), CONFIG, tmp_path / "set")
+    export(tmp_path / "set", life(1))
+
+
 def test_names_tell_what_each_number_is(tmp_path: Path):
     info, _, _ = export(tmp_path / "set", life(1))
     assert info["codebase_version"] == "v3.0"

@@ -126,6 +126,15 @@ def test_what_the_command_prints_is_in_the_logs_and_never_in_the_way(folder: Run
     assert json.loads(folder.journal.read_text().splitlines()[-1])["how"] == DONE
 
 
+def test_a_command_that_cannot_be_run_is_told_and_ends_no_run(folder: RunFolder, capsys: pytest.CaptureFixture[str]):
+    folder.logs.write_text("a file where logs should go")
+    with noted(folder, "robot", options(notify=TELL)):
+        pass
+    told = capsys.readouterr().err
+    assert "--notify could not be run" in told and "robot ended" in told
+    assert json.loads(folder.journal.read_text().splitlines()[-1])["how"] == DONE
+
+
 def _wait() -> None:
     """Until the commands have ended."""
     import threading

@@ -1,10 +1,11 @@
-"""The commands of a robot as data: topics, kinds and the limits that the guard holds every joint to."""
+"""The commands of a robot as data: topics, kinds, filters and what else each message carries."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from robot_mbrl.specs import Frozen, NonNegative, Positive, Topic
+from robot_mbrl.joint_config import CommandJoint, hard_bounds
+from robot_mbrl.specs import Frozen, Positive, Topic, TopicToken
 
 CommandType = Literal[
     "std_msgs/msg/Float64MultiArray",
@@ -13,85 +14,29 @@ CommandType = Literal[
     "geometry_msgs/msg/Twist",
     "geometry_msgs/msg/TwistStamped",
 ]
+MULTI_ARRAY = "std_msgs/msg/Float64MultiArray"
+JOINT_FIELDS = ("position", "velocity", "effort")
+"""What a JointState tells of a joint."""
+STIFFNESS, DAMPING = "kp", "kd"
+"""Interfaces, by the names that drivers of legged robots give them, that say how hard a position is pursued and how
+hard motion is resisted."""
 
-TOLERANCE_SHARE = 0.01
-"""Share of a joint's range that stands for a `position_tolerance` not given."""
-LARGEST_TOLERANCE_SHARE = 0.05
 FOLLOWING_S = 0.25
 """Seconds at full speed that stand for a velocity command's `max_following_error` not given."""
 
 TWIST_AXES = ("linear.x", "linear.y", "linear.z", "angular.x", "angular.y", "angular.z")
 
 
-class CommandJoint(Frozen):
-    """A commanded joint or twist axis with the limits the guard enforces, in the command's units."""
+class FilterConfig(Frozen):
+    """A Butterworth low-pass filter between what is requested of a topic's joints and their limits.
 
-    name: str
-    unit: str
-    low: float
-    high: float
-    """Bounds of the command itself; the normalised actions -1 and 1 map onto them. But for positions, 0 is within."""
-    max_rate: Positive
-    """How fast the command may change: position rad/s or m/s, velocity rad/s² or m/s², effort N/s or N m/s."""
-    stop_rate: Positive | None = None
-    """How fast a velocity, effort or twist may change in a safe stop, at least `max_rate`; null for that. Positions
-    brake at `max_acceleration`."""
-    max_acceleration: Positive | None = None
-    """For position commands, how fast that rate may change, rad/s² or m/s²."""
-    max_jerk: Positive | None = None
-    """For position commands, how fast that acceleration may change, rad/s³ or m/s³; null does not limit it."""
-    continuous: bool = False
-    """Whether the joint turns without end and is measured as an angle that wraps, in rad; readings are unwrapped."""
-    position_low: float | None = None
-    position_high: float | None = None
-    """Where the joint itself may be. Commands keep a stand-off from it; found beyond by more than
-    `position_tolerance`, the guard stops and latches."""
-    position_tolerance: NonNegative | None = None
-    """How far beyond its bounds noise and overshoot may show the joint, rad or m; null for 1% of their range."""
-    braking: Positive | None = None
-    """For velocity commands with position bounds, the deceleration the robot is sure to manage."""
-    max_following_error: Positive | None = None
-    """How far a moving joint may be found from where its commands have led, rad or m; further, the guard stops and
-    latches. More than it lags at full speed and yields under load. Positions need one; null for velocities stands for
-    what they cover in a quarter of a second at full speed."""
+    It is part of the robot that a policy learns to drive: what is recorded as applied is the request before it. It
+    begins anew, at rest, where each move of a policy begins.
+    """
 
-    @property
-    def position_bounds(self) -> tuple[float, float] | None:
-        """`position_low` and `position_high`; None without them."""
-        if self.position_low is None or self.position_high is None:
-            return None
-        return self.position_low, self.position_high
-
-    @property
-    def tolerance(self) -> float:
-        """`position_tolerance`, or what stands for it; 0 without bounds."""
-        if self.position_tolerance is not None or self.position_bounds is None:
-            return self.position_tolerance or 0.0
-        return TOLERANCE_SHARE * (self.position_bounds[1] - self.position_bounds[0])
-
-    @model_validator(mode="after")
-    def _bounds_are_ordered(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"joint {self.name}: low {self.low} is not below high {self.high}")
-        if (self.position_low is None) != (self.position_high is None):
-            raise ValueError(f"joint {self.name}: give both position_low and position_high, or neither")
-        if self.position_low is not None and self.position_high is not None and self.position_low >= self.position_high:
-            raise ValueError(f"joint {self.name}: position_low is not below position_high")
-        if self.position_tolerance is not None and self.position_low is None:
-            raise ValueError(f"joint {self.name}: position_tolerance belongs to position_low and position_high")
-        if self.tolerance and self.position_bounds is not None:
-            low, high = self.position_bounds
-            if self.tolerance > LARGEST_TOLERANCE_SHARE * (high - low):
-                raise ValueError(
-                    f"joint {self.name}: position_tolerance {self.tolerance} is more than noise and overshoot: at most "
-                    f"{LARGEST_TOLERANCE_SHARE:.0%} of the range, {LARGEST_TOLERANCE_SHARE * (high - low):g}"
-                )
-        if self.stop_rate is not None and self.stop_rate < self.max_rate:
-            raise ValueError(
-                f"joint {self.name}: stop_rate {self.stop_rate} is below max_rate {self.max_rate}: a stop may not be "
-                f"slower than what is usual; raise it or leave it out"
-            )
-        return self
+    order: Annotated[int, Field(ge=1, le=8)] = 2
+    cutoff_hz: Positive
+    """Frequency at which a request comes out with half of its power."""
 
 
 class CommandConfig(Frozen):
@@ -103,7 +48,44 @@ class CommandConfig(Frozen):
     source: str | None = None
     """JointState source with the measured positions of these joints; needed for position commands and bounds. A twist
     has none: that wheels fall silent is noticed by whoever observes them, and stops the robot too."""
+    filter: FilterConfig | None = None
+    """Low-pass filter between requests and limits; null for none."""
+    interfaces: tuple[TopicToken, ...] = ()
+    """What is commanded of each joint, the kind among it, in the order of the message: such as position, kp, kd. Empty
+    for the kind alone."""
+    layout: Literal["by_joint", "by_interface"] = "by_joint"
+    """Order of a Float64MultiArray: all interfaces of the first joint before those of the next; or the first interface
+    of all joints before the next one."""
+    interface_topics: dict[str, Topic] = {}
+    """Topics of interfaces that have a Float64MultiArray of their own, as one forward controller each; in the order of
+    the joints."""
+    constants: dict[str, float] = {}
+    """What each interface beside the kind is, of every joint that does not say otherwise."""
+    stop_constants: dict[str, float] = {}
+    """Those that are others in a safe stop. Of positions: what damps, for the safe stop `damping`."""
     joints: Annotated[tuple[CommandJoint, ...], Field(min_length=1)]
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """The interfaces beside the kind."""
+        return tuple(interface for interface in self.interfaces if interface != self.kind)
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The interfaces that the message on `topic` carries."""
+        return tuple(name for name in self.interfaces or (self.kind,) if name not in self.interface_topics)
+
+    @property
+    def has_stop_constants(self) -> bool:
+        """Whether any interface is another one in a safe stop."""
+        return bool(self.stop_constants) or any(joint.stop_constants for joint in self.joints)
+
+    def constant(self, joint: CommandJoint, interface: str, *, stopping: bool) -> float | None:
+        """What an interface beside the kind is commanded; None if that is not given."""
+        given = [joint.constants, self.constants]
+        if stopping:
+            given = [joint.stop_constants, self.stop_constants, *given]
+        return next((values[interface] for values in given if interface in values), None)
 
     @model_validator(mode="after")
     def _type_fits_the_kind(self) -> Self:
@@ -155,6 +137,8 @@ class CommandConfig(Frozen):
                     f"joint {joint.name}: max_following_error compares commanded with measured positions; it needs "
                     f"position or velocity commands with a source"
                 )
+            if joint.max_offset is not None:
+                self._require_room(joint, joint.max_offset)
             if joint.continuous and self.source is None:
                 raise ValueError(f"joint {joint.name}: continuous says how it is measured; name the command's source")
             if self.kind == "velocity" and joint.position_low is not None and joint.braking is None:
@@ -163,9 +147,81 @@ class CommandConfig(Frozen):
                 raise ValueError(f"joint {joint.name}: position bounds need the command's source to be named")
         return self
 
+    @model_validator(mode="after")
+    def _interfaces_can_be_sent(self) -> Self:
+        if self.interfaces and self.kind not in self.interfaces:
+            raise ValueError(f"interfaces: {self.kind!r}, the kind of these commands, is missing; add it")
+        if twice := sorted({name for name in self.interfaces if self.interfaces.count(name) > 1}):
+            raise ValueError(f"interfaces: {twice} are named twice; name each once")
+        known = JOINT_FIELDS if self.type == "sensor_msgs/msg/JointState" else (self.kind,)
+        if self.type != MULTI_ARRAY and (unknown := [name for name in self.carried if name not in known]):
+            raise ValueError(
+                f"interfaces: a {self.type} has no place for {unknown}; use {MULTI_ARRAY}, or give them "
+                f"interface_topics of their own"
+            )
+        if unknown := sorted(self.interface_topics.keys() - set(self.further)):
+            raise ValueError(
+                f"interface_topics: {unknown} are not among the interfaces beside {self.kind!r}, {list(self.further)}; "
+                f"name them there too"
+            )
+        return self
 
-def hard_bounds(joint: CommandJoint, *, of_position: bool) -> tuple[float, float]:
-    """Bounds that no command may leave: those of the joint for a position command, those of the command otherwise."""
-    if of_position and joint.position_bounds is not None:
-        return joint.position_bounds
-    return joint.low, joint.high
+    @model_validator(mode="after")
+    def _constants_belong_to_interfaces(self) -> Self:
+        everywhere = {"constants": self.constants, "stop_constants": self.stop_constants}
+        for joint in self.joints:
+            here = {"constants": joint.constants, "stop_constants": joint.stop_constants}
+            for field, values in [*everywhere.items(), *here.items()]:
+                if unknown := sorted(values.keys() - set(self.further)):
+                    raise ValueError(
+                        f"{field}: {unknown} are not among the interfaces beside {self.kind!r}, {list(self.further)}; "
+                        f"add them to interfaces, or leave them out"
+                    )
+            for interface in self.further:
+                if self.constant(joint, interface, stopping=False) is None:
+                    raise ValueError(f"constants: {interface!r} of joint {joint.name} is missing; say what it is")
+        return self
+
+    @model_validator(mode="after")
+    def _damped_positions_are_let_go(self) -> Self:
+        if self.kind != "position" or not self.has_stop_constants:
+            return self
+        for joint in self.joints:
+            stiffness = self.constant(joint, STIFFNESS, stopping=True)
+            damping = self.constant(joint, DAMPING, stopping=True)
+            if stiffness:
+                raise ValueError(
+                    f"stop_constants: {STIFFNESS} of joint {joint.name} is {stiffness:g}; what damps a position lets "
+                    f"go of it: make it 0"
+                )
+            if damping is not None and damping <= 0.0:
+                raise ValueError(f"stop_constants: {DAMPING} of joint {joint.name} damps nothing; make it above 0")
+        return self
+
+    def _require_room(self, joint: CommandJoint, offset: float) -> None:
+        """A target's distance from the joint must mean something, and lie within what may be found between them."""
+        if self.kind != "position":
+            raise ValueError(
+                f"joint {joint.name}: max_offset is how far a target lies from the measured position; only position "
+                f"commands have one: leave it out"
+            )
+        if joint.max_following_error is not None and offset >= joint.max_following_error:
+            raise ValueError(
+                f"joint {joint.name}: max_offset {offset} is not below max_following_error "
+                f"{joint.max_following_error}: the robot would stop before it has any effect; make it smaller"
+            )
+
+
+__all__ = [
+    "DAMPING",
+    "FOLLOWING_S",
+    "JOINT_FIELDS",
+    "MULTI_ARRAY",
+    "STIFFNESS",
+    "TWIST_AXES",
+    "CommandConfig",
+    "CommandJoint",
+    "CommandType",
+    "FilterConfig",
+    "hard_bounds",
+]

@@ -119,8 +119,9 @@ class ActuatorNode:
         # Asked for once a second: for most of the time nobody listens, and it would be half of the work.
         self._shaped_is_wanted = False
         self._drivers = {
-            command.topic: node.create_publisher(commands.TYPES[command.type], command.topic, qos.COMMANDS)
+            topic: node.create_publisher(kind, topic, qos.COMMANDS)
             for command in robot.commands
+            for topic, kind in commands.command_topics(command).items()
         }
         self._reports = node.create_publisher(DiagnosticArray, topics.GUARD, qos.EVENTS)
         self._states = node.create_publisher(String, topics.STATE, qos.LATCHED)
@@ -257,9 +258,9 @@ class ActuatorNode:
         stamp = self.node.get_clock().now().to_msg()
         values: dict[str, float] = {}
         for command in shaped:
-            message = commands.command_message(command, stamp, self._horizon_s)
-            self._drivers[command.config.topic].publish(message)
-            values |= zip((joint.name for joint in command.config.joints), command.values, strict=True)
+            for topic, message in commands.command_messages(command, stamp, self._horizon_s):
+                self._drivers[topic].publish(message)
+            values |= command.named()
         if self._shaped_is_wanted:
             repeated = JointState()
             repeated.header.stamp = stamp

@@ -1,14 +1,25 @@
 """What a command message asks of each joint, for every type that a robot's YAML can name."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from robot_mbrl.config import CommandConfig
+from robot_mbrl.control.command_interface import interface_name
 from robot_mbrl.errors import MessageError
 
 
+def command_readers(config: CommandConfig) -> dict[str, Callable[[Any], dict[str, float]]]:
+    """What reads the messages of each topic that a command is published on, by topic; see `read_command`."""
+    readers: dict[str, Callable[[Any], dict[str, float]]] = {config.topic: partial(read_command, config=config)}
+    for interface, topic in config.interface_topics.items():
+        readers[topic] = partial(_read_interface, config=config, interface=interface)
+    return readers
+
+
 def read_command(message: Any, config: CommandConfig) -> dict[str, float]:
-    """Commands by joint, in physical units.
+    """Commands by joint, in physical units; those of interfaces beside the kind by `joint/interface`.
 
     Args:
         message: of the type that `config` gives.
@@ -20,9 +31,11 @@ def read_command(message: Any, config: CommandConfig) -> dict[str, float]:
     names = [joint.name for joint in config.joints]
     match config.type:
         case "std_msgs/msg/Float64MultiArray":
-            values = _pair(names, message.data)
+            values = _pair(_laid_out(config), message.data)
         case "sensor_msgs/msg/JointState":
-            values = _pair(message.name, getattr(message, config.kind))
+            values = {}
+            for interface in config.carried:
+                values |= _pair([_named(config, name, interface) for name in message.name], getattr(message, interface))
         case "trajectory_msgs/msg/JointTrajectory":
             if not message.points:
                 raise MessageError("a trajectory without points commands nothing")
@@ -31,8 +44,29 @@ def read_command(message: Any, config: CommandConfig) -> dict[str, float]:
             values = {name: _axis(message, name) for name in names}
         case "geometry_msgs/msg/TwistStamped":
             values = {name: _axis(message.twist, name) for name in names}
-    if values.keys() != set(names):
+    if values.keys() != set(_laid_out(config)):
         raise MessageError(f"commands for {sorted(values)}; this topic's joints are {sorted(names)}")
+    return _finite(values)
+
+
+def _read_interface(message: Any, config: CommandConfig, interface: str) -> dict[str, float]:
+    """What an interface with a topic of its own is commanded, by `joint/interface`."""
+    return _finite(_pair([interface_name(joint.name, interface) for joint in config.joints], message.data))
+
+
+def _laid_out(config: CommandConfig) -> list[str]:
+    """What an array on the command's topic holds, in its order."""
+    names = [joint.name for joint in config.joints]
+    if config.layout == "by_joint":
+        return [_named(config, name, interface) for name in names for interface in config.carried]
+    return [_named(config, name, interface) for interface in config.carried for name in names]
+
+
+def _named(config: CommandConfig, joint: str, interface: str) -> str:
+    return joint if interface == config.kind else interface_name(joint, interface)
+
+
+def _finite(values: dict[str, float]) -> dict[str, float]:
     if bad := [name for name, value in values.items() if not math.isfinite(value)]:
         raise MessageError(f"commands that are not finite: {bad}")
     return values

@@ -7,12 +7,12 @@ Fast enough for thousands of experiments a minute, and exact enough to say wheth
 import math
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from robot_mbrl.command_config import CommandJoint
+from robot_mbrl.command_config import STIFFNESS, CommandJoint
 from robot_mbrl.config import RobotConfig
 from robot_mbrl.topics import JOINT_STATE
 from sim.errors import WorldError
@@ -24,6 +24,8 @@ SPEED_RESERVE = 1.5
 """How much faster than its limit a position drive could be."""
 MASS, FRICTION = 1.0, 0.5
 """Of a joint that takes efforts: kg and N s/m, or kg m² and N m s/rad."""
+SINKING_S = 1.0
+"""Time constant with which a position drive that lets its joint go sinks to where it hangs."""
 
 
 @dataclass(slots=True)
@@ -36,6 +38,7 @@ class PlantJoint:
         high: the other one.
         max_speed: the fastest that a position drive moves.
         continuous: whether it turns without end, and takes a position for any turn's.
+        hanging: where it sinks to when its position drive lets it go.
     """
 
     kind: str
@@ -43,16 +46,21 @@ class PlantJoint:
     high: float = math.inf
     max_speed: float = math.inf
     continuous: bool = False
+    hanging: float = 0.0
     position: float = 0.0
     velocity: float = 0.0
     command: float | None = None
     """None while it brakes."""
+    gains: dict[str, float] = field(default_factory=dict)
+    """Of a drive that is told any."""
 
     def advance(self, dt_s: float, *, blocked: bool) -> None:
         """Let time pass."""
         before = self.position
         if blocked or self.command is None:
             self.velocity = 0.0
+        elif self.kind == "position" and self.gains.get(STIFFNESS) == 0.0:
+            self.position = self.hanging + (self.position - self.hanging) * math.exp(-dt_s / SINKING_S)
         elif self.kind == "position":
             self._servo(self.command, dt_s)
         elif self.kind == "velocity":
@@ -105,17 +113,22 @@ class Plant:
         """Put every joint where it began, at rest and with the drives idle."""
         for name, joint in self.joints.items():
             joint.position, joint.velocity, joint.command = self._home[name], 0.0, None
+            joint.gains = {}
 
     def apply(self, commands: Mapping[str, float]) -> None:
-        """Command joints by name.
+        """Command joints by name, and gains by `joint/interface`.
 
         Raises:
             WorldError: if a joint is not driven or a command is not finite.
         """
         for name, value in commands.items():
-            if name not in self.joints or not math.isfinite(value):
+            joint, _, interface = name.partition("/")
+            if joint not in self.joints or not math.isfinite(value):
                 raise WorldError(f"joint {name!r} was commanded {value}; driven are {sorted(self.joints)}")
-            self.joints[name].command = value
+            if interface:
+                self.joints[joint].gains[interface] = value
+            else:
+                self.joints[joint].command = value
 
     def brake(self) -> None:
         """Come to rest and stay there."""
@@ -176,13 +189,13 @@ class Plant:
 
     def snapshot(self) -> Any:
         """The state of everything, commands included."""
-        return {name: (j.position, j.velocity, j.command) for name, j in self.joints.items()}
+        return {name: (j.position, j.velocity, j.command, dict(j.gains)) for name, j in self.joints.items()}
 
     def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot of this plant."""
-        for name, (position, velocity, command) in snapshot.items():
+        for name, (position, velocity, command, gains) in snapshot.items():
             joint = self.joints[name]
-            joint.position, joint.velocity, joint.command = position, velocity, command
+            joint.position, joint.velocity, joint.command, joint.gains = position, velocity, command, dict(gains)
 
     def close(self) -> None:
         """Nothing to release."""
@@ -197,7 +210,7 @@ def _plant_joint(kind: str, joint: CommandJoint) -> PlantJoint:
     if kind == "position":
         plant.max_speed = SPEED_RESERVE * joint.max_rate
     if bounds is not None:
-        plant.position = min(max(0.0, bounds[0]), bounds[1])
+        plant.position = plant.hanging = min(max(0.0, bounds[0]), bounds[1])
     if bounds is not None and not joint.continuous:
         beyond = STOPS_BEYOND * (bounds[1] - bounds[0])
         plant.low, plant.high = bounds[0] - beyond, bounds[1] + beyond
@@ -207,9 +220,9 @@ def _plant_joint(kind: str, joint: CommandJoint) -> PlantJoint:
 def _measured(robot: RobotConfig) -> dict[str, tuple[str, ...]]:
     """Joints of each JointState source: those that it is observed for, and those that are commanded by it."""
     names: dict[str, dict[str, None]] = {n: {} for n, source in robot.sources.items() if source.type == JOINT_STATE}
-    for vector in robot.vectors.values():
-        if vector.source in names:
-            names[vector.source] |= {e.joint: None for e in vector.elements if e.joint is not None}
+    for _, source, value in robot.values():
+        if source in names and value.joint is not None:
+            names[source] |= {value.joint: None}
     for command in robot.commands:
         if command.source is not None:
             names[command.source] |= {joint.name: None for joint in command.joints}

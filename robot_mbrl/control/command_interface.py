@@ -4,8 +4,8 @@ Two kinds stand behind one protocol: `position_commands.PositionInterface` comma
 `rate_commands.RateInterface` velocities, efforts and twists.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from robot_mbrl.config import CommandConfig
@@ -23,6 +23,42 @@ class Command:
     config: CommandConfig
     values: tuple[float, ...]
     """In order of the config's joints, in their units."""
+    further: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Likewise of each interface beside the kind, such as gains."""
+
+    def named(self) -> dict[str, float]:
+        """Values by joint, and those of further interfaces by `joint/interface`, as ros2_control names them."""
+        names = [joint.name for joint in self.config.joints]
+        named = dict(zip(names, self.values, strict=True))
+        for interface, values in self.further.items():
+            named |= zip((interface_name(name, interface) for name in names), values, strict=True)
+        return named
+
+
+def interface_name(joint: str, interface: str) -> str:
+    """Name of an interface of a joint beside the one it is commanded in."""
+    return f"{joint}/{interface}"
+
+
+class Constants:
+    """What the interfaces beside the kind are commanded: one set while driven, another in a safe stop."""
+
+    def __init__(self, config: CommandConfig) -> None:
+        """Look them up."""
+        self.config = config
+        self._driven = self._of(stopping=False)
+        self._stopping = self._of(stopping=True)
+
+    def command(self, values: Sequence[float], *, stopping: bool) -> Command:
+        """The command of these values, in order of the config's joints."""
+        return Command(self.config, tuple(values), self._stopping if stopping else self._driven)
+
+    def _of(self, *, stopping: bool) -> dict[str, tuple[float, ...]]:
+        config = self.config
+        return {
+            interface: tuple(config.constant(joint, interface, stopping=stopping) or 0.0 for joint in config.joints)
+            for interface in config.further
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """The final assertion on commands, from what was sent alone: it shares no state with the shapers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from robot_mbrl.command_config import CommandJoint, hard_bounds
+from robot_mbrl.command_config import CommandConfig, CommandJoint, hard_bounds
+from robot_mbrl.control.command_interface import Command
 
 TOLERANCE = 1e-9
 """Relative to a bound's size: what rounding may add to a command."""
@@ -107,18 +108,17 @@ class OutgoingCheck:
 class Outgoing:
     """The assertion on all joints of one topic, in their order."""
 
-    def __init__(
-        self, joints: Sequence[CommandJoint], *, of_position: bool, start: Sequence[float] | None = None
-    ) -> None:
+    def __init__(self, config: CommandConfig, start: Sequence[float] | None = None) -> None:
         """Begin with nothing sent.
 
         Args:
-            joints: their limits.
-            of_position: whether positions are commanded.
+            config: the topic's joints with their limits, and what else is commanded of them.
             start: where a trajectory of positions begins: the joints are there, within their bounds or not.
         """
-        starts = [None] * len(joints) if start is None else start
-        self._checks = [OutgoingCheck(joint, of_position, x) for joint, x in zip(joints, starts, strict=True)]
+        self._config = config
+        starts = [None] * len(config.joints) if start is None else start
+        of_position = config.kind == "position"
+        self._checks = [OutgoingCheck(joint, of_position, x) for joint, x in zip(config.joints, starts, strict=True)]
 
     @property
     def newest(self) -> list[float] | None:
@@ -126,11 +126,11 @@ class Outgoing:
         sent = [check.sent for check in self._checks if check.sent is not None]
         return sent if len(sent) == len(self._checks) else None
 
-    def fault(self, values: Sequence[float], dt_s: float, *, stopping: bool = False) -> str:
-        """What is wrong with sending these now, `dt_s` after the newest, in a safe stop or not; empty if nothing is."""
-        pairs = zip(self._checks, values, strict=True)
-        faults = (check.fault(value, dt_s, stopping=stopping) for check, value in pairs)
-        return "; ".join(filter(None, faults))
+    def fault(self, command: Command, dt_s: float, *, stopping: bool = False) -> str:
+        """What is wrong with sending it now, `dt_s` after the newest, in a safe stop or not; empty if nothing is."""
+        pairs = zip(self._checks, command.values, strict=True)
+        faults = [check.fault(value, dt_s, stopping=stopping) for check, value in pairs]
+        return "; ".join(filter(None, [*faults, *self._constant_faults(command, stopping=stopping)]))
 
     def send(self, values: Sequence[float], dt_s: float) -> None:
         """Note that these were sent."""
@@ -141,3 +141,15 @@ class Outgoing:
         """Note that the robot rests at the newest command."""
         for check in self._checks:
             check.settle()
+
+    def _constant_faults(self, command: Command, *, stopping: bool) -> Iterator[str]:
+        """What is wrong with the interfaces beside the kind: each is what the robot's YAML says, in a stop or not."""
+        config = self._config
+        if command.further.keys() != set(config.further):
+            yield f"interfaces {sorted(command.further)} are commanded, not {sorted(config.further)}"
+            return
+        for interface, values in command.further.items():
+            for joint, value in zip(config.joints, values, strict=True):
+                wanted = config.constant(joint, interface, stopping=stopping)
+                if value != wanted:
+                    yield f"{joint.name}: {interface} is {value}, not {wanted}"

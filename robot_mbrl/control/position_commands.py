@@ -3,12 +3,14 @@
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from robot_mbrl.command_config import CommandJoint
 from robot_mbrl.config import CommandConfig
-from robot_mbrl.control.command_interface import SLOW_SHARE, Command, Moment
+from robot_mbrl.control.command_interface import SLOW_SHARE, Command, Constants, Moment
 from robot_mbrl.control.measured import SLACK_SHARE, MeasuredJoints
 from robot_mbrl.control.outgoing import Outgoing
+from robot_mbrl.control.requested import Requests, by_joint
 from robot_mbrl.control.shaping import Limit, PositionShaper, clamp, resting_bounds, to_action
 from robot_mbrl.robot_config import SourceConfig
 
@@ -20,6 +22,9 @@ after their command."""
 HISTORY = 512
 """Commands that measurements are compared with: a second's at 500 Hz, older than what is not stale."""
 
+Target = TypeVar("Target", float, float | None)
+"""Where a joint is to go; None for one that is to stay where it was last told to be."""
+
 
 class _Trajectory:
     """What was commanded since the joints were last believed to be somewhere.
@@ -30,6 +35,7 @@ class _Trajectory:
         driven: whether the newest command was on its way somewhere, rather than the safe stop's.
         acting: whether it was an action's.
         returning: whether it leads joints back that were out of range, and nothing else has driven it since.
+        released: whether the joints were let go, so that nobody knows where it would take them on.
         rested_s: since when it has rested; infinite while it moves.
         history: when each command was sent, with its values.
     """
@@ -37,8 +43,8 @@ class _Trajectory:
     def __init__(self, config: CommandConfig, positions: Sequence[float]) -> None:
         """Begin at rest at these positions."""
         self.shapers = [PositionShaper(joint, x) for joint, x in zip(config.joints, positions, strict=True)]
-        self.outgoing = Outgoing(config.joints, of_position=True, start=positions)
-        self.driven = self.acting = self.returning = False
+        self.outgoing = Outgoing(config, positions)
+        self.driven = self.acting = self.returning = self.released = False
         self.rested_s = math.inf
         self.history: deque[tuple[float, tuple[float, ...]]] = deque(maxlen=HISTORY)
 
@@ -67,6 +73,9 @@ class PositionInterface:
     is requested of them. The safe stop brakes it, and holds the point where it comes to rest: nothing goes back. It
     ends at rest only: by a person's act, when the joints are measured no more, or when they are found elsewhere, moved
     by hand; then nothing is commanded until something is requested again.
+
+    Where the command has `stop_constants`, the safe stop lets the joints go and damps them: the same message with other
+    gains. They may sink anywhere, so nothing is held: the next request begins another trajectory, where they are then.
     """
 
     def __init__(
@@ -83,7 +92,11 @@ class PositionInterface:
         self.config = config
         self.limits: set[Limit] = set()
         self.joints = MeasuredJoints(config, source, simulated=simulated)
+        self._constants = Constants(config)
+        self._damps = config.has_stop_constants
         self._home = home
+        self._requests = Requests(config)
+        self._has_offsets = any(joint.max_offset is not None for joint in config.joints)
         self._trajectory: _Trajectory | None = None
 
     def out_of_bounds(self) -> str:
@@ -95,9 +108,12 @@ class PositionInterface:
         )
 
     def out_of_range(self) -> str:
-        """Which joints stand beyond the range of their commands by more than noise, or held, than they yield."""
+        """Which joints stand beyond the range of their commands by more than noise, or held, than they yield.
+
+        Joints that are let go in a stop may be found anywhere within their bounds, and are taken on from there.
+        """
         trajectory = self._trajectory
-        if trajectory is not None and trajectory.acting:
+        if self._damps or (trajectory is not None and trajectory.acting):
             return ""
         share = SLACK_SHARE if trajectory is None or trajectory.returning else 1.0
         return _beyond(
@@ -139,7 +155,7 @@ class PositionInterface:
 
     def stop_actions(self) -> list[float]:
         """The normalised actions nearest to where the robot comes to rest, or else the measured positions."""
-        trajectory = self._trajectory
+        trajectory = self._going_on()
         middle = [0.5 * (joint.low + joint.high) for joint in self.config.joints]
         held = self.joints.positions or middle
         if trajectory is not None:
@@ -150,24 +166,28 @@ class PositionInterface:
         """The next command; see `CommandInterface.shape`."""
         if targets is None:
             return self._stop(moment)
-        trajectory = self._trajectory
+        trajectory = self._going_on()
         if trajectory is None:
-            return self._begin(moment.now_s)
+            return self._begin(moment.now_s) or self._stop(moment)
+        wanted = self._requests.smooth(by_joint(self.config, targets), trajectory.values, moment.dt_s)
+        # What is smoothed is there by now, and not only at the end of the step.
+        remaining_s = None if self._requests.smooths else moment.remaining_s
+        goals = self._within_reach(wanted)
+        if goals != wanted:
+            self.limits.add("offset")
         values = []
-        for joint, shaper in zip(self.config.joints, trajectory.shapers, strict=True):
-            target = targets.get(joint.name)
-            if target is None:
+        for shaper, goal in zip(trajectory.shapers, goals, strict=True):
+            if goal is None:
                 # It stays where it was last told to be.
                 values.append(shaper.brake(moment.dt_s))
                 continue
-            remaining_s = moment.remaining_s
-            pace = math.inf if remaining_s is None else abs(target - shaper.value) / remaining_s
-            values.append(shaper.advance(target, moment.dt_s, pace))
+            pace = math.inf if remaining_s is None else abs(goal - shaper.value) / remaining_s
+            values.append(shaper.advance(goal, moment.dt_s, pace))
             if shaper.limit:
                 self.limits.add(shaper.limit)
         trajectory.driven = trajectory.acting = True
         trajectory.returning = False
-        return Command(self.config, tuple(values))
+        return self._constants.command(values, stopping=False)
 
     def go_home(self, home: Mapping[str, float], moment: Moment) -> Command | None:
         """The next command of a slow move to these positions; None while the positions to begin from are not known."""
@@ -186,7 +206,7 @@ class PositionInterface:
 
     def bring_back(self, moment: Moment) -> Command | None:
         """The next command of a slow move into the range of commands and the bounds of positions."""
-        trajectory = self._trajectory
+        trajectory = self._going_on()
         if trajectory is not None and not trajectory.driven and trajectory.rests and self._is_elsewhere(trajectory):
             self._trajectory = None
         places = trajectory.values if trajectory is not None else self.joints.positions
@@ -200,19 +220,42 @@ class PositionInterface:
         return self._move_slowly(goals, moment, beyond_bounds=True) if goals else None
 
     def _move_slowly(self, goals: Sequence[float], moment: Moment, *, beyond_bounds: bool = False) -> Command | None:
-        if self._trajectory is None:
-            return self._begin(moment.now_s, beyond_bounds=beyond_bounds)
+        self._requests.rest()
+        trajectory = self._going_on()
+        if trajectory is None:
+            return self._begin(moment.now_s, beyond_bounds=beyond_bounds) or self._stop(moment)
         values = [
             shaper.advance(goal, moment.dt_s, SLOW_SHARE * joint.max_rate)
-            for shaper, joint, goal in zip(self._trajectory.shapers, self.config.joints, goals, strict=True)
+            for shaper, joint, goal in zip(
+                trajectory.shapers, self.config.joints, self._within_reach(goals), strict=True
+            )
         ]
-        self._trajectory.driven, self._trajectory.acting = True, False
-        self._trajectory.returning = beyond_bounds
-        return Command(self.config, tuple(values))
+        trajectory.driven, trajectory.acting = True, False
+        trajectory.returning = beyond_bounds
+        return self._constants.command(values, stopping=False)
+
+    def _going_on(self) -> _Trajectory | None:
+        """The trajectory that the next request goes on with; None where another has to begin."""
+        trajectory = self._trajectory
+        return None if trajectory is None or trajectory.released else trajectory
+
+    def _within_reach(self, targets: Sequence[Target]) -> Sequence[Target]:
+        """The places nearest to these targets that are within each joint's `max_offset` of where it is measured."""
+        if not self._has_offsets:
+            return targets
+        return [
+            target
+            if target is None or joint.max_offset is None
+            else clamp(target, x - joint.max_offset, x + joint.max_offset)
+            for joint, target, x in zip(self.config.joints, targets, self.joints.positions, strict=True)
+        ]
 
     def fault(self, command: Command, dt_s: float) -> str:
         """What the final assertion has against a command; empty if nothing."""
-        return self._trajectory.outgoing.fault(command.values, dt_s) if self._trajectory else "there is no trajectory"
+        trajectory = self._trajectory
+        if trajectory is None:
+            return "there is no trajectory"
+        return trajectory.outgoing.fault(command, dt_s, stopping=trajectory.released)
 
     def sent(self, command: Command, moment: Moment) -> None:
         """Note that a command was published."""
@@ -229,6 +272,7 @@ class PositionInterface:
 
     def settle(self) -> None:
         """Note that nothing was sent for so long that the robot rests at the newest command."""
+        self._requests.rest()
         if self._trajectory is not None:
             for shaper in self._trajectory.shapers:
                 shaper.settle()
@@ -243,25 +287,28 @@ class PositionInterface:
         if not self._is_believed(now_s) or (not beyond_bounds and (self.out_of_bounds() or self.out_of_range())):
             return None
         places = self.joints.places
+        self._requests.rest()
         self._trajectory = _Trajectory(self.config, places)
         self._trajectory.returning = beyond_bounds
-        return Command(self.config, tuple(places))
+        return self._constants.command(places, stopping=False)
 
     def _stop(self, moment: Moment) -> Command | None:
         trajectory = self._trajectory
         if trajectory is None:
             return None
+        self._requests.rest()
         if trajectory.driven:
             trajectory.rested_s = math.inf
         trajectory.driven = trajectory.acting = False
         trajectory.rested_s = min(trajectory.rested_s, moment.now_s) if trajectory.rests else math.inf
-        rested = moment.now_s - trajectory.rested_s >= REST_S
+        trajectory.released = self._damps
+        rested = not self._damps and moment.now_s - trajectory.rested_s >= REST_S
         if rested and (self.joints.is_stale(moment.now_s) or self._is_elsewhere(trajectory)):
             # By the time it hears its old position again the robot may be anywhere. Nor is it told a new one: what is
             # measured in a stop may be wrong, and nothing moves by it.
             self._trajectory = None
             return None
-        return Command(self.config, tuple(shaper.brake(moment.dt_s) for shaper in trajectory.shapers))
+        return self._constants.command([shaper.brake(moment.dt_s) for shaper in trajectory.shapers], stopping=True)
 
     def _is_believed(self, now_s: float) -> bool:
         """Whether the joints are where they are said to be, for all that is known."""

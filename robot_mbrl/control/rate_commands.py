@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from robot_mbrl.command_config import CommandJoint
 from robot_mbrl.config import CommandConfig, GuardConfig
-from robot_mbrl.control.command_interface import SLOW_SHARE, Command, Moment
+from robot_mbrl.control.command_interface import SLOW_SHARE, Command, Constants, Moment
 from robot_mbrl.control.measured import MeasuredJoints, following_error
 from robot_mbrl.control.outgoing import Outgoing
+from robot_mbrl.control.requested import Requests
 from robot_mbrl.control.shaping import Limit, RateShaper, VelocityShaper, clamp, resting_bounds, to_action
 from robot_mbrl.robot_config import SourceConfig
 
@@ -101,7 +102,9 @@ class RateInterface:
         measured = config.kind == "velocity" and source is not None
         self._shapers = [(VelocityShaper if measured else RateShaper)(joint) for joint in config.joints]
         self._following = [VelocityFollowing(joint) for joint in config.joints] if measured else []
-        self._outgoing = Outgoing(config.joints, of_position=False)
+        self._outgoing = Outgoing(config)
+        self._constants = Constants(config)
+        self._requests = Requests(config)
         self._driven = False
 
     def out_of_bounds(self) -> str:
@@ -147,10 +150,14 @@ class RateInterface:
         """The next command; see `CommandInterface.shape`."""
         self._driven = targets is not None
         if targets is None:
+            self._requests.rest()
             stops = zip(self._shapers, self._stop_targets(moment.now_s), strict=True)
-            return Command(self.config, tuple(shaper.brake(moment.dt_s, target) for shaper, target in stops))
+            values = [shaper.brake(moment.dt_s, target) for shaper, target in stops]
+            return self._constants.command(values, stopping=True)
         requested = [targets.get(joint.name, 0.0) for joint in self.config.joints]
-        return self._advance(requested, moment)
+        newest = [shaper.value for shaper in self._shapers]
+        wanted = self._requests.smooth(requested, newest, moment.dt_s)
+        return self._advance([value or 0.0 for value in wanted], moment)
 
     def _advance(self, requested: list[float], moment: Moment) -> Command:
         positions = self.joints.positions
@@ -163,7 +170,7 @@ class RateInterface:
                 values.append(shaper.advance(target, moment.dt_s))
             if shaper.limit:
                 self.limits.add(shaper.limit)
-        return Command(self.config, tuple(values))
+        return self._constants.command(values, stopping=False)
 
     def go_home(self, home: Mapping[str, float], moment: Moment) -> Command:
         """The safe stop's command: what has no position is at home."""
@@ -189,11 +196,12 @@ class RateInterface:
             speed = SLOW_SHARE * (joint.high if x < low else joint.low)
             requested.append(speed if not low <= x <= high else 0.0)
         self._driven = True
+        self._requests.rest()
         return self._advance(requested, moment)
 
     def fault(self, command: Command, dt_s: float) -> str:
         """What the final assertion has against a command; empty if nothing."""
-        return self._outgoing.fault(command.values, dt_s, stopping=not self._driven)
+        return self._outgoing.fault(command, dt_s, stopping=not self._driven)
 
     def sent(self, command: Command, moment: Moment) -> None:
         """Note that a command was published."""
@@ -209,6 +217,7 @@ class RateInterface:
 
     def settle(self) -> None:
         """Note that the robot has had the newest command for long."""
+        self._requests.rest()
         for shaper in self._shapers:
             shaper.settle()
         self._outgoing.settle()

@@ -15,7 +15,7 @@ from ruckig import ControlInterface, InputParameter, Result, Ruckig, RuckigError
 
 from robot_mbrl.command_config import CommandJoint
 
-Limit = Literal["", "position_bound", "braking", "rate", "acceleration", "jerk"]
+Limit = Literal["", "offset", "position_bound", "braking", "rate", "acceleration", "jerk"]
 """The limit that last changed a command; empty if it is as requested."""
 
 STANDOFF = 0.005

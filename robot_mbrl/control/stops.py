@@ -18,6 +18,7 @@ class Reason(StrEnum):
     OLD_OBSERVATION = "old_observation"
     # Changed commands.
     CLIPPED = "clipped"
+    OFFSET = "offset"
     POSITION_BOUND = "position_bound"
     BRAKING = "braking"
     RATE = "rate"

@@ -40,7 +40,11 @@ class FaultyWorld:
             self.world.apply(commands)
             return
         positions = self.world.positions() if "position" in self.world.kinds().values() else {}
-        self._drives.command(commands, self._now_s, positions)
+        moving = {name: value for name, value in commands.items() if name in self.world.kinds()}
+        self._drives.command(moving, self._now_s, positions)
+        # What gains a drive is told it takes at once, whatever becomes of its command.
+        if gains := {name: value for name, value in commands.items() if name not in moving}:
+            self.world.apply(gains)
 
     def brake(self) -> None:
         """What the drives do by themselves when commands cease: come to rest and stay there."""

@@ -61,7 +61,10 @@ class World(Protocol):
         """Put everything at a start drawn from `rng`, at rest and with the drives idle."""
 
     def apply(self, commands: Mapping[str, float]) -> None:
-        """Command joints by name, in the units of their drives, until the next command or `brake`."""
+        """Command joints by name, in the units of their drives, until the next command or `brake`.
+
+        What else a drive is told, such as its gains, comes under `joint/interface`; a drive that has none ignores it.
+        """
 
     def brake(self) -> None:
         """What the drives do by themselves when commands cease: come to rest and stay there."""

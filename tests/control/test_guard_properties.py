@@ -19,15 +19,25 @@ from robot_mbrl.control.stops import Reason
 from robot_mbrl.errors import MessageError
 from robot_mbrl.messages import read_joint
 from robot_mbrl.steps import StepKey
-from tests.control.robots import PERIOD_S, action_message, joint_state, robot
+from tests.control.robots import COMMANDS, PERIOD_S, action_message, joint_state, robot
 
 EXAMPLES = 120
 SLACK = 1e-7
 PERIOD_NS = 50_000_000
 
-KINDS = ("position", "velocity", "effort", "damping", "twist")
-"""What is commanded; `damping` is an effort whose safe stop is damped."""
+KINDS = ("position", "smoothed", "released", "velocity", "effort", "damping", "twist")
+"""What is commanded: `smoothed` are positions with a filter and targets near the joint, `released` those that a stop
+lets go by their gains, `damping` is an effort whose safe stop is damped."""
+POSITIONS = ("position", "smoothed", "released")
 DAMPING = 0.5
+OFFSET = 0.15
+FILTER = {"order": 2, "cutoff_hz": 3.0}
+DRIVEN, RELEASED = {"kp": (80.0, 80.0), "kd": (2.0, 2.0)}, {"kp": (0.0, 0.0), "kd": (5.0, 5.0)}
+GAINS = {
+    "interfaces": ["position", "kp", "kd"],
+    "constants": {"kp": 80.0, "kd": 2.0},
+    "stop_constants": {"kp": 0.0, "kd": 5.0},
+}
 MAX_AGE_S = 0.2
 NAN, INF = math.nan, math.inf
 wishes = st.sampled_from([-1.0, -0.3, 0.0, 0.2, 0.9, 1.0])
@@ -110,21 +120,33 @@ class Oracle:
             changes = [new - old for new, old in zip(values, self.sent, strict=True)]
             for joint, change in zip(joints, changes, strict=True):
                 assert abs(change) <= joint.max_rate * elapsed_s + SLACK
-            if self.kind == "position":
+            if self.kind in POSITIONS:
+                self._judge_offsets(command, changes, elapsed_s, stopped)
                 self._judge_accelerations(command, changes, elapsed_s)
             elif stopped:
                 self._judge_stop(values, now_s)
             self.moves += not stopped and any(changes)
+        if self.kind == "released":
+            assert command.further == (RELEASED if stopped else DRIVEN)
         self.sent, self.sent_s, self.stopped = values, now_s, stopped
 
+    def _judge_offsets(self, command: Command, changes: list[float], elapsed_s: float, stopped: bool) -> None:
+        """What is farther from the joint than its target may be does not speed up away from it."""
+        for index, (joint, change) in enumerate(zip(command.config.joints, changes, strict=True)):
+            away = self.sent[index] - self.measured.get(joint.name, NAN)
+            if joint.max_offset is not None and abs(away) > joint.max_offset + SLACK and not stopped:
+                before = self.slopes[index] if self.slopes else 0.0
+                sign = math.copysign(1.0, away)
+                assert sign * change / elapsed_s <= max(0.0, sign * before) * (1 + 1e-6) + SLACK / elapsed_s
+
     def _bounds(self, joint: CommandJoint) -> tuple[float, float]:
-        if self.kind == "position" and joint.position_low is not None and joint.position_high is not None:
+        if self.kind in POSITIONS and joint.position_low is not None and joint.position_high is not None:
             return joint.position_low, joint.position_high
         return joint.low, joint.high
 
     def _is_beginning(self, command: Command, now_s: float, stopped: bool) -> bool:
         """Whether positions begin anew: only from a stop, and only where the joints were just measured."""
-        if self.kind != "position" or not (stopped or self.stopped) or now_s - self.measured_s > MAX_AGE_S:
+        if self.kind not in POSITIONS or not (stopped or self.stopped) or now_s - self.measured_s > MAX_AGE_S:
             return False
         places = [(joint, self.measured.get(joint.name, NAN)) for joint in command.config.joints]
         # What noise shows beyond the bounds is within.
@@ -156,9 +178,17 @@ class Storm:
     """Carries events to a guard whose clock, stamps and messages may be as wrong as they like."""
 
     def __init__(self, kind: str, *, lockstep: bool = False) -> None:
-        home = {"a": 0.5, "b": 0.5} if kind == "position" else {}
+        home = {"a": 0.5, "b": 0.5} if kind in ("position", "smoothed") else {}
         stop = {"safe_stop": "damping", "damping": DAMPING} if kind == "damping" else {}
-        self.robot = robot("effort" if kind == "damping" else kind, home=home, guard=stop)
+        commands = {}
+        if kind == "smoothed":
+            joints = [joint | {"max_offset": OFFSET} for joint in COMMANDS["position"]["joints"]]
+            commands = {"commands": [COMMANDS["position"] | {"filter": FILTER, "joints": joints}]}
+        if kind == "released":
+            stop = {"safe_stop": "damping"}
+            commands = {"commands": [COMMANDS["position"] | GAINS]}
+        like = {"damping": "effort", "smoothed": "position", "released": "position"}.get(kind, kind)
+        self.robot = robot(like, home=home, guard=stop, **commands)
         assert all(source.max_age_s == MAX_AGE_S for source in self.robot.sources.values())
         self.guard = Guard(self.robot, PERIOD_S, enabled=True, lockstep=lockstep)
         self.oracle = Oracle(kind, PERIOD_S if lockstep else None)

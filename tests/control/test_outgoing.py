@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot_mbrl.config import CommandJoint
+from robot_mbrl.config import CommandConfig, CommandJoint
+from robot_mbrl.control.command_interface import Command
 from robot_mbrl.control.outgoing import Outgoing, OutgoingCheck
 
 TICK_S = 0.01
@@ -114,10 +115,12 @@ def test_it_may_move_from_rest_again_after_it_has_settled() -> None:
     ids=["fall", "fall to 0", "fall without a stop", "beyond 0", "rise", "usual"],
 )
 def test_stop_rate_is_for_stops_alone_and_only_towards_zero(value: float, stopping: bool, allowed: bool) -> None:
-    outgoing = Outgoing([joint(max_rate=1.0, stop_rate=100.0)] * 2, of_position=False)
+    joints = tuple(joint(max_rate=1.0, stop_rate=100.0, name=name) for name in "ab")
+    config = CommandConfig(topic="efforts", type="std_msgs/msg/Float64MultiArray", kind="effort", joints=joints)
+    outgoing = Outgoing(config)
     for sign in (1.0, -1.0):
         outgoing.send([0.8 * sign, 0.0], TICK_S)
-        fault = outgoing.fault([value * sign, 0.0], TICK_S, stopping=stopping)
+        fault = outgoing.fault(Command(config, (value * sign, 0.0)), TICK_S, stopping=stopping)
         assert (fault == "") == allowed
 
 
@@ -125,3 +128,31 @@ def test_positions_have_no_stop_rate_of_their_own() -> None:
     check = OutgoingCheck(joint(), of_position=True)
     check.send(0.5, TICK_S)
     assert "faster" in check.fault(0.4, TICK_S, stopping=True)
+
+
+@pytest.mark.parametrize(
+    ("further", "stopping", "complaint"),
+    [
+        ({"kp": (80.0, 80.0), "kd": (2.0, 1.0)}, False, ""),
+        ({"kp": (0.0, 0.0), "kd": (5.0, 5.0)}, True, ""),
+        ({"kp": (80.0, 80.0), "kd": (2.0, 1.0)}, True, "a: kp is 80.0, not 0.0"),
+        ({"kp": (0.0, 0.0), "kd": (5.0, 5.0)}, False, "a: kp is 0.0, not 80.0"),
+        ({"kp": (80.0, 800.0), "kd": (2.0, 1.0)}, False, "b: kp is 800.0, not 80.0"),
+        ({"kp": (80.0, 80.0), "kd": (2.0, math.nan)}, False, "b: kd is nan, not 1.0"),
+        ({"kp": (80.0, 80.0)}, False, "interfaces ['kp'] are commanded, not ['kd', 'kp']"),
+    ],
+)
+def test_gains_are_asserted_to_be_those_of_the_yaml(further: dict, stopping: bool, complaint: str) -> None:
+    joints = (joint(name="a", max_following_error=1.0), joint(name="b", max_following_error=1.0, constants={"kd": 1.0}))
+    config = CommandConfig(
+        topic="positions",
+        type="std_msgs/msg/Float64MultiArray",
+        kind="position",
+        source="joints",
+        interfaces=("position", "kp", "kd"),
+        constants={"kp": 80.0, "kd": 2.0},
+        stop_constants={"kp": 0.0, "kd": 5.0},
+        joints=joints,
+    )
+    fault = Outgoing(config, (0.0, 0.0)).fault(Command(config, (0.0, 0.0), further), TICK_S, stopping=stopping)
+    assert complaint in fault if complaint else fault == ""

@@ -16,6 +16,8 @@ from typing import Any
 from benchmarks.campaign.case import run_case
 from benchmarks.campaign.judge import Finding
 from benchmarks.campaign.plan import draw_plan
+from benchmarks.campaign.robots import KINDS as ROBOTS
+from benchmarks.campaign.robots import LEGS
 
 CASES, KILLS = 2000, 0
 CHUNK = 50
@@ -26,15 +28,17 @@ SHOWN = 20
 KINDS = ("unsafe", "unexplained", "unanswered")
 
 
-def judge_case(case: tuple[int, int]) -> tuple[int, list[Finding]]:
-    """One case by seed and number."""
-    seed, number = case
-    return number, run_case(draw_plan(seed, number))
+def judge_case(case: tuple[int, int, str | None]) -> tuple[int, list[Finding]]:
+    """One case by seed, number and kind of robot."""
+    seed, number, kind = case
+    return number, run_case(draw_plan(seed, number, kind))
 
 
-def judge_cases(seed: int, first: int, count: int, workers: int) -> Iterator[tuple[int, list[Finding]]]:
+def judge_cases(
+    seed: int, first: int, count: int, workers: int, kind: str | None
+) -> Iterator[tuple[int, list[Finding]]]:
     """Cases in the order of their numbers."""
-    cases = ((seed, number) for number in range(first, first + count))
+    cases = ((seed, number, kind) for number in range(first, first + count))
     if workers == 1:
         yield from map(judge_case, cases)
         return
@@ -89,7 +93,7 @@ def run_cases(args: argparse.Namespace) -> dict[str, Any]:
     """Live through the cases and count what was found."""
     tally, begin_s, done = Tally(), time.monotonic(), 0
     try:
-        for number, findings in judge_cases(args.seed, args.first, args.cases, args.workers):
+        for number, findings in judge_cases(args.seed, args.first, args.cases, args.workers, args.robot):
             tally.add(number, findings, f"case {args.seed}/{number}")
             done += 1
             tally.tell_progress(done, args.cases)
@@ -131,9 +135,9 @@ def run_kills(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def show(seed: int, number: int) -> int:
+def show(seed: int, number: int, kind: str | None) -> int:
     """Live through one case, and tell all of it."""
-    plan = draw_plan(seed, number)
+    plan = draw_plan(seed, number, kind)
     print(plan)
     findings = run_case(plan)
     for finding in findings:
@@ -153,11 +157,16 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first case, to go on with a campaign")
     parser.add_argument("--first-kill", type=int, default=0, help="number of the first kill")
     parser.add_argument("--only", type=int, metavar="NUMBER", help="live through this case alone and tell all of it")
+    parser.add_argument(
+        "--robot",
+        choices=(*ROBOTS, LEGS),
+        help=f"kind of robot of all cases (default: {', '.join(ROBOTS)} take turns)",
+    )
     parser.add_argument("--workers", type=int, default=1, help="processes that share the cases")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else on standard output")
     args = parser.parse_args()
     if args.only is not None:
-        return show(args.seed, args.only)
+        return show(args.seed, args.only, args.robot)
     result: dict[str, Any] = {"cases": 0, "kills": 0, **dict.fromkeys(KINDS, 0), "seed": args.seed}
     for key, part in (("in_process", run_cases), ("over_dds", run_kills)):
         counts = part(args)

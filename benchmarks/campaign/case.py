@@ -202,5 +202,4 @@ class _Case:
         decision = self._guard.update(ORIGIN_S + self._now_s)
         self._judge.decided(decision, self._guard, self._now_s)
         for command in decision.commands:
-            names = (joint.name for joint in command.config.joints)
-            self._wire.command(dict(zip(names, command.values, strict=True)), self._now_s)
+            self._wire.command(command.named(), self._now_s)

@@ -9,6 +9,8 @@ from benchmarks.campaign.facts import MARGIN_S, Facts
 from benchmarks.campaign.limits import JointJudge, PositionJudge, RateJudge
 from benchmarks.campaign.plan import Plan
 from benchmarks.campaign.robots import TICK_S
+from robot_mbrl.command_config import STIFFNESS
+from robot_mbrl.control.command_interface import Command
 from robot_mbrl.control.guard import Decision, Guard
 from robot_mbrl.steps import StepKey
 from sim.faults import Delivery
@@ -16,7 +18,7 @@ from sim.plant import Plant
 
 IDLE_S = 0.6
 """How long a robot that may move may stand still against its policy's wish before somebody has to say why."""
-CHANGED = ("rate", "braking", "acceleration", "position_bound", "clipped", "late", "jerk")
+CHANGED = ("offset", "rate", "braking", "acceleration", "position_bound", "clipped", "late", "jerk")
 """Reasons for which a command is another than the policy wished for."""
 
 
@@ -137,8 +139,11 @@ class Judge:
         for command in decision.commands:
             for joint, value in zip(command.config.joints, command.values, strict=True):
                 commanded.add(joint.name)
-                if text := self._joints[joint.name].judge(value, now_s, stopped=stopped):
+                released = command.further.get(STIFFNESS, (1.0,))[0] == 0.0
+                if text := self._joints[joint.name].judge(value, now_s, stopped=stopped, released=released):
                     self._find("unsafe", text, now_s)
+            if text := _wrong_gains(command, stopped=self._reason is not None):
+                self._find("unsafe", text, now_s)
             if not stopped and (text := self._overdue(now_s)):
                 self._find("unsafe", text, now_s)
         if now_s - self._asked_s <= 1.5 * TICK_S:
@@ -180,6 +185,20 @@ class Judge:
         if words not in self._told:
             self._told.add(words)
             self.findings.append(Finding(kind, now_s, text))
+
+
+def _wrong_gains(command: Command, *, stopped: bool) -> str:
+    """What is wrong with what is sent beside the positions; empty if nothing is."""
+    if not command.config.further and not command.further:
+        return ""
+    raw = command.config.model_dump()
+    for index, joint in enumerate(raw["joints"]):
+        wanted = raw["constants"] | joint["constants"]
+        wanted |= (raw["stop_constants"] | joint["stop_constants"]) if stopped else {}
+        told = {interface: values[index] for interface, values in command.further.items()}
+        if told != wanted:
+            return f"{joint['name']}: is told {told}, not {wanted}, {'in a stop' if stopped else 'while it moves'}"
+    return ""
 
 
 def state(guard: Guard) -> tuple[str | None, bool]:

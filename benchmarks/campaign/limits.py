@@ -8,6 +8,18 @@ from typing import Protocol
 from benchmarks.campaign.facts import MARGIN_S, Facts
 from benchmarks.campaign.robots import TICK_S
 from robot_mbrl.command_config import CommandJoint
+from sim.faults.description import (
+    Blocked,
+    CommandDelay,
+    DeadTime,
+    Deaf,
+    MovedByHand,
+    Noise,
+    Overshoot,
+    Quantisation,
+    ServoLag,
+    Slipping,
+)
 
 ROUNDING = 1e-7
 NOISE_SHARE = 0.1
@@ -24,6 +36,8 @@ LONG_GAP_S = 3 * TICK_S
 """After so long without commands a robot rests at the newest one."""
 NOTICE_S = 0.6
 """How long a joint may go on against what is commanded before that must have been noticed."""
+OF_BODIES = (*(Blocked, CommandDelay, Deaf, DeadTime, MovedByHand, Noise, Overshoot, Quantisation, ServoLag, Slipping),)
+"""Faults for which the newest reading is where a joint is, for all that anybody knows."""
 COMPARED_S = 0.75
 """Over how long commanded and measured motion are compared."""
 
@@ -39,8 +53,15 @@ class JointJudge(Protocol):
     name: str
     sent: float | None
 
-    def judge(self, value: float, now_s: float, *, stopped: bool) -> str:
-        """What is wrong with a command; empty if nothing is."""
+    def judge(self, value: float, now_s: float, *, stopped: bool, released: bool = False) -> str:
+        """What is wrong with a command; empty if nothing is.
+
+        Args:
+            value: what is commanded.
+            now_s: when.
+            stopped: whether the robot is stopped.
+            released: whether the joint is let go by its gains.
+        """
 
     def judge_silence(self, now_s: float) -> str:
         """What is wrong with sending nothing now, in a stop."""
@@ -62,17 +83,19 @@ class PositionJudge:
         self._accel = joint.max_acceleration or math.inf
         self._sent_s = -math.inf
         self._slope = self._slope_before = self._interval_s = 0.0
-        self._stopped = True
+        self._stopped, self._released = True, False
         self._apart_s = 0.0
         self._trusted = _is_trusted(facts)
+        self._measured_well = all(isinstance(fault, OF_BODIES) for fault in facts.plan.faults.faults)
         self._anchor(0.0, 0.0)
 
     sent: float | None
 
-    def judge(self, value: float, now_s: float, *, stopped: bool) -> str:
+    def judge(self, value: float, now_s: float, *, stopped: bool, released: bool = False) -> str:
         """Bounds, rate, acceleration, what a stop may do, where a path may begin, and whether the joint follows."""
-        text = self._judge(value, now_s, stopped=stopped)
-        self._sent_s, self._stopped = now_s, stopped
+        begins = self._released and not released
+        text = self._judge(value, now_s, stopped=stopped, begins=begins)
+        self._sent_s, self._stopped, self._released = now_s, stopped, released
         self.sent = value
         return text and f"{self.name}: {text}"
 
@@ -92,14 +115,16 @@ class PositionJudge:
             self.sent is not None and self._slope == 0.0 and abs(self.sent - target) > 0.05 * (joint.high - joint.low)
         )
 
-    def _judge(self, value: float, now_s: float, *, stopped: bool) -> str:
+    def _judge(self, value: float, now_s: float, *, stopped: bool, begins: bool) -> str:
         if not math.isfinite(value):
             return f"{value} is not finite"
         # A joint that noise shows a little beyond begins there.
         noise = self._joint.tolerance or NOISE_SHARE * (self._joint.max_following_error or 0.0)
         if not self._bounds[0] - noise - ROUNDING <= value <= self._bounds[1] + noise + ROUNDING:
             return f"{value:.4f} is not within {self._bounds}"
-        if self.sent is None:
+        if self.sent is None or begins:
+            # What was let go may be anywhere, and is taken on from there.
+            self._slope = self._slope_before = self._interval_s = 0.0
             self._anchor(value, 0.0)
             return self._judge_beginning(value, now_s)
         elapsed_s = now_s - self._sent_s
@@ -123,7 +148,7 @@ class PositionJudge:
             self._apart_s = now_s
             text = text or self._judge_stop(value, elapsed_s)
         elif not text and self._trusted:
-            text = self._judge_following(value, now_s)
+            text = self._judge_following(value, now_s) or self._judge_offset(change, elapsed_s)
         self._slope_before = self._slope
         self._slope, self._interval_s = change / elapsed_s, elapsed_s
         return text
@@ -167,6 +192,18 @@ class PositionJudge:
             return f"goes back by {self._furthest - gone:.3f} in a stop"
         return ""
 
+    def _judge_offset(self, change: float, elapsed_s: float) -> str:
+        """What is farther from the joint than its target may be does not speed up away from it."""
+        offset = self._joint.max_offset
+        if offset is None or self.sent is None or not self._measured_well or self.name not in self._facts.newest:
+            return ""
+        away = self.sent - self._facts.newest[self.name][0]
+        sign = math.copysign(1.0, away)
+        faster = sign * change / elapsed_s - max(0.0, sign * self._slope)
+        if abs(away) <= offset + ROUNDING or faster <= ROUNDING / elapsed_s:
+            return ""
+        return f"is {abs(away):.3f} from the joint, and speeds up away from it though {offset} is allowed"
+
     def _judge_beginning(self, value: float, now_s: float) -> str:
         """A path begins where the joint is, whatever lies are told."""
         facts = self._facts
@@ -209,7 +246,7 @@ class RateJudge:
 
     sent: float | None
 
-    def judge(self, value: float, now_s: float, *, stopped: bool) -> str:
+    def judge(self, value: float, now_s: float, *, stopped: bool, released: bool = False) -> str:
         """Bounds, rate, what a stop may do, and whether the joint follows."""
         text = self._judge(value, now_s, stopped=stopped)
         self.sent, self._sent_s, self._stopped = value, now_s, stopped

@@ -67,10 +67,16 @@ class Plan:
         return "\n".join(words)
 
 
-def draw_plan(seed: int, number: int) -> Plan:
-    """The case of this number; the same for the same seed, whatever was drawn before."""
+def draw_plan(seed: int, number: int, kind: str | None = None) -> Plan:
+    """The case of this number; the same for the same seed, whatever was drawn before.
+
+    Args:
+        seed: of the campaign.
+        number: of the case.
+        kind: the robot's; None for the one of `KINDS` whose turn it is.
+    """
     rng = random.Random(f"{seed}/{number}")
-    kind = KINDS[number % len(KINDS)]
+    kind = kind or KINDS[number % len(KINDS)]
     duration_s = rng.uniform(SHORTEST_S, LONGEST_S)
     count = rng.choice((0, 1, 1, 2, 2, MOST_FAULTS))
     faults = [_draw_fault(rng, duration_s) for _ in range(count)]

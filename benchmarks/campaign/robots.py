@@ -1,4 +1,7 @@
-"""The robots of the campaign: a position arm, a base or arm driven by velocities, a joint driven by effort."""
+"""The robots of the campaign: a position arm, a base or arm driven by velocities, a joint driven by effort; and legs.
+
+Legs are positions as DayDreamer's quadruped commands them: smoothed, targets near the joint, damped by their gains.
+"""
 
 import random
 from typing import Any
@@ -6,6 +9,8 @@ from typing import Any
 from robot_mbrl.config import RobotConfig
 
 KINDS = ("arm", "base", "joint")
+"""Those that take turns where none is named."""
+LEGS = "legs"
 SOURCE = "joints"
 CONTROL_HZ, COMMAND_HZ = 25.0, 50.0
 PERIOD_S, TICK_S = 1.0 / CONTROL_HZ, 1.0 / COMMAND_HZ
@@ -16,7 +21,7 @@ def draw_robot(kind: str, rng: random.Random, *, wraps: bool) -> RobotConfig:
     """One of the robots, with limits that differ from case to case.
 
     Args:
-        kind: one of `KINDS`.
+        kind: one of `KINDS`, or `LEGS`.
         rng: of the case.
         wraps: whether a joint's angles are given within a turn; it is declared to turn without end then.
     """
@@ -25,7 +30,7 @@ def draw_robot(kind: str, rng: random.Random, *, wraps: bool) -> RobotConfig:
         "action_deadline_s": 0.03,
         "command_timeout_s": rng.choice((0.09, 0.13)),
         "recover_steps": rng.choice((2, 3)),
-        "safe_stop": "hold" if kind == "arm" else "zero",
+        "safe_stop": "hold" if kind in ("arm", LEGS) else "zero",
         "driver_timeout_s": rng.choice((None, 0.25)),
         "enable_timeout_s": rng.choice((None, None, 0.25)),
     }
@@ -34,6 +39,10 @@ def draw_robot(kind: str, rng: random.Random, *, wraps: bool) -> RobotConfig:
     match kind:
         case "arm":
             raw["commands"] = [_positions(rng, wraps=wraps)]
+        case "legs":
+            raw["commands"] = [_legs(rng)]
+            if "stop_constants" in raw["commands"][0]:
+                guard["safe_stop"] = "damping"
         case "base":
             raw["commands"] = [_twist() if rng.random() < 0.25 and not wraps else _velocities(rng)]
         case "joint":
@@ -57,6 +66,23 @@ def _positions(rng: random.Random, *, wraps: bool) -> dict[str, Any]:
     if rng.random() < 0.3:
         first["max_jerk"] = second["max_jerk"] = 200.0
     return _command("position", [first, second])
+
+
+def _legs(rng: random.Random) -> dict[str, Any]:
+    first: dict[str, Any] = {"name": "a", "unit": "rad", "low": -1.2, "high": 1.2, "max_rate": 4.0}
+    first |= {"max_acceleration": rng.choice((20.0, 80.0)), "max_following_error": 0.9}
+    second: dict[str, Any] = {"name": "b", "unit": "rad", "low": -1.0, "high": 1.0, "max_rate": 3.0}
+    second |= {"max_acceleration": 40.0, "max_following_error": 0.8, "position_low": -1.5, "position_high": 1.5}
+    command = _command("position", [first, second])
+    if rng.random() < 0.8:
+        first["max_offset"], second["max_offset"] = rng.choice((0.1, 0.2, 0.4)), 0.2
+    if rng.random() < 0.8:
+        command["filter"] = {"order": rng.choice((1, 2, 3)), "cutoff_hz": rng.choice((1.5, 4.0))}
+    if rng.random() < 0.7:
+        command |= {"interfaces": ["position", "kp", "kd"], "layout": rng.choice(("by_joint", "by_interface"))}
+        command |= {"constants": {"kp": 80.0, "kd": 2.0}, "stop_constants": {"kp": 0.0, "kd": 5.0}}
+        first["constants"] = {"kd": 1.0}
+    return command
 
 
 def _velocities(rng: random.Random) -> dict[str, Any]:

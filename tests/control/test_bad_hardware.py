@@ -6,17 +6,18 @@ from hypothesis import strategies as st
 
 from benchmarks.campaign.case import run_case
 from benchmarks.campaign.plan import draw_plan
+from benchmarks.campaign.robots import KINDS, LEGS
 
 EXAMPLES = 25
-KINDS = 3
 
 
-@pytest.mark.parametrize("kind", range(KINDS), ids=["arm", "base", "joint"])
-def test_every_command_is_safe_and_explained_and_every_observation_answered(kind: int) -> None:
+@pytest.mark.parametrize("kind", [*KINDS, LEGS])
+def test_every_command_is_safe_and_explained_and_every_observation_answered(kind: str) -> None:
     @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
     @given(seed=st.integers(0, 2**20), number=st.integers(0, 2**20))
     def bad_hardware(seed: int, number: int) -> None:
-        plan = draw_plan(seed, KINDS * number + kind)
+        turns = len(KINDS)
+        plan = draw_plan(seed, number, LEGS) if kind == LEGS else draw_plan(seed, turns * number + KINDS.index(kind))
         findings = run_case(plan)
         assert not findings, f"{plan}\n{findings}"
 

@@ -32,7 +32,7 @@ def steps_per_s(step: Callable[[], object]) -> float:
 def physics(config: RunConfig) -> float:
     """The world, advanced by one control period and read; no pictures."""
     world = make_robots_world(config)
-    source = next(iter(config.robot.vectors.values())).source
+    source = next(config.robot.values())[1]
 
     def step() -> None:
         world.advance(config.step_s)

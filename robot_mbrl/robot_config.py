@@ -1,95 +1,33 @@
 """A robot as data: one model read from `robots/*.yaml`, whose contradictions are found before anything moves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from robot_mbrl.command_config import CommandConfig, CommandJoint, hard_bounds
-from robot_mbrl.specs import (
-    ActionSpec,
-    Count,
-    Element,
-    Frozen,
-    ImageSpec,
-    Name,
-    NonNegative,
-    Positive,
-    Scale,
-    Topic,
-    TopicToken,
-    VectorSpec,
+from robot_mbrl.command_config import JOINT_FIELDS, CommandConfig, CommandJoint, hard_bounds
+from robot_mbrl.sensor_config import (
+    IMAGE_TYPES,
+    CameraConfig,
+    ConditionConfig,
+    CropConfig,
+    MessageType,
+    SourceConfig,
+    ValueConfig,
+    VectorConfig,
 )
-from robot_mbrl.topics import ACTION_RESERVED, AGE_SUFFIX, IMAGE, JOINT_STATE, OBSERVATION_RESERVED
+from robot_mbrl.specs import ActionSpec, Count, Frozen, Name, NonNegative, Positive, TopicToken
+from robot_mbrl.topics import ACTION_RESERVED, AGE_SUFFIX, JOINT_STATE, OBSERVATION_RESERVED
 
-MessageType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*$")]
-"""A message type of any installed package, such as sensor_msgs/msg/JointState."""
-JOINT_FIELDS = ("position", "velocity", "effort")
 SAFE_STOPS = {
     "position": frozenset({"hold"}),
     "velocity": frozenset({"zero"}),
     "twist": frozenset({"zero"}),
     "effort": frozenset({"zero", "damping"}),
 }
-"""What `safe_stop` may be, by the kind of command."""
-IMAGE_TYPES = (IMAGE, "sensor_msgs/msg/CompressedImage")
-
-
-class SourceConfig(Frozen):
-    """A sensor topic of the robot's driver."""
-
-    topic: Topic
-    type: MessageType
-    max_age_s: Positive | None
-    """Older than this and the source is stale: no observation is published, and the guard stops the robot. Null is for
-    latched sources only, which speak when something changes: what they said last counts for ever."""
-    reliable: bool = False
-    """Whether lost messages are sent again. False, best effort, hears every driver; true only those that offer it."""
-    stamped: bool = True
-    """Whether the driver stamps its messages, if they have a header. What comes under a stamp that stands still is no
-    reading then. False for drivers that leave the header empty: what they repeat cannot be told from news."""
-    latched: bool = False
-    """Whether the driver keeps its newest message for late joiners (transient local), and speaks on changes only."""
-
-    @model_validator(mode="after")
-    def _ages_unless_latched(self) -> Self:
-        if (self.max_age_s is None) != self.latched:
-            raise ValueError(
-                "max_age_s must be a number, unless the source is latched: then it is null, since silence is no news"
-            )
-        return self
-
-
-class ValueConfig(Frozen):
-    """One observed value: where it is read and what is made of it."""
-
-    name: str
-    field: str
-    """Field of the message: `position`, `velocity` or `effort` of a JointState, else a dotted path."""
-    joint: str | None = None
-    """Joint to look up by name, for a JointState."""
-    transform: Literal["none", "cos", "sin", "roll", "pitch", "yaw"] = "none"
-    """Applied to the reading; roll, pitch and yaw read a quaternion."""
-    unit: str = ""
-    scale: Scale = 1.0
-
-
-class VectorConfig(Frozen):
-    """A group of values read from one source."""
-
-    source: str
-    elements: Annotated[tuple[ValueConfig, ...], Field(min_length=1)]
-
-    def spec(self) -> VectorSpec:
-        """The part of the configuration that agents need to know."""
-        return VectorSpec(elements=tuple(Element(name=e.name, unit=e.unit, scale=e.scale) for e in self.elements))
-
-
-class CameraConfig(Frozen):
-    """A picture read from one source, resized to what the policy sees."""
-
-    source: str
-    image: ImageSpec = ImageSpec()
+"""What `safe_stop` may be, by the kind of command; positions that have `stop_constants` are damped, too."""
+OF_NUMBERS = ("none", "cos", "sin")
+"""Transforms that read a number."""
 
 
 class ChoiceConfig(Frozen):
@@ -98,36 +36,6 @@ class ChoiceConfig(Frozen):
     name: str
     values: dict[str, float]
     """The command it stands for, in the command's units, by joint."""
-
-
-class ConditionConfig(Frozen):
-    """What must be so for the robot to move: read from a source, and compared."""
-
-    source: str
-    field: str
-    """Dotted path of a field of the source's message, with an index in brackets where it is a list."""
-    joint: str | None = None
-    """Joint to look up by name, for a JointState."""
-    equals: bool | int | float | str | None = None
-    above: float | None = None
-    below: float | None = None
-    latch: bool = False
-    """Whether the robot stays stopped, once it is not met, until a person releases it."""
-
-    @property
-    def name(self) -> str:
-        """As reports call it."""
-        return f"{self.source}.{self.field}" + (f" of {self.joint}" if self.joint else "")
-
-    @model_validator(mode="after")
-    def _compares_with_something(self) -> Self:
-        if self.equals is None and self.above is None and self.below is None:
-            raise ValueError(f"condition on {self.name}: say what it must be: equals, above or below")
-        if self.equals is not None and (self.above is not None or self.below is not None):
-            raise ValueError(f"condition on {self.name}: equals stands alone; leave out above and below")
-        if self.above is not None and self.below is not None and self.above >= self.below:
-            raise ValueError(f"condition on {self.name}: nothing is above {self.above} and below {self.below}")
-        return self
 
 
 class GuardConfig(Frozen):
@@ -142,12 +50,13 @@ class GuardConfig(Frozen):
     recover_steps: Count = 5
     """Timely actions in a row that end a safe stop."""
     safe_stop: Literal["hold", "zero", "damping"]
-    """hold: keep where it has come to rest; zero: zero velocity or effort; damping: effort against the velocity.
+    """hold: keep where it has come to rest; zero: zero velocity or effort; damping: effort against the velocity, or
+    positions let go and damped by the drives themselves, as their commands' `stop_constants` say.
 
     Which there are depends on the commands, see `SAFE_STOPS`; where efforts are among them, it is theirs.
     """
     damping: NonNegative = 0.0
-    """Gain of the damping stop, effort per unit of velocity."""
+    """Gain of the damping stop of efforts, effort per unit of velocity."""
     driver_timeout_s: Positive | None
     """After how long without commands the driver stops the robot by itself; null where it never does."""
     enable_timeout_s: Positive | None = None
@@ -187,16 +96,20 @@ class RobotConfig(Frozen):
 
     @model_validator(mode="after")
     def _vectors_can_be_read(self) -> Self:
-        for name, vector in self.vectors.items():
-            self._require_source(vector.source, f"vectors.{name}.source", images=False)
-            joint_state = self.sources[vector.source].type == JOINT_STATE
-            for value in vector.elements:
-                if joint_state and value.joint is None:
-                    raise ValueError(f"vectors.{name}: {value.name} reads a JointState and needs a joint")
-                if joint_state and value.field not in JOINT_FIELDS:
-                    raise ValueError(f"vectors.{name}: {value.name} reads {value.field!r}, none of {JOINT_FIELDS}")
-                if not joint_state and value.joint is not None:
-                    raise ValueError(f"vectors.{name}: {value.name} names a joint, but its source is no JointState")
+        for name, source, value in self.values():
+            self._require_source(source, f"vectors.{name}.source", images=False)
+            joint_state = self.sources[source].type == JOINT_STATE
+            if joint_state and value.joint is None:
+                raise ValueError(f"vectors.{name}: {value.name} reads a JointState and needs a joint")
+            if joint_state and value.field not in JOINT_FIELDS:
+                raise ValueError(f"vectors.{name}: {value.name} reads {value.field!r}, none of {JOINT_FIELDS}")
+            if joint_state and value.transform not in OF_NUMBERS:
+                raise ValueError(
+                    f"vectors.{name}: {value.name} reads a number of a JointState; transform {value.transform} does "
+                    f"not, but one of {', '.join(OF_NUMBERS)}"
+                )
+            if not joint_state and value.joint is not None:
+                raise ValueError(f"vectors.{name}: {value.name} names a joint, but its source is no JointState")
         for name, camera in self.cameras.items():
             self._require_source(camera.source, f"cameras.{name}.source", images=True)
         return self
@@ -217,13 +130,14 @@ class RobotConfig(Frozen):
             low, high = hard_bounds(joint, of_position=True)
             if not low <= self.home.get(joint.name, low) <= high:
                 raise ValueError(f"home.{joint.name}: {self.home[joint.name]} is not within [{low}, {high}]")
-        _require_unique([command.topic for command in self.commands], "command topics")
+        topics = [topic for c in self.commands for topic in (c.topic, *c.interface_topics.values())]
+        _require_unique(topics, "command topics")
         return self
 
     @model_validator(mode="after")
     def _names_tell_everything_apart(self) -> Self:
         """Values, flags and ages share the message `observation`; actions and their source share `action`."""
-        observed = [value.name for vector in self.vectors.values() for value in vector.elements]
+        observed = [value.name for _, _, value in self.values()]
         choices = [choice.name for choice in self.choices]
         _require_unique(observed, "observed values")
         _require_unique(self.joint_names, "commanded joints")
@@ -262,18 +176,41 @@ class RobotConfig(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _filters_filter_something(self) -> Self:
+        rate_hz = self.guard.command_rate_hz
+        for command in self.commands:
+            if command.filter is not None and command.filter.cutoff_hz >= rate_hz / 2.0:
+                raise ValueError(
+                    f"commands on {command.topic}: filter.cutoff_hz: {command.filter.cutoff_hz:g} Hz is not below half "
+                    f"of guard.command_rate_hz ({rate_hz:g} Hz): it would filter nothing; make it smaller, or leave "
+                    f"the filter out"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _safe_stop_means_something(self) -> Self:
-        """Positions can only be held and velocities only become zero; efforts leave a choice."""
-        kinds = {command.kind for command in self.commands}
+        """Positions can be held or, where the message says how, damped; velocities become zero; efforts either."""
+        guard, kinds = self.guard, {command.kind for command in self.commands}
+        positions = [command for command in self.commands if command.kind == "position"]
         possible = set().union(*(SAFE_STOPS[kind] for kind in (kinds & {"effort"} or kinds)))
-        if self.guard.safe_stop not in possible:
+        if any(command.has_stop_constants for command in positions):
+            possible = {"damping"}
+        if guard.safe_stop not in possible:
+            others = ", or damping, once they have stop_constants" if kinds == {"position"} else ""
+            if possible == {"damping"}:
+                others = ", or leave out the stop_constants of positions"
             raise ValueError(
-                f"guard.safe_stop: {self.guard.safe_stop!r} is no stop of {' and '.join(sorted(kinds))} commands; "
-                f"it must be {' or '.join(sorted(possible))}"
+                f"guard.safe_stop: {guard.safe_stop!r} is no stop of {' and '.join(sorted(kinds))} commands; it must "
+                f"be {' or '.join(sorted(possible))}{others}"
             )
-        damped = self.guard.safe_stop == "damping"
-        if damped != (self.guard.damping > 0.0):
-            raise ValueError("guard.damping: safe_stop damping needs a gain above 0, and no other stop has one")
+        damped = guard.safe_stop == "damping"
+        rigid = [command.topic for command in positions if not command.has_stop_constants]
+        if damped and 0 < len(rigid) < len(positions):
+            raise ValueError(f"commands on {rigid[0]}: stop_constants are missing: all positions are damped, or none")
+        if ("effort" in kinds and damped) != (guard.damping > 0.0):
+            raise ValueError(
+                "guard.damping: safe_stop damping of efforts needs a gain above 0, and no other stop has one"
+            )
         for command in self.commands:
             if damped and command.kind == "effort" and command.source is None:
                 raise ValueError("commands.source: efforts are damped by measured velocities; name their JointState")
@@ -309,6 +246,12 @@ class RobotConfig(Frozen):
         if (self.sources[source].type in IMAGE_TYPES) != images:
             raise ValueError(f"{where}: source {source!r} is of the wrong type ({self.sources[source].type})")
 
+    def values(self) -> Iterator[tuple[str, str, ValueConfig]]:
+        """All observed values: the name of the vector, that of the source, and the value."""
+        for name, vector in self.vectors.items():
+            for element in vector.elements:
+                yield name, vector.source_of(element), element
+
     @property
     def period_s(self) -> float:
         """Duration of one control step."""
@@ -337,3 +280,19 @@ def _require_unique(names: Iterable[str], what: str) -> None:
         if name in seen:
             raise ValueError(f"{what}: the name {name!r} is used twice")
         seen.add(name)
+
+
+__all__ = [
+    "IMAGE_TYPES",
+    "SAFE_STOPS",
+    "CameraConfig",
+    "ChoiceConfig",
+    "ConditionConfig",
+    "CropConfig",
+    "GuardConfig",
+    "MessageType",
+    "RobotConfig",
+    "SourceConfig",
+    "ValueConfig",
+    "VectorConfig",
+]

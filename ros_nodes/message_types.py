@@ -14,6 +14,8 @@ from robot_mbrl.messages import field_parts
 from robot_mbrl.robot_config import ConditionConfig
 
 QUATERNION = "geometry_msgs/Quaternion"
+TURNED = ("geometry_msgs/Vector3", "geometry_msgs/Point")
+"""What can be turned into the frame of a body."""
 _SEQUENCE = re.compile(r"sequence<(.+?)(?:, \d+)?>")
 _ARRAY = re.compile(r"(.+)\[(\d+)\]")
 
@@ -48,10 +50,9 @@ def check_robot(robot: RobotConfig) -> None:
                 message_type(source.type)
                 if (other := kinds.setdefault(source.topic, source.type)) != source.type:
                     raise ConfigError(f"topic {source.topic} is read as {other} by another source; it has one type")
-        for name, vector in robot.vectors.items():
-            for element in vector.elements:
-                with _at(f"vectors.{name}.elements: {element.name}"):
-                    _check_value(robot.sources[vector.source].type, element)
+        for name, source, element in robot.values():
+            with _at(f"vectors.{name}.elements: {element.name}"):
+                _check_value(robot.sources[source].type, element)
         for condition in robot.guard.conditions:
             with _at(f"guard.conditions on {condition.name}"):
                 _check_condition(robot.sources[condition.source].type, condition)
@@ -98,11 +99,14 @@ def _element_type(here: str, index: int, path: str) -> str:
 def _check_value(type_name: str, element: ValueConfig) -> None:
     if type_name == topics.JOINT_STATE:
         return  # The robot's model has checked joint and field.
-    leaf = leaf_type(type_name, element.field)
-    angles = element.transform in ANGLES
-    if angles != (leaf == QUATERNION) or ("/" in leaf and not angles):
-        wanted = f"a {QUATERNION}" if angles else "a number, bool or string"
-        raise ConfigError(f"{element.field!r} is a {leaf}; transform {element.transform} reads {wanted}")
+    reads = [(element.field, (QUATERNION,) if element.transform in ANGLES else ())]
+    if element.orientation is not None:
+        reads = [(element.field, TURNED), (element.orientation, (QUATERNION,))]
+    for path, wanted in reads:
+        leaf = leaf_type(type_name, path)
+        if leaf not in wanted if wanted else "/" in leaf:
+            kinds = " or ".join(f"a {kind}" for kind in wanted) or "a number, bool or string"
+            raise ConfigError(f"{path!r} is a {leaf}; transform {element.transform} reads {kinds}")
 
 
 def _check_condition(type_name: str, condition: ConditionConfig) -> None:

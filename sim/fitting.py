@@ -27,11 +27,13 @@ def make_robots_world(config: RunConfig) -> World:
                     f"robot {config.robot.name!r} commands {joint.name!r} in {command.kind}, "
                     f"but the drives of world {name!r} take {dict(kinds)}"
                 )
-    for vector in config.robot.vectors.values():
-        _require(config, vector.source, JOINT_STATE)
-        reading = world.read(vector.source)
-        if missing := {element.joint for element in vector.elements} - set(getattr(reading, "name", ())):
-            raise WorldError(f"source {vector.source!r} of world {name!r} does not measure {sorted(map(str, missing))}")
+    wanted: dict[str, set[str]] = {}
+    for _, source, value in config.robot.values():
+        wanted.setdefault(source, set()).add(str(value.joint))
+    for source, joints in wanted.items():
+        _require(config, source, JOINT_STATE)
+        if missing := joints - set(getattr(world.read(source), "name", ())):
+            raise WorldError(f"source {source!r} of world {name!r} does not measure {sorted(missing)}")
     for camera in config.observation_spec().images:
         _require(config, config.robot.cameras[camera].source, IMAGE)
         world.render(config.robot.cameras[camera].source)

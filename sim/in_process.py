@@ -61,9 +61,8 @@ class InProcessRobot:
         self.world: World = make_robots_world(config)
         self._evaluate = evaluate
         self._period_ns = round(config.robot.period_s * NANOSECONDS)
-        cameras = [config.robot.cameras[name] for name in config.observation_spec().images]
         # As the driver's stand-in has them: a picture that is resized later looks different.
-        self._picture_sizes = {camera.source: (camera.image.height, camera.image.width) for camera in cameras}
+        self._picture_sizes = {s: (spec.height, spec.width) for s, spec in config.taken_pictures().items()}
         self._joint_sources = {command.source for command in config.robot.commands if command.source is not None}
         self.goal = Goal(config.task.goal.values())
         """What the robot is to bring about."""
@@ -146,7 +145,9 @@ class InProcessRobot:
         while True:
             if self._episodes.phase is Phase.RESETTING:
                 self._reset_world()
-                self._episodes.reset_done(self._now_s - self.config.robot.period_s)
+                begun_s = self._now_s - self.config.robot.period_s
+                self._observer.begin(begun_s)
+                self._episodes.reset_done(begun_s)
             observation = self._tick()
             if observation is not None:
                 return observation
@@ -188,8 +189,7 @@ class InProcessRobot:
 
     def _carry_out(self, decision: Decision) -> None:
         for command in decision.commands:
-            names = (joint.name for joint in command.config.joints)
-            self.world.apply(dict(zip(names, command.values, strict=True)))
+            self.world.apply(command.named())
         for action in decision.applied:
             self._applied.append(action)
             self._episodes.applied(action)

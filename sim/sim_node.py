@@ -17,13 +17,13 @@ from std_msgs.msg import Int64
 from std_srvs.srv import Trigger
 
 from robot_mbrl import messages, topics
-from robot_mbrl.config import CommandConfig, RunConfig, load_run
+from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError, MessageError
 from robot_mbrl.messages import NANOSECONDS
 from ros_nodes import commands, diagnostics, qos
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
-from sim.commands import read_command
+from sim.commands import command_readers
 from sim.faults import FaultyWorld, load_faults
 from sim.film import Film
 from sim.fitting import make_robots_world
@@ -65,9 +65,7 @@ class SimNode:
         self._picture_ns = self._frame_due_ns = 0
         self._was_braking, self._was_dead = True, False
         self._start_ns = time.time_ns()
-        images = config.observation_spec().images
-        cameras = {config.robot.cameras[name].source: spec for name, spec in images.items()}
-        self._outlet = Outlet(node, config.robot, cameras, faults)
+        self._outlet = Outlet(node, config.robot, config.taken_pictures(), faults)
         self._clock = node.create_publisher(Clock, "/clock", qos.CLOCK)
         node.create_service(Trigger, topics.RESET, self._on_reset)
         self._simulation = Simulation(self._world, seed, self._start_ns, self._publish)
@@ -132,15 +130,16 @@ class SimNode:
 
     def _subscribe(self, config: RunConfig) -> None:
         for command in config.robot.commands:
-            kind = commands.TYPES[command.type]
-            self.node.create_subscription(kind, command.topic, self._obeying(command), qos.COMMANDS)
+            kinds = commands.command_topics(command)
+            for topic, read in command_readers(command).items():
+                self.node.create_subscription(kinds[topic], topic, self._obeying(topic, read), qos.COMMANDS)
 
-    def _obeying(self, config: CommandConfig) -> Callable[[Any], None]:
+    def _obeying(self, topic: str, read: Callable[[Any], dict[str, float]]) -> Callable[[Any], None]:
         def obey(message: Any) -> None:
             try:
-                values = read_command(message, config)
+                values = read(message)
             except MessageError as error:
-                self._warn(f"{config.topic}: {error}")
+                self._warn(f"{topic}: {error}")
                 return
             self._outlet.wire.command(values, self._lived_s)
             self._obey()

@@ -16,12 +16,12 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from robot_mbrl import topics
-from robot_mbrl.config import CommandConfig, load_run
+from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError, MessageError
 from ros_nodes import commands, diagnostics, qos
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
-from sim.commands import read_command
+from sim.commands import command_readers
 from sim.devices import Devices
 from sim.faults import Faults, FaultyWorld, load_faults
 from sim.outlet import Outlet, picture_reading
@@ -58,18 +58,17 @@ class StandInNode:
         self._period_s = 1.0 / rate_hz
         self._plant = Plant(robot)
         self._world = FaultyWorld(self._plant, faults)
-        images = config.observation_spec().images
-        cameras = {robot.cameras[name].source: spec for name, spec in images.items()}
         self._devices = Devices(robot.sources, self._plant)
-        self._outlet = Outlet(node, robot, cameras, faults, self._devices.sources)
+        self._outlet = Outlet(node, robot, config.taken_pictures(), faults, self._devices.sources)
         self._begin_s = self._lived_until_s = time.monotonic()
         self._reading_s = self._begin_s
         self._timeout_s = robot.guard.driver_timeout_s or math.inf
         self._heard_s = math.inf
         self._was_dead = False
         for command in robot.commands:
-            kind = commands.TYPES[command.type]
-            node.create_subscription(kind, command.topic, self._obeying(command), qos.COMMANDS)
+            kinds = commands.command_topics(command)
+            for topic, read in command_readers(command).items():
+                node.create_subscription(kinds[topic], topic, self._obeying(topic, read), qos.COMMANDS)
         node.create_service(Trigger, topics.RESET, self._on_reset)
         node.add_on_set_parameters_callback(self._on_parameters)
         self._tell(faults)
@@ -118,12 +117,12 @@ class StandInNode:
         for source, message in self._devices.read():
             outlet.send(source, message, stamp_ns, lived_s)
 
-    def _obeying(self, config: CommandConfig) -> Callable[[Any], None]:
+    def _obeying(self, topic: str, read: Callable[[Any], dict[str, float]]) -> Callable[[Any], None]:
         def obey(message: Any) -> None:
             try:
-                values = read_command(message, config)
+                values = read(message)
             except MessageError as error:
-                self.node.get_logger().warning(f"{config.topic}: {error}", throttle_duration_sec=WARN_EVERY_S)
+                self.node.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=WARN_EVERY_S)
                 return
             now_s = time.monotonic()
             self._outlet.wire.command(values, now_s - self._begin_s)

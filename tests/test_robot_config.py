@@ -26,8 +26,16 @@ def condition(**changes: Any) -> dict[str, Any]:
     return {"guard": {"conditions": [{"source": "joints", "field": "effort[0]"} | changes]}}
 
 
+def gains(kind: str = "position", **changes: Any) -> dict[str, Any]:
+    """Commands with gains, damped in the safe stop."""
+    damped = {"guard": {"safe_stop": "damping"}} if kind == "position" else {}
+    told = {"interfaces": [kind, "kp", "kd"], "constants": {"kp": 80.0, "kd": 2.0}, "stop_constants": {"kp": 0.0}}
+    return damped | command(kind, **told | changes)
+
+
 RIGHT = {"name": "right", "values": {"a": 1.0}}
 DAMPED = {"guard": {"safe_stop": "damping", "damping": 1.0}}
+MORE = COMMANDS["position"] | {"topic": "more", "joints": [COMMANDS["position"]["joints"][0] | {"name": "c"}]}
 TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 TURN = COMMANDS["twist"] | {"joints": [COMMANDS["twist"]["joints"][1] | {"name": "angular.x"}]}
 UNMEASURED = {"commands": [COMMANDS["effort"] | {"source": None, "joints": COMMANDS["effort"]["joints"][1:]}]}
@@ -60,6 +68,30 @@ BODY = {"sources": {"body": {"topic": "imu", "type": "sensor_msgs/msg/Imu", "max
             "joint a: position commands need max_following_error",
         ),
         ("position", joint("position", stop_rate=9.0), "positions brake at max_acceleration"),
+        ("velocity", joint("velocity", max_offset=0.1), "joint a: max_offset is how far .* only position commands"),
+        ("position", gains(interfaces=["kp", "kd"]), "'position', the kind of these commands, is missing"),
+        ("position", gains(interfaces=["position", "kp", "kd", "kp"]), r"interfaces: \['kp'\] are named twice"),
+        ("position", gains(interfaces=["position", "kp"]), r"constants: \['kd'\] are not among the interfaces beside"),
+        ("position", gains(constants={"kp": 80.0}), "constants: 'kd' of joint a is missing"),
+        ("position", gains(stop_constants={"ki": 0.0}), r"stop_constants: \['ki'\] are not among"),
+        ("position", gains(stop_constants={"kd": 5.0}), "kp of joint a is 80; what damps a position lets go of it"),
+        ("position", gains(stop_constants={"kp": 0.0, "kd": 0.0}), "kd of joint a damps nothing"),
+        ("position", gains(type=TRAJECTORY), r"has no place for \['kp', 'kd'\]; use std_msgs"),
+        ("position", gains(type="sensor_msgs/msg/JointState"), r"has no place for \['kp', 'kd'\]"),
+        ("position", gains(interface_topics={"ki": "ki"}), r"interface_topics: \['ki'\] are not among"),
+        ("position", gains(interface_topics={"kp": "positions"}), "command topics: the name 'positions' is used twice"),
+        ("position", gains() | {"guard": {"safe_stop": "hold"}}, "it must be damping, or leave out the stop_constants"),
+        ("position", gains() | {"guard": {"safe_stop": "damping", "damping": 1.0}}, "no other stop has one"),
+        ("position", {"guard": {"safe_stop": "damping"}}, "must be hold, or damping, once they have stop_constants"),
+        (
+            "position",
+            gains() | {"commands": [*gains()["commands"], MORE]},
+            "commands on more: stop_constants are missing",
+        ),
+        ("twist", command("twist", interfaces=["twist", "kp"], constants={"kp": 1.0}), r"has no place for \['kp'\]"),
+        ("position", joint("position", max_offset=0.5), "max_offset 0.5 is not below max_following_error 0.5"),
+        ("position", command("position", filter={"order": 9, "cutoff_hz": 1.0}), "filter.order"),
+        ("position", command("position", filter={"cutoff_hz": 60.0}), "cutoff_hz: 60 Hz is not below half of"),
         ("velocity", joint("velocity", stop_rate=1.0), "stop_rate 1.0 is below max_rate 20.0"),
         ("velocity", joint("velocity", max_jerk=1.0), "only position commands have a max_jerk"),
         ("effort", joint("effort", max_following_error=1.0), "needs position or velocity commands with a source"),

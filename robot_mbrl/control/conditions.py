@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from robot_mbrl.control.timeline import Timeline
+from robot_mbrl.control.values import read_place
 from robot_mbrl.errors import MessageError
-from robot_mbrl.messages import read_field, read_joint, read_stamp
+from robot_mbrl.messages import read_stamp
 from robot_mbrl.robot_config import ConditionConfig, RobotConfig, SourceConfig
 
 
@@ -26,12 +27,9 @@ class Condition:
         """Take in a message of its source."""
         config = self.config
         try:
-            if config.joint is not None:
-                if config.joint not in message.name:
-                    return
-                value: Any = read_joint(message, config.joint, config.field)
-            else:
-                value = read_field(message, config.field)
+            if config.joint is not None and config.joint not in message.name:
+                return
+            value = read_place(message, config.field, config.joint)
         except MessageError as error:
             self.trouble = str(error)
             return

@@ -135,6 +135,11 @@ class Observer:
         # A message of another device on the topic says nothing of ours.
         self._refuses[source] &= readings.oldest() == before
 
+    def begin(self, time_s: float) -> None:
+        """Note that the robot was put elsewhere at a time: how values have changed up to then says nothing."""
+        for gathered in self._values.values():
+            gathered.begin(time_s)
+
     def decode(self, source: str) -> None:
         """Decode the newest picture of a source, unless that is done.
 
@@ -203,8 +208,8 @@ class Observer:
 
 def _by_source(robot: RobotConfig) -> dict[str, list[ValueConfig]]:
     elements: dict[str, list[ValueConfig]] = {}
-    for vector in robot.vectors.values():
-        elements.setdefault(vector.source, []).extend(vector.elements)
+    for _, source, value in robot.values():
+        elements.setdefault(source, []).append(value)
     return elements
 
 

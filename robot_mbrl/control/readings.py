@@ -1,7 +1,8 @@
 """The newest readings of one source: of each of its joints, of its fields, or its newest picture."""
 
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import cv2
@@ -9,10 +10,10 @@ import numpy as np
 
 from robot_mbrl.config import CameraConfig, ValueConfig
 from robot_mbrl.control.timeline import Timeline
-from robot_mbrl.control.values import read_value
+from robot_mbrl.control.values import Reading, ValueReader
 from robot_mbrl.errors import MessageError
-from robot_mbrl.messages import read_image, read_stamp
-from robot_mbrl.robot_config import SourceConfig
+from robot_mbrl.messages import NANOSECONDS, read_image, read_stamp
+from robot_mbrl.sensor_config import CropConfig, SourceConfig
 from robot_mbrl.specs import ImageSpec
 
 
@@ -34,19 +35,26 @@ class Readings(Protocol):
         """How often its driver was taken to have a new clock."""
 
 
+def wall_ahead_s() -> float:
+    """By how much this computer's wall clock, which stamps are of, is ahead of its steady one."""
+    return time.time() - time.monotonic()
+
+
 class Measured:
     """When something was measured last, and whether a message is news of it."""
 
-    def __init__(self, source: SourceConfig, *, stamps: bool) -> None:
+    def __init__(self, source: SourceConfig, *, stamps: bool, ahead_s: Callable[[], float] = wall_ahead_s) -> None:
         """Begin without a measurement.
 
         Args:
             source: whose messages they are.
             stamps: whether a header's stamp tells when its message was measured, or the arrival alone does.
+            ahead_s: tells by how much the clock of stamps that are `synchronised` is ahead of that of arrivals.
         """
         self.at_s = -math.inf
         max_age_s = source.max_age_s or math.inf
         self._timeline = Timeline(stamped=source.stamped, max_age_s=max_age_s) if stamps else None
+        self._ahead_s = ahead_s if source.synchronised else None
 
     @property
     def adopted(self) -> int:
@@ -69,7 +77,8 @@ class Measured:
     def _told_by(self, timeline: Timeline, stamp_ns: int, arrival_s: float) -> float:
         at_s = timeline.accept(stamp_ns, arrival_s)
         if at_s is not None:
-            return at_s
+            # A clock that is not what it is said to be makes nothing younger than its arrival says.
+            return at_s if self._ahead_s is None else min(at_s, stamp_ns / NANOSECONDS - self._ahead_s())
         remedy = "; if its driver never stamps, its source needs stamped: false" if stamp_ns == 0 else ""
         raise MessageError(timeline.refusal + remedy)
 
@@ -81,10 +90,11 @@ class JointReadings:
         """Begin without a reading."""
         self.values: dict[str, float] = {}
         """The newest, by element name."""
-        self._elements: dict[str, list[ValueConfig]] = {}
+        self._readers: dict[str, dict[str, ValueReader]] = {}
         for element in elements:
-            self._elements.setdefault(str(element.joint), []).append(element)
-        self._measured = {joint: Measured(source, stamps=stamps) for joint in self._elements}
+            reader = ValueReader(element, source.max_age_s or math.inf)
+            self._readers.setdefault(str(element.joint), {})[element.name] = reader
+        self._measured = {joint: Measured(source, stamps=stamps) for joint in self._readers}
 
     def receive(self, message: Any, arrival_s: float) -> None:
         """Take in the joints that a message names; one that names none of ours is another device's.
@@ -93,8 +103,8 @@ class JointReadings:
             MessageError: if a value is missing or not finite, or a joint is named twice: then nothing of the message
                 counts; or if what it says of a joint is not news: then the other joints count all the same.
         """
-        joints = [joint for joint in self._elements if joint in message.name]
-        values = {joint: {e.name: read_value(message, e) for e in self._elements[joint]} for joint in joints}
+        joints = [joint for joint in self._readers if joint in message.name]
+        read = {joint: {n: reader.read(message) for n, reader in self._readers[joint].items()} for joint in joints}
         refusal = None
         for joint in joints:
             try:
@@ -102,9 +112,14 @@ class JointReadings:
             except MessageError as error:
                 refusal = error
             else:
-                self.values |= values[joint]
+                self.values |= _taken(self._readers[joint], read[joint], self._measured[joint].at_s)
         if refusal is not None:
             raise refusal
+
+    def begin(self, time_s: float) -> None:
+        """Compare with nothing that was measured up to this time."""
+        for readers in self._readers.values():
+            self.values |= _begun(readers, time_s)
 
     def oldest(self) -> tuple[float, str]:
         """When the joint that was longest not heard of was measured, and its name unless all are that old."""
@@ -125,14 +140,19 @@ class FieldReadings:
         """Begin without a reading."""
         self.values: dict[str, float] = {}
         """The newest, by element name."""
-        self._elements = elements
+        self._readers = {element.name: ValueReader(element, source.max_age_s or math.inf) for element in elements}
         self._measured = Measured(source, stamps=stamps)
 
     def receive(self, message: Any, arrival_s: float) -> None:
         """Take in a message as a whole, or refuse it."""
-        values = {element.name: read_value(message, element) for element in self._elements}
+        read = {name: reader.read(message) for name, reader in self._readers.items()}
         self._measured.note(message, arrival_s)
-        self.values = values
+        self.values = _taken(self._readers, read, self._measured.at_s)
+
+    def begin(self, time_s: float) -> None:
+        """Compare with nothing that was measured up to this time."""
+        if self.values:
+            self.values = _begun(self._readers, time_s)
 
     def oldest(self) -> tuple[float, str]:
         """When the newest message was measured."""
@@ -142,6 +162,20 @@ class FieldReadings:
     def adopted(self) -> int:
         """How often its driver was taken to have a new clock."""
         return self._measured.adopted
+
+
+def _taken(readers: Mapping[str, ValueReader], read: Mapping[str, Reading], at_s: float) -> dict[str, float]:
+    """The values that readings make, by element name."""
+    for name, reading in read.items():
+        readers[name].take(reading, at_s)
+    return {name: readers[name].value for name in read}
+
+
+def _begun(readers: Mapping[str, ValueReader], time_s: float) -> dict[str, float]:
+    """The values once what was measured before is forgotten, of those that were read at all."""
+    for reader in readers.values():
+        reader.begin(time_s)
+    return {name: reader.value for name, reader in readers.items() if not math.isnan(reader.value)}
 
 
 class PictureReadings:
@@ -173,7 +207,10 @@ class PictureReadings:
             return
         message, arrival_s = waiting
         picture = read_image(message)
-        images = {name: fit_picture(picture, camera.image) for name, camera in self._cameras.items()}
+        images = {
+            name: fit_picture(picture if camera.crop is None else cut_picture(picture, camera.crop), camera.image)
+            for name, camera in self._cameras.items()
+        }
         self._measured.note(message, arrival_s)
         self.decoded = self._measured.at_s, images
 
@@ -186,6 +223,14 @@ class PictureReadings:
     def adopted(self) -> int:
         """How often its driver was taken to have a new clock."""
         return self._measured.adopted
+
+
+def cut_picture(picture: np.ndarray, crop: CropConfig) -> np.ndarray:
+    """The part of a picture, shape (height, width, channels), that a crop leaves: one pixel at least."""
+    height, width, _ = picture.shape
+    top, left = min(round(crop.top * height), height - 1), min(round(crop.left * width), width - 1)
+    bottom, right = max(round(crop.bottom * height), top + 1), max(round(crop.right * width), left + 1)
+    return picture[top:bottom, left:right]
 
 
 def fit_picture(picture: np.ndarray, spec: ImageSpec) -> np.ndarray:

@@ -151,7 +151,9 @@ class Sensing:
             answer: of the service that reset the robot; a simulator's names the simulated time of it.
             now_s: the present.
         """
-        self.episodes.reset_done(self._ticker.reset_done(answer, now_s))
+        reset_s = self._ticker.reset_done(answer, now_s)
+        self.observer.begin(reset_s)
+        self.episodes.reset_done(reset_s)
 
     def tick(self, now_s: float) -> Observation | None:
         """The observation to publish now, if any.

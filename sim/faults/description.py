@@ -311,7 +311,7 @@ class Faults(Frozen):
         Raises:
             ConfigError: naming the field.
         """
-        measured = {e.joint for v in robot.vectors.values() for e in v.elements if e.joint is not None}
+        measured = {value.joint for _, _, value in robot.values() if value.joint is not None}
         joints = {*robot.joint_names, *measured}
         for index, fault in enumerate(self.faults):
             for field, known in (("joints", joints), ("sources", set(robot.sources))):

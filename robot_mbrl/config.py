@@ -21,7 +21,7 @@ from robot_mbrl.robot_config import (
 )
 from robot_mbrl.specs import ActionSpec, Count, Frozen, ImageSpec, Name, ObservationSpec, Positive, VectorSpec
 from robot_mbrl.strict_yaml import read_mapping
-from robot_mbrl.tasks import TASKS
+from robot_mbrl.tasks import Task, computed_by, find_task
 from robot_mbrl.topics import AGE_SUFFIX, JOINT_STATE, OBSERVATION_RESERVED
 
 Model = TypeVar("Model", bound=Frozen)
@@ -38,7 +38,8 @@ class TaskConfig(Frozen):
     robot: str
     """Name of a packaged robot, or the path of a robot's YAML."""
     task: str | None
-    """Key of the task class in `robot_mbrl.tasks.TASKS`; null for a Gymnasium environment, which judges itself."""
+    """Key of the task class in `robot_mbrl.tasks.TASKS`, or the import path of one of your own,
+    `package.module:Class`; null for a Gymnasium environment, which judges itself."""
     reward: Literal["task", "feedback"] = "task"
     """Who pays: the task class, or people's labels alone, on the topic `feedback`. Then what the class judges as
     terminal or as success counts all the same; `labels` is one that judges nothing."""
@@ -46,7 +47,7 @@ class TaskConfig(Frozen):
     """Key of the simulated world in `sim.worlds.WORLDS`, or `gym:` and the id of a Gymnasium environment; null for a
     task that exists in hardware only."""
     observe: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Names of the robot's vectors and cameras that the agent sees."""
+    """Names of the robot's vectors and cameras, and of groups that the task computes, that the agent sees."""
     episode_steps: Count = 250
     reset: Literal["none", "service", "home", "human"] = "service"
     reset_timeout_s: Positive = 30.0
@@ -86,17 +87,23 @@ class RunConfig(Frozen):
 
     @model_validator(mode="after")
     def _task_fits_robot(self) -> Self:
-        if self.task.task is not None and self.task.task not in TASKS:
-            raise ValueError(f"task.task: there is no task class {self.task.task!r}; there are {sorted(TASKS)}")
+        try:
+            judge = self.task_class
+        except ConfigError as error:
+            raise ValueError(f"task.task: {error}") from error
+        have = [*self.robot.vectors, *self.robot.cameras, *self.computed_spec()]
         for name in self.task.observe:
-            if name not in self.robot.vectors and name not in self.robot.cameras:
-                have = sorted([*self.robot.vectors, *self.robot.cameras])
-                raise ValueError(f"task.observe: robot {self.robot.name!r} has no {name!r}; it has {have}")
+            if name not in have:
+                raise ValueError(
+                    f"task.observe: robot {self.robot.name!r} has no {name!r}, nor does its task compute any; there "
+                    f"are {sorted(have)}"
+                )
         if self.task.reset == "home" and not self.robot.home:
             raise ValueError(f"task.reset: robot {self.robot.name!r} has no home")
-        measured = {value.name for vector in self.robot.vectors.values() for value in vector.elements}
+        measured = {value.name for _, _, value in self.robot.values()}
         measured |= self._goal_names(measured)
-        reads = TASKS[self.task.task].reads if self.task.task is not None else ()
+        self._check_computed(measured)
+        reads = judge.reads if judge is not None else ()
         if missing := sorted(set(reads) - measured):
             raise ValueError(
                 f"task.task: {self.task.task!r} judges by {missing}, which robot {self.robot.name!r} does not measure; "
@@ -117,10 +124,51 @@ class RunConfig(Frozen):
     def observation_spec(self) -> ObservationSpec:
         """What the agent of this run sees."""
         robot = self.robot
+        vectors = {name: vector.spec() for name, vector in robot.vectors.items()} | self.computed_spec()
         return ObservationSpec(
-            vectors={n: robot.vectors[n].spec() for n in self.task.observe if n in robot.vectors},
+            vectors={name: vectors[name] for name in self.task.observe if name in vectors},
             images={n: robot.cameras[n].image for n in self.task.observe if n in robot.cameras},
         )
+
+    def computed_spec(self) -> dict[str, VectorSpec]:
+        """What the task computes, by name of the group: in every observation, and seen by agents that observe it."""
+        judge = self.task_class
+        return dict(computed_by(judge)) if judge is not None else {}
+
+    @property
+    def task_class(self) -> type[Task] | None:
+        """What judges; None for a Gymnasium environment.
+
+        Raises:
+            ConfigError: if there is no such class, which is found out when the run is read.
+        """
+        return find_task(self.task.task) if self.task.task is not None else None
+
+    def _check_computed(self, measured: Collection[str]) -> None:
+        """What the task computes stands beside the measured and the goal's, each under a name of its own."""
+        groups = self.computed_spec()
+        names = [name for group in groups.values() for name in group.names]
+        for name in names:
+            if name in {*measured, *OBSERVATION_RESERVED} or name.endswith(AGE_SUFFIX) or names.count(name) > 1:
+                raise ValueError(
+                    f"task.task: {self.task.task!r} computes {name!r}, which would be taken for another value; let it "
+                    f"have its own name"
+                )
+        if taken := sorted(groups.keys() & {*self.robot.vectors, *self.robot.cameras, *self.task.goal}):
+            raise ValueError(
+                f"task.task: {self.task.task!r} computes groups named {taken}, as vectors, cameras or goals of this "
+                f"run are; let them have names of their own"
+            )
+
+    def taken_pictures(self) -> dict[str, ImageSpec]:
+        """The pictures that simulated cameras take for it, by source; of several looks at one source the finest."""
+        pictures: dict[str, ImageSpec] = {}
+        for name in self.observation_spec().images:
+            camera = self.robot.cameras[name]
+            taken, other = camera.taken, pictures.get(camera.source)
+            if other is None or taken.height * taken.width > other.height * other.width:
+                pictures[camera.source] = taken
+        return pictures
 
     def goal_spec(self) -> dict[str, VectorSpec]:
         """What the agent of this run may be told to bring about, by name."""

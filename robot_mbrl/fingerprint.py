@@ -14,7 +14,8 @@ from pydantic import model_validator
 
 from robot_mbrl.command_config import CommandConfig
 from robot_mbrl.config import RunConfig
-from robot_mbrl.specs import Frozen
+from robot_mbrl.sensor_config import ValueConfig, VectorConfig
+from robot_mbrl.specs import Element, Frozen
 
 Value = bool | int | float | str
 """What a field of a fingerprint may hold."""
@@ -86,33 +87,60 @@ def _command_fields(command: CommandConfig, *, chosen: bool) -> Iterator[tuple[s
     """What a joint's command means; the ends of its range only where actions are mapped onto them."""
     for joint in command.joints:
         prefix = f"commands.{joint.name}"
+        # Only where they apply: a field that a later version adds does not make older bundles differ.
+        if command.filter is not None:
+            yield f"{prefix}.filter", f"order {command.filter.order}, {command.filter.cutoff_hz:g} Hz"
+        if joint.max_offset is not None:
+            yield f"{prefix}.max_offset", float(joint.max_offset)
+        for interface in command.further:
+            yield f"{prefix}.{interface}", float(command.constant(joint, interface, stopping=False) or 0.0)
         yield f"{prefix}.kind", command.kind
         yield f"{prefix}.unit", joint.unit
         if not chosen:
             yield f"{prefix}.low", float(joint.low)
             yield f"{prefix}.high", float(joint.high)
-        # Only where it applies: a field that a later version adds does not make older bundles differ.
         if joint.continuous:
             yield f"{prefix}.continuous", True
 
 
 def _observation_fields(config: RunConfig) -> Iterator[tuple[str, Value]]:
     robot = config.robot
+    computed = config.computed_spec()
     for group in config.task.observe:
         if group in robot.cameras:
             camera = robot.cameras[group]
             yield f"cameras.{group}.source", camera.source
             yield f"cameras.{group}.size", f"{camera.image.height}x{camera.image.width}"
             yield f"cameras.{group}.encoding", camera.image.encoding
-            continue
-        vector = robot.vectors[group]
+            if camera.crop is not None:
+                yield f"cameras.{group}.crop", camera.crop.text
+        elif group in computed:
+            yield f"computed.{group}.elements", ", ".join(computed[group].names)
+            for element in computed[group].elements:
+                yield from _element_fields(f"computed.{group}.{element.name}", element)
+        else:
+            yield from _vector_fields(group, robot.vectors[group])
+
+
+def _vector_fields(group: str, vector: VectorConfig) -> Iterator[tuple[str, Value]]:
+    if vector.source is not None:
         yield f"vectors.{group}.source", vector.source
-        yield f"vectors.{group}.elements", ", ".join(element.name for element in vector.elements)
-        for element in vector.elements:
-            prefix = f"vectors.{group}.{element.name}"
-            yield f"{prefix}.field", element.field
-            yield f"{prefix}.transform", element.transform
-            yield f"{prefix}.unit", element.unit
-            yield f"{prefix}.scale", element.scale if element.scale == "auto" else float(element.scale)
-            if element.joint is not None:
-                yield f"{prefix}.joint", element.joint
+    yield f"vectors.{group}.elements", ", ".join(element.name for element in vector.elements)
+    for element in vector.elements:
+        prefix = f"vectors.{group}.{element.name}"
+        yield f"{prefix}.field", element.field
+        yield f"{prefix}.transform", element.transform
+        yield from _element_fields(prefix, element)
+        if element.joint is not None:
+            yield f"{prefix}.joint", element.joint
+        if element.source is not None:
+            yield f"{prefix}.source", element.source
+        if element.orientation is not None:
+            yield f"{prefix}.orientation", element.orientation
+        if element.difference_s is not None:
+            yield f"{prefix}.difference_s", float(element.difference_s)
+
+
+def _element_fields(prefix: str, element: ValueConfig | Element) -> Iterator[tuple[str, Value]]:
+    yield f"{prefix}.unit", element.unit
+    yield f"{prefix}.scale", element.scale if element.scale == "auto" else float(element.scale)

@@ -6,7 +6,7 @@ from typing import Any
 
 from robot_mbrl import topics
 from robot_mbrl.commands.options import TASK_HELP, Subparsers, add_json
-from robot_mbrl.config import RobotConfig, RunConfig, load_run
+from robot_mbrl.config import CommandConfig, RobotConfig, RunConfig, load_run
 from robot_mbrl.runs.scenario import namespace
 from robot_mbrl.specs import Source
 
@@ -65,21 +65,49 @@ def describe(config: RunConfig) -> dict[str, Any]:
         "topics": named,
         "sensors": _sensors(config.robot, space),
         "action": [{"name": name, "low": low, "high": 1.0} for name in spec.names],
-        "commands": [
-            {
-                "topic": _absolute(command.topic, space),
-                "type": command.type,
-                "joints": [joint.name for joint in command.joints],
-                "low": [joint.low for joint in command.joints],
-                "high": [joint.high for joint in command.joints],
-            }
-            for command in config.robot.commands
-        ],
+        "values": _values(config),
+        "commands": [_command(command, space) for command in config.robot.commands],
         "conditions": [
             condition.model_dump(exclude_none=True) | {"name": condition.name}
             for condition in config.robot.guard.conditions
         ],
         "sources": {source.name.lower(): int(source) for source in Source},
+    }
+
+
+def _values(config: RunConfig) -> list[dict[str, Any]]:
+    """What is read from the sensors and computed by the task, and whether the agent sees it."""
+    rows = [
+        {"vector": vector, "source": source}
+        | value.model_dump(exclude={"source"}, exclude_none=True)
+        | {"observed": vector in config.task.observe}
+        for vector, source, value in config.robot.values()
+    ]
+    for group, spec in config.computed_spec().items():
+        for element in spec.elements:
+            rows.append({"vector": group, "source": None} | element.model_dump())
+            rows[-1]["observed"] = group in config.task.observe
+    return rows
+
+
+def _command(command: CommandConfig, space: str) -> dict[str, Any]:
+    """A command topic: its joints with their ranges, what comes between a request and them, and what else is sent."""
+    joints = command.joints
+    constants = {name: [command.constant(joint, name, stopping=False) for joint in joints] for name in command.further}
+    in_stop = {name: [command.constant(joint, name, stopping=True) for joint in joints] for name in command.further}
+    return {
+        "topic": _absolute(command.topic, space),
+        "type": command.type,
+        "joints": [joint.name for joint in joints],
+        "low": [joint.low for joint in joints],
+        "high": [joint.high for joint in joints],
+        "filter": None if command.filter is None else command.filter.model_dump(),
+        "max_offset": [joint.max_offset for joint in joints],
+        "interfaces": list(command.interfaces or (command.kind,)),
+        "layout": command.layout,
+        "interface_topics": {name: _absolute(topic, space) for name, topic in command.interface_topics.items()},
+        "constants": constants,
+        "stop_constants": in_stop,
     }
 
 
@@ -113,18 +141,54 @@ def _print_plainly(description: dict[str, Any]) -> None:
         age_s = sensor["max_age_s"]
         age = "counts until the next" if age_s is None else f"stale after {age_s:g} s"
         _print_row("", f"{sensor['reliability']}, {sensor['durability']}; {age}")
+    print("\nvalues; what the agent does not see in brackets")
+    _print_values(description["values"])
     print("\naction")
     for action in description["action"]:
         _print_row(action["name"], f"{action['low']:g} to {action['high']:g}")
     print("\ncommands, which the driver subscribes to")
     for command in description["commands"]:
         _print_row(command["topic"], command["type"])
-        for joint, low, high in zip(command["joints"], command["low"], command["high"], strict=True):
-            _print_row("", f"{joint} {low:g} to {high:g}")
+        for index, joint in enumerate(command["joints"]):
+            _print_row("", f"{joint} {_range(command, index)}")
+        _print_command(command)
     if description["conditions"]:
         print("\nconditions, or the robot stops")
     for condition in description["conditions"]:
         _print_row(condition["name"], _comparison(condition))
+
+
+def _range(command: dict[str, Any], index: int) -> str:
+    offset = command["max_offset"][index]
+    near = "" if offset is None else f", within {offset:g} of where it is"
+    return f"{command['low'][index]:g} to {command['high'][index]:g}{near}"
+
+
+def _print_command(command: dict[str, Any]) -> None:
+    """What a command topic has besides its joints."""
+    if command["filter"] is not None:
+        _print_row("", f"low-pass of order {command['filter']['order']} at {command['filter']['cutoff_hz']:g} Hz")
+    for name, values in command["constants"].items():
+        in_stop = command["stop_constants"][name]
+        stop = "" if in_stop == values else f"; in a stop {_numbers(in_stop)}"
+        _print_row(command["interface_topics"].get(name, ""), f"{name} {_numbers(values)}{stop}")
+
+
+def _numbers(values: list[float]) -> str:
+    return f"{values[0]:g}" if len(set(values)) == 1 else ", ".join(f"{value:g}" for value in values)
+
+
+def _print_values(rows: list[dict[str, Any]]) -> None:
+    """What is read and computed, a line each; what the agent does not see in brackets."""
+    for row in rows:
+        name = row["name"] if row["observed"] else f"({row['name']})"
+        if row["source"] is None:
+            _print_row(name, f"computed by the task {row['unit']}".rstrip())
+            continue
+        place = f"{row['field']} of {row['joint']}" if "joint" in row else row["field"]
+        made = "" if row["transform"] == "none" else f", {row['transform']}"
+        change = f", change within {row['difference_s']:g} s" if "difference_s" in row else ""
+        _print_row(name, f"{row['source']}: {place}{made}{change} {row['unit']}".rstrip())
 
 
 def _comparison(condition: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Episodes: when one begins and ends, what each arrival is worth, and the observations that tell of it."""
 
+import math
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,9 +9,11 @@ from enum import Enum
 
 from robot_mbrl.config import TaskConfig
 from robot_mbrl.control.observing import Sensed
+from robot_mbrl.errors import ConfigError
 from robot_mbrl.labels import read_labels
 from robot_mbrl.specs import Mode, Source
 from robot_mbrl.steps import Action, Observation, StepKey
+from robot_mbrl.tasks import computed_by
 from robot_mbrl.tasks.task import Judgement, Task
 
 
@@ -85,6 +88,7 @@ class Episodes:
         """Mode of the present episode."""
         self._config = config
         self._task = task
+        self._computed = [name for group in computed_by(type(task)).values() for name in group.names]
         self._session = session
         self._ready_since_s = float("-inf")
         self._stamp_ns = 0
@@ -205,6 +209,12 @@ class Episodes:
 
     def _judge(self, sensed: Sensed) -> Judgement:
         judgement = self._task.judge(sensed.values)
+        unknown = [name for name in self._computed if not math.isfinite(judgement.values.get(name, math.nan))]
+        if unknown:
+            raise ConfigError(
+                f"task {self._config.task!r} says that it computes {unknown}, but its judgement has no finite value of "
+                f"them: mend the class, or what it says that it computes"
+            )
         if judgement.is_terminal:
             self._ending.add(Event.TERMINAL)
         return replace(judgement, reward=0.0) if self._config.reward == "feedback" else judgement
@@ -213,7 +223,7 @@ class Episodes:
         is_last = any(self._on(event) for event in self._ending)
         observation = Observation(
             key=StepKey(self._session, self._stamp_ns),
-            values=sensed.values,
+            values=sensed.values | {name: float(judgement.values[name]) for name in self._computed},
             images=sensed.images,
             reward=self._reward,
             is_first=is_first,

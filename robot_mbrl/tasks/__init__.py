@@ -1,7 +1,11 @@
 """Tasks by name: how arrivals are judged. Their settings stand beside them as YAML."""
 
+from collections.abc import Mapping
+
 from robot_mbrl.errors import ConfigError
+from robot_mbrl.specs import VectorSpec
 from robot_mbrl.tasks.cartpole_swingup import CartpoleSwingup
+from robot_mbrl.tasks.importing import PATH_SEPARATOR, import_task
 from robot_mbrl.tasks.labels import Labels
 from robot_mbrl.tasks.pendulum_swingup import PendulumSwingup
 from robot_mbrl.tasks.reach_target import ReachTarget
@@ -13,7 +17,32 @@ TASKS: dict[str, type[Task]] = {
     "pendulum_swingup": PendulumSwingup,
     "reach_target": ReachTarget,
 }
-"""The class of each task, by the name that a task's YAML gives as `task`."""
+"""The class of each shipped task, by the name that a task's YAML gives as `task`."""
+
+
+def find_task(name: str) -> type[Task]:
+    """The class that judges a task.
+
+    Args:
+        name: as a task's YAML gives it: a key of `TASKS`, or an import path, `package.module:Class`.
+
+    Raises:
+        ConfigError: if there is none, or it is no task.
+    """
+    if PATH_SEPARATOR in name:
+        return import_task(name)
+    if name not in TASKS:
+        raise ConfigError(
+            f"there is no task class {name!r}; there are {sorted(TASKS)}, and those of your own by their import path, "
+            f"package.module:Class"
+        )
+    return TASKS[name]
+
+
+def computed_by(task: type[Task]) -> Mapping[str, VectorSpec]:
+    """What a task computes besides its verdict, by name of the group; nothing where it does not say."""
+    computes: Mapping[str, VectorSpec] = getattr(task, "computes", {})
+    return computes
 
 
 def make_task(name: str | None) -> Task:
@@ -23,11 +52,11 @@ def make_task(name: str | None) -> Task:
         name: as a task's YAML gives it.
 
     Raises:
-        ConfigError: if it is None: a Gymnasium environment judges itself.
+        ConfigError: if there is none; or it is None: a Gymnasium environment judges itself.
     """
     if name is None:
         raise ConfigError("a Gymnasium environment is no robot, and has no topics: use robot-mbrl train")
-    return TASKS[name]()
+    return find_task(name)()
 
 
-__all__ = ["TASKS", "GoalTask", "Judgement", "Task", "make_task"]
+__all__ = ["TASKS", "GoalTask", "Judgement", "Task", "computed_by", "find_task", "make_task"]

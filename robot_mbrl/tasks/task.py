@@ -1,7 +1,7 @@
 """What a task is: it judges each arrival, and nothing else."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,10 +17,16 @@ class Judgement:
     """The task cannot go on from here; the value of this state is zero beyond."""
     success: bool = False
     """The task's goal holds here; an episode counts as solved if it holds for all of its last half."""
+    values: Mapping[str, float] = field(default_factory=dict)
+    """What it computed on the way, by name: all that its class names in `computes`."""
 
 
 class Task(Protocol):
-    """Rewards and ends of episodes, from the values the robot measures (all of them, also those the agent lacks)."""
+    """Rewards and ends of episodes, from the values the robot measures (all of them, also those the agent lacks).
+
+    A task that computes values worth seeing says so by a class attribute `computes`, which maps names of groups to
+    their `VectorSpec`: they are recorded with each observation, and an agent sees the groups that `observe` names.
+    """
 
     reads: ClassVar[tuple[str, ...]]
     """Names of the values that it judges by; a robot that does not measure them is refused when the task is loaded."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from robot_mbrl import topics
 from robot_mbrl.agent_configs import AgentConfig, AgentSettings
 from robot_mbrl.agent_configs.retired import RETIRED
 from robot_mbrl.command_config import CommandConfig, CommandJoint
@@ -84,6 +85,14 @@ class RunConfig(Frozen):
     robot: RobotConfig
     agent: AgentConfig
     seed: Annotated[int, Field(ge=0)] = 0
+    namespace: Name | None = None
+    """What the robot's nodes and topics are named after where two of a kind share a graph, each under its own; null for
+    the robot's name. `-` becomes `_`."""
+
+    @property
+    def space(self) -> str:
+        """The robot's ROS namespace."""
+        return topics.namespace(self.namespace or self.robot.name)
 
     @model_validator(mode="after")
     def _task_fits_robot(self) -> Self:

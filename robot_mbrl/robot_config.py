@@ -79,7 +79,7 @@ class RobotConfig(Frozen):
     """A robot: its topics, joints, limits and rates."""
 
     name: Name
-    """Also the robot's ROS namespace, in which `-` becomes `_`."""
+    """Also the robot's ROS namespace, unless a run gives it another; `-` becomes `_` there."""
     description: str = ""
     control_rate_hz: Positive
     sources: dict[str, SourceConfig]

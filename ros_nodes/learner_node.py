@@ -8,7 +8,7 @@ import functools
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,15 @@ class LearnerNode:
         if not run_dir:
             raise ConfigError("parameter run_dir: name the folder of the run")
         self._backlog = Backlog()
-        self._live = LiveLearner(config, Path(run_dir), node.get_logger().info, backlog=self._backlog)
+        others = declare(node, "robots", "", "namespaces of further robots to learn from, between commas, like /left")
+        spaces = [node.get_namespace(), *filter(None, others.split(","))]
+        if self._lockstep and len(spaces) > 1:
+            raise ConfigError(
+                "parameter robots: in lockstep one simulator waits for its learner; leave one of them out"
+            )
+        self._live = LiveLearner(
+            config, Path(run_dir), node.get_logger().info, backlog=self._backlog, robots=len(spaces)
+        )
         self._spec = config.action_spec()
         self._report_due_s = 0.0
         self._quiet_s = self._drained_s = 0.0
@@ -66,17 +74,14 @@ class LearnerNode:
         self._malformed_s, self._refusal = -math.inf, ""
         self._allowance: int | None = None
         self._metrics = node.create_publisher(JointState, topics.METRICS, qos.EVENTS)
-        self._policies = node.create_publisher(UInt8MultiArray, topics.POLICY, qos.LATCHED)
+        self._policies = [
+            node.create_publisher(UInt8MultiArray, _below(space, topics.POLICY), qos.LATCHED) for space in spaces
+        ]
         self._predictions = node.create_publisher(Image, topics.PREDICTION, qos.EVENTS)
         self._predicted_s = 0.0
         self._allowances = node.create_publisher(Int64, topics.STEP_ALLOWANCE, qos.LATCHED)
-        # Before the one that is sent the history: what that one hears of the present, this one has heard too.
-        node.create_subscription(JointState, topics.OBSERVATION, self._on_witnessed, qos.FOLLOWED)
-        node.create_subscription(JointState, topics.OBSERVATION, self._on_observation, qos.STEPS)
-        node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied_action, qos.STEPS)
-        for camera in config.observation_spec().images:
-            node.create_subscription(Image, topics.image(camera), functools.partial(self._on_image, camera), qos.IMAGES)
-        node.create_subscription(JointState, topics.FEEDBACK, self._on_feedback, qos.EVENTS)
+        for robot, space in enumerate(spaces):
+            self._follow(robot, space, config.observation_spec().images)
         orders = Orders(self._live)
         for name, order in (
             ("pause", orders.pause),
@@ -109,17 +114,31 @@ class LearnerNode:
         """Write a last checkpoint."""
         self._live.save()
 
+    def _follow(self, robot: int, space: str, cameras: Iterable[str]) -> None:
+        """Hear what a robot lives, by the namespace that it is in."""
+        listen, observations = self.node.create_subscription, _below(space, topics.OBSERVATION)
+        # Before the one that is sent the history: what that one hears of the present, this one has heard too.
+        listen(JointState, observations, self._on_witnessed, qos.FOLLOWED)
+        listen(JointState, observations, functools.partial(self._on_observation, robot), qos.STEPS)
+        applied = functools.partial(self._on_applied_action, robot)
+        listen(JointState, _below(space, topics.APPLIED_ACTION), applied, qos.STEPS)
+        for camera in cameras:
+            seen = functools.partial(self._on_image, robot, camera)
+            listen(Image, _below(space, topics.image(camera)), seen, qos.IMAGES)
+        listen(JointState, _below(space, topics.FEEDBACK), self._on_feedback, qos.EVENTS)
+
     def _on_witnessed(self, message: Any) -> None:
         self._backlog.witness(messages.read_key(message))
 
-    def _on_observation(self, message: Any) -> None:
-        self._take(lambda: self._live.add_observation(messages.read_observation(message)))
+    def _on_observation(self, robot: int, message: Any) -> None:
+        self._take(lambda: self._live.add_observation(messages.read_observation(message), robot))
 
-    def _on_applied_action(self, message: Any) -> None:
-        self._take(lambda: self._live.add_action(messages.read_action(message, self._spec)))
+    def _on_applied_action(self, robot: int, message: Any) -> None:
+        self._take(lambda: self._live.add_action(messages.read_action(message, self._spec), robot))
 
-    def _on_image(self, camera: str, message: Any) -> None:
-        self._take(lambda: self._live.add_image(camera, messages.read_key(message), messages.read_image(message)))
+    def _on_image(self, robot: int, camera: str, message: Any) -> None:
+        key = messages.read_key(message)
+        self._take(lambda: self._live.add_image(camera, key, messages.read_image(message), robot))
 
     def _take(self, add: Callable[[], None]) -> None:
         """Read a part of a step and take it, unless it is malformed or makes a step that lacks something."""
@@ -156,7 +175,8 @@ class LearnerNode:
     def _hand_over(self, bundle: bytes) -> None:
         message = UInt8MultiArray()
         messages.write_bundle(message, MultiArrayDimension(), bundle)
-        self._policies.publish(message)
+        for robot in self._policies:
+            robot.publish(message)
 
     def _wait_for_quiet(self) -> None:
         self._quiet_s = time.monotonic() + QUIET_S
@@ -220,6 +240,11 @@ class LearnerNode:
         if self._live.fault:
             level, state = diagnostics.ERROR, self._live.fault
         return diagnostics.report(self.node, level, state, values)
+
+
+def _below(space: str, topic: str) -> str:
+    """A topic of the robot in a namespace."""
+    return f"/{space.strip('/')}/{topic}"
 
 
 def main() -> int:

@@ -12,9 +12,11 @@ from robot_mbrl.commands.graph import Screen, follow
 from robot_mbrl.commands.judging import EPISODES, START_UP_S, judge_over_graph, unseen_seed
 from robot_mbrl.commands.options import (
     DEFAULT_MINUTES,
+    NAMESPACE_HELP,
     Subparsers,
     add_run_options,
     faults_in_force,
+    namespace_name,
     open_run,
     program,
 )
@@ -38,6 +40,7 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--lockstep", action="store_true", help="let the simulator wait for every step, as fast as the machine"
     )
+    parser.add_argument("--namespace", type=namespace_name, metavar="NAME", help=NAMESPACE_HELP)
     parser.add_argument(
         "--faults",
         type=Path,

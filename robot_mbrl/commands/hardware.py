@@ -6,8 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from robot_mbrl import topics
 from robot_mbrl.commands.graph import UPDATE_S, Screen
-from robot_mbrl.commands.options import Subparsers, program
+from robot_mbrl.commands.options import NAMESPACE_HELP, Subparsers, namespace_name, program
 from robot_mbrl.config import RunConfig, packaged
 from robot_mbrl.runs import notifying
 from robot_mbrl.runs.console import STOP, Keyboard
@@ -61,6 +62,17 @@ def register(subparsers: Subparsers) -> None:
             "--run", dest="folder", default="", metavar="DIR", help=f"the run's folder here (default {ROBOT_RUNS}/TASK)"
         )
         parser.add_argument("--notify", metavar="COMMAND", help=notifying.HELP)
+    robot.add_argument("--namespace", type=namespace_name, default="", metavar="NAME", help=NAMESPACE_HELP)
+    workstation.add_argument(
+        "--namespace",
+        dest="namespaces",
+        type=namespace_name,
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="namespace of the robot to learn from (default: the robot's name); given again, of one more of the same "
+        "kind, for whose steps and policies this learner is there, too",
+    )
     robot.set_defaults(run=run_robot)
     workstation.set_defaults(run=run_workstation)
 
@@ -74,17 +86,18 @@ def run_robot(args: argparse.Namespace) -> int:
         provider=args.provider,
         accept_new_run=args.accept_new_run,
     )
-    return _run("robot", args, options)
+    return _run("robot", args, options, args.namespace)
 
 
 def run_workstation(args: argparse.Namespace) -> int:
     """Run the workstation's nodes until interrupted."""
-    return _run("workstation", args, Options())
+    first, *others = args.namespaces or [""]
+    return _run("workstation", args, Options(robots=tuple(topics.namespace(name) for name in others)), first)
 
 
-def _run(side: str, args: argparse.Namespace, options: Options) -> int:
+def _run(side: str, args: argparse.Namespace, options: Options, namespace: str) -> int:
     environment = node_environment(ros_environment(os.environ))
-    config, folder = open_or_create(args.task, args.folder)
+    config, folder = open_or_create(args.task, args.folder, namespace)
     nodes = scenario(side, config, folder.path, options, simulated=False)
     if side == "robot":
         nodes = (*nodes, console_process(nodes[0].namespace))

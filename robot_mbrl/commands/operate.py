@@ -66,11 +66,12 @@ def _only_run(act: str) -> RunFolder:
 
 
 def _robot(config: Path) -> tuple[str, float | None, str]:
-    """Name of a run's robot, the timeout of its dead-man switch, None if it has none, and how its task resets."""
+    """What a run's namespace is named after, its dead-man timeout, None if it has none, and how its task resets."""
     raw = read_mapping(config)
     try:
         timeout_s = raw["robot"]["guard"].get("enable_timeout_s")
-        return str(raw["robot"]["name"]), None if timeout_s is None else float(timeout_s), str(raw["task"]["reset"])
+        name = raw.get("namespace") or raw["robot"]["name"]
+        return str(name), None if timeout_s is None else float(timeout_s), str(raw["task"]["reset"])
     except (KeyError, TypeError, AttributeError, ValueError):
         raise ConfigError(
             f"{config}: robot.name, robot.guard or task.reset is missing or wrong: begin the run anew"

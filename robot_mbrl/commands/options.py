@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from robot_mbrl.config import PUBLIC, RobotConfig, RunConfig, load_run, packaged
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs import notifying
 from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.specs import Name
 from robot_mbrl.strict_yaml import parse
 
 Subparsers = Any
@@ -24,6 +27,10 @@ TASK_HELP = f"one of {', '.join(packaged('tasks'))}, or the path of a YAML"
 AGENT_HELP = (
     "what learns: a preset that `robot-mbrl agents` lists, or the path of a YAML (default: the task's). What the task "
     "overrides is for its own agent's family, and left out for others"
+)
+NAMESPACE_HELP = (
+    "what its nodes and topics are named after, where two of a kind share a graph: give each its own (default: the "
+    "robot's name)"
 )
 
 
@@ -106,6 +113,14 @@ def finite(text: str) -> float:
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"{text} is not finite")
     return value
+
+
+def namespace_name(text: str) -> str:
+    """A name that a ROS namespace can be made from."""
+    try:
+        return TypeAdapter(Name).validate_python(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
 
 
 def positive(text: str) -> float:
@@ -209,8 +224,8 @@ def open_run(
         return config, RunFolder.create(config, args.folder)
     if _overrides(args) or args.seed is not None or getattr(args, "pixels", False):
         raise ConfigError(
-            "--agent, --seed and --set define a new run, as do --action-repeat and --pixels; one that is resumed keeps "
-            "what its config.yaml says"
+            "--agent, --seed and --set define a new run, as do --action-repeat, --pixels and --namespace; one that is "
+            "resumed keeps what its config.yaml says"
         )
     if args.folder is None:
         folder = RunFolder.newest(load_task(_task(args)).task.name)
@@ -248,7 +263,11 @@ def load_task(
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     """What the options set, by dotted path; `--set` has the last word."""
-    chosen = {"task.agent": args.agent, "task.action_repeat": getattr(args, "action_repeat", None)}
+    chosen = {
+        "task.agent": args.agent,
+        "task.action_repeat": getattr(args, "action_repeat", None),
+        "namespace": getattr(args, "namespace", None),
+    }
     return {path: value for path, value in chosen.items() if value is not None} | dict(args.overrides)
 
 

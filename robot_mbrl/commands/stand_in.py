@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from robot_mbrl.commands.graph import UPDATE_S
-from robot_mbrl.commands.options import TASK_HELP, Subparsers, faults_in_force
+from robot_mbrl.commands.options import NAMESPACE_HELP, TASK_HELP, Subparsers, faults_in_force, namespace_name
 from robot_mbrl.config import load_run
 from robot_mbrl.runs.environment import joining_words, node_environment, ros_environment
 from robot_mbrl.runs.launching import open_or_create
@@ -34,6 +34,7 @@ def register(subparsers: Subparsers) -> None:
         metavar="DIR",
         help=f"folder of its logs (default {ROBOT_RUNS}/TASK-stand-in)",
     )
+    parser.add_argument("--namespace", type=namespace_name, default="", metavar="NAME", help=NAMESPACE_HELP)
     parser.set_defaults(run=run)
 
 
@@ -42,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
     faults: Path | None = args.faults.absolute() if args.faults is not None else None
     wanted = load_run(Path(args.task).expanduser())
     lines = faults_in_force(faults, wanted.robot)
-    config, folder = open_or_create(args.task, args.folder or str(ROBOT_RUNS / f"{wanted.task.name}-stand-in"))
+    own = "-".join(filter(None, (wanted.task.name, args.namespace, "stand-in")))
+    config, folder = open_or_create(args.task, args.folder or str(ROBOT_RUNS / own), args.namespace)
     nodes = scenario("stand-in", config, folder.path, Options(faults=faults), simulated=False)
     environment = node_environment(ros_environment(os.environ))
     with locked(folder), StopRequest() as stop, Supervisor(nodes, folder, environment) as supervisor:

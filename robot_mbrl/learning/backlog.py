@@ -16,13 +16,14 @@ class Backlog:
     def __init__(self) -> None:
         """Take everything for a backlog until the witness has heard a step."""
         self._witnessed_ns: dict[str, int] = {}
-        self._over = False
+        self._over: set[int] = set()
 
     def witness(self, key: StepKey) -> None:
         """Note that the witness has heard a step."""
         self._witnessed_ns.setdefault(key.session, key.stamp_ns)
 
-    def includes(self, key: StepKey) -> bool:
-        """Whether a step belongs to the backlog; to be asked in the order of the steps."""
-        self._over = self._over or key.stamp_ns >= self._witnessed_ns.get(key.session, math.inf)
-        return not self._over
+    def includes(self, key: StepKey, robot: int = 0) -> bool:
+        """Whether a step belongs to the backlog; to be asked in the order of the steps of each robot."""
+        if key.stamp_ns >= self._witnessed_ns.get(key.session, math.inf):
+            self._over.add(robot)
+        return robot not in self._over

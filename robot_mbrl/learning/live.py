@@ -42,6 +42,7 @@ class LiveLearner:
         report: Callable[[str], object],
         clock: Callable[[], float] = time.monotonic,
         backlog: Backlog | None = None,
+        robots: int = 1,
     ) -> None:
         """Go on where the run was left, or begin it.
 
@@ -52,13 +53,14 @@ class LiveLearner:
             clock: the time in seconds that exports and checkpoints are scheduled by; the robot's own in one process.
             backlog: tells which steps were lived while this learner was away: they are learned from, but owe no
                 updates. None if there are none.
+            robots: how many live at once and are learned from, each with an order of steps of its own.
 
         Raises:
             CheckpointError: if the run's checkpoint is damaged or its weights mean something else in this run, or the
                 first one cannot be written.
         """
         self.paused = False
-        self._pairing = StepPairing(tuple(config.observation_spec().images))
+        self._pairings = [StepPairing(tuple(config.observation_spec().images)) for _ in range(robots)]
         self._backlog = backlog
         self._faults, self._cautions = Faults(report), Faults(report, once=True)
         self.learner = _begin(config, folder, report)
@@ -86,25 +88,29 @@ class LiveLearner:
         """Whether there is an update to make now."""
         return not self.paused and self.learner.prefilled and self.learner.owed > 0
 
-    def add_observation(self, observation: Observation) -> None:
-        """Take an observation, without its pictures."""
-        self._take(self._pairing.add_observation(observation))
+    def add_observation(self, observation: Observation, robot: int = 0) -> None:
+        """Take an observation of a robot, without its pictures."""
+        self._take(self._pairings[robot].add_observation(observation), robot)
 
-    def add_action(self, action: Action) -> None:
+    def add_action(self, action: Action, robot: int = 0) -> None:
         """Take an applied action."""
-        self._take(self._pairing.add_action(action))
+        self._take(self._pairings[robot].add_action(action), robot)
 
-    def add_image(self, camera: str, key: StepKey, picture: np.ndarray) -> None:
+    def add_image(self, camera: str, key: StepKey, picture: np.ndarray, robot: int = 0) -> None:
         """Take a picture that belongs to an observation."""
-        self._take(self._pairing.add_image(camera, key, picture))
+        self._take(self._pairings[robot].add_image(camera, key, picture), robot)
 
-    def receive(self, step: Step) -> None:
+    def receive(self, step: Step, robot: int = 0) -> None:
         """Take a whole step.
+
+        Args:
+            step: lived by one of the robots, in order.
+            robot: which.
 
         Raises:
             ExperienceError: if it lacks something that the run observes.
         """
-        missed = self._backlog is not None and self._backlog.includes(step.observation.key)
+        missed = self._backlog is not None and self._backlog.includes(step.observation.key, robot)
         self.learner.receive(step, owes=not self.paused and not missed)
 
     def work(self, now_s: float) -> bytes | None:
@@ -147,7 +153,7 @@ class LiveLearner:
             **metrics,
             **replay.figures,
             "updates_per_s": rate,
-            "half_steps": float(self._pairing.half_pairs),
+            "half_steps": float(sum(pairing.half_pairs for pairing in self._pairings)),
             "repeated_steps": float(replay.refused["repeat"] + replay.refused["late"]),
             "not_finite_steps": float(replay.refused["not_finite"]),
             **{f"not_finite.{field}": float(count) for field, count in replay.not_finite.items()},
@@ -167,9 +173,9 @@ class LiveLearner:
         """Write a checkpoint now, if there is anything new; `fault` says why it could not be written."""
         self._checkpointing.save()
 
-    def _take(self, step: Step | None) -> None:
+    def _take(self, step: Step | None, robot: int) -> None:
         if step is not None:
-            self.receive(step)
+            self.receive(step, robot)
 
 
 def _begin(config: RunConfig, folder: Path, report: Callable[[str], object]) -> Learner:

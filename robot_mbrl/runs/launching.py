@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from robot_mbrl import topics
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.environment import joining, ros_environment
@@ -17,6 +18,7 @@ MOST_NAMED = 5
 
 ARGUMENTS = {
     "config": ("", "task name or path of a task's YAML; may be left out where run_dir holds a run"),
+    "namespace": ("", "what the robot's nodes and topics are named after; empty for the robot's name"),
     "run_dir": ("", f"folder of the run on this computer; empty for {ROBOT_RUNS}/ and the task's name"),
     "simulated": ("false", "whether the robot is a simulated one, which owns the clock and enables itself"),
     "speed": ("1.0", "simulated seconds per second"),
@@ -40,7 +42,7 @@ def launched(side: str, **chosen: str) -> list[NodeProcess]:
         ConfigError: if one of them cannot be understood, or robot or task are not those of the run in the folder.
     """
     text = {name: default for name, (default, _) in ARGUMENTS.items()} | chosen
-    run, folder = open_or_create(text["config"], text["run_dir"])
+    run, folder = open_or_create(text["config"], text["run_dir"], text["namespace"])
     options = Options(
         speed=_number(text, "speed"),
         seed=run.seed,
@@ -55,23 +57,25 @@ def launched(side: str, **chosen: str) -> list[NodeProcess]:
     return list(scenario(side, run, folder.path, options, simulated=_yes(text, "simulated")))
 
 
-def open_or_create(config: str, run_dir: str) -> tuple[RunConfig, RunFolder]:
+def open_or_create(config: str, run_dir: str, namespace: str = "") -> tuple[RunConfig, RunFolder]:
     """The run of a computer that takes part in it, and its folder there.
 
     Args:
         config: task name or path of a task's YAML; may be empty where the folder holds a run.
-        run_dir: the folder; empty for the task's own below `ROBOT_RUNS`.
+        run_dir: the folder; empty for the task's own below `ROBOT_RUNS`, or the namespace's.
+        namespace: of the robot; empty for the robot's name, or for what the run in the folder says.
 
     Raises:
-        ConfigError: if neither is given, or robot or task are not those of the run in the folder.
+        ConfigError: if neither is given, or robot, task or namespace are not those of the run in the folder.
     """
     if not config and not run_dir:
         raise ConfigError("config: name a task or the path of its YAML, or give in run_dir the folder of a run")
     if not config:
         folder = RunFolder.open(_expanded(run_dir))
-        return load_run(folder.path), folder
-    wanted = load_run(_expanded(config))
-    path = _expanded(run_dir or ROBOT_RUNS / wanted.task.name)
+        return _in_namespace(load_run(folder.path), namespace, folder.path), folder
+    wanted = load_run(_expanded(config), {"namespace": namespace} if namespace else None)
+    own = f"{wanted.task.name}-{namespace}" if namespace else wanted.task.name
+    path = _expanded(run_dir or ROBOT_RUNS / own)
     if not (path / "config.yaml").is_file():
         return wanted, RunFolder.create(wanted, path)
     saved, fields = load_run(path), {"robot", "task"}
@@ -84,7 +88,14 @@ def open_or_create(config: str, run_dir: str) -> tuple[RunConfig, RunFolder]:
             f"{path} holds a run with other values of {', '.join(changed[:MOST_NAMED])}{more} than {config}: name "
             "another folder to begin a new run, or no task to go on with the one there as it was saved"
         )
-    return saved, RunFolder.open(path)
+    return _in_namespace(saved, namespace, path), RunFolder.open(path)
+
+
+def _in_namespace(saved: RunConfig, namespace: str, path: Path) -> RunConfig:
+    """A run, made sure to be in the namespace that was asked for."""
+    if namespace and saved.space != topics.namespace(namespace):
+        raise ConfigError(f"{path} holds a run in namespace {saved.space}, not {namespace!r}: name another folder")
+    return saved
 
 
 def _expanded(path: str | Path) -> Path:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from robot_mbrl import topics
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import USER_ERROR, ConfigError
 from robot_mbrl.runs.folder import RunFolder
@@ -62,6 +61,8 @@ class Options:
     """Whether bundles of another learning run replace those that the robot has."""
     faults: Path | None = None
     """YAML of what goes wrong with the simulated robot, or with the stand-in for a real one's driver."""
+    robots: tuple[str, ...] = ()
+    """Namespaces of further robots of the same kind that the learner learns from, too."""
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
@@ -209,7 +210,8 @@ def _bundle(s: Situation) -> dict[str, Parameter]:
 
 
 def _learner(s: Situation) -> dict[str, Parameter]:
-    return {**_run_dir(s), "lockstep": s.options.lockstep}
+    parameters = {**_run_dir(s), "lockstep": s.options.lockstep}
+    return parameters | ({"robots": ",".join(s.options.robots)} if s.options.robots else {})
 
 
 def _monitor(s: Situation) -> dict[str, Parameter]:
@@ -245,7 +247,7 @@ plays a real robot's driver for those who have none at hand."""
 
 def namespace(config: RunConfig) -> str:
     """The namespace of a run's robot."""
-    return topics.namespace(config.robot.name)
+    return config.space
 
 
 def scenario(

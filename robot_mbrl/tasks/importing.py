@@ -4,7 +4,7 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.specs import VectorSpec
@@ -38,7 +38,7 @@ def import_task(path: str) -> type[Task]:
     if not inspect.isclass(found):
         raise ConfigError(f"{path!r}: module {module_name!r} has no class {class_name!r}; it has {_classes(module)}")
     _require_task(path, found)
-    return found
+    return cast("type[Task]", found)
 
 
 def _is_dotted(name: str) -> bool:

@@ -90,6 +90,7 @@ def test_a_stop_lets_the_joints_go_and_damps_them_for_as_long_as_it_lasts(stop: 
 def test_the_first_command_of_a_stop_damps_already() -> None:
     legs = walking()
     count = len(legs.told)
+    legs.now_s += 0.003
     legs.guard.emergency_stop(True, legs.now_s)
     legs.update()
     assert legs.gains[count:][0] == DAMPED

@@ -18,9 +18,9 @@ from tests.graph.graph import Graph
 STEP_NS = 50_000_000
 
 
-def make_step(config: RunConfig, index: int, stamp_ns: int) -> Step:
+def make_step(config: RunConfig, index: int, stamp_ns: int, session: str = "session") -> Step:
     """Step number `index` of a session; its pictures tell the number."""
-    key = StepKey("session", stamp_ns)
+    key = StepKey(session, stamp_ns)
     values = dict.fromkeys(config.observation_spec().element_names, 0.1 * (index % 10))
     images = config.observation_spec().images.items()
     pictures = {name: np.full(image.shape, index % 256, image.dtype) for name, image in images}
@@ -36,27 +36,29 @@ class RobotBench:
         clock_ahead_s: by how much its clock is ahead of the other computers'.
     """
 
-    def __init__(self, graph: Graph, config: RunConfig, *, clock_ahead_s: int = 0) -> None:
+    def __init__(self, graph: Graph, config: RunConfig, *, clock_ahead_s: int = 0, space: str = "") -> None:
         self.graph = graph
         self.clock_ahead_s = clock_ahead_s
         self._config = config
-        self._observations = graph.publisher(JointState, topics.OBSERVATION, qos.STEPS)
-        self._actions = graph.publisher(JointState, topics.APPLIED_ACTION, qos.STEPS)
+        self._session = f"session{space}"
+        below = f"{space}/" if space else ""
+        self._observations = graph.publisher(JointState, below + topics.OBSERVATION, qos.STEPS)
+        self._actions = graph.publisher(JointState, below + topics.APPLIED_ACTION, qos.STEPS)
         cameras = config.observation_spec().images
-        self._images = {name: graph.publisher(Image, topics.image(name), qos.IMAGES) for name in cameras}
+        self._images = {name: graph.publisher(Image, below + topics.image(name), qos.IMAGES) for name in cameras}
         self.lived: list[Step] = []
         self._stamp_ns = 0
 
     def live(self, steps: int = 1) -> None:
         """Publish the next steps."""
         for _ in range(steps):
-            step = make_step(self._config, len(self.lived), self._next_stamp_ns())
+            step = make_step(self._config, len(self.lived), self._next_stamp_ns(), self._session)
             self.lived.append(step)
             self._publish(step)
 
     def live_unobserved(self) -> None:
         """Publish a step without any of the values that the task observes."""
-        step = make_step(self._config, 0, self._next_stamp_ns())
+        step = make_step(self._config, 0, self._next_stamp_ns(), self._session)
         self._publish(replace(step, observation=replace(step.observation, values={})))
 
     def _next_stamp_ns(self) -> int:

@@ -155,3 +155,21 @@ def test_a_learner_takes_orders_and_verdicts_and_keeps_all_of_it_when_it_is_stop
     row, stamp_ns = replay.find(judged.key)
     assert stamp_ns == judged.key.stamp_ns
     assert replay.rows["reward"][row] == pytest.approx(judged.reward + 3.0)
+
+
+@pytest.mark.slow
+def test_two_robots_of_a_kind_live_for_one_learner_which_gives_both_its_policies(graph, bench, tmp_path):
+    config, right = tmp_path / "config.yaml", f"{graph.namespace}_right"
+    save_run(CONFIG, config)
+    other = RobotBench(graph, CONFIG, clock_ahead_s=3600, space=right)
+    given = graph.collect(UInt8MultiArray, f"{right}/{topics.POLICY}", qos.LATCHED)
+    graph.start(LEARNER, config=str(config), run_dir=str(tmp_path), robots=right)
+    graph.until(lambda: bench.heard and other.heard)
+    # In turn, so that each one's steps come between the other's.
+    for _ in range(PREFILL):
+        bench.live(1)
+        other.live(1)
+    bench.until_settled(2 * PREFILL, PRETRAIN + PREFILL * UPDATES_PER_STEP)
+    assert bench.metrics["half_steps"] == 0
+    graph.until(lambda: bench.bundles and given)
+    check_bundle(Bundle(read_bundle(given[-1]), "bundle"), CONFIG)

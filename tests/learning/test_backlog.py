@@ -40,3 +40,12 @@ def test_what_comes_after_the_first_witnessed_step_is_present_in_every_session()
     backlog.witness(key(0, "a"))
     assert not backlog.includes(key(0, "a"))
     assert not backlog.includes(key(0, "b"))
+
+
+def test_each_robot_has_a_backlog_of_its_own() -> None:
+    backlog = Backlog()
+    backlog.witness(key(5, "left"))
+    assert not backlog.includes(key(5, "left"), robot=0)
+    assert backlog.includes(key(900, "right"), robot=1)
+    backlog.witness(key(901, "right"))
+    assert not backlog.includes(key(901, "right"), robot=1)

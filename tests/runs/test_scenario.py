@@ -205,9 +205,28 @@ def test_runs_without_a_folder_lie_apart_by_task(tmp_path: Path, monkeypatch: py
         assert node.parameters["config"] == str(tmp_path / "robot_mbrl" / name / "config.yaml")
 
 
+def test_two_of_a_kind_have_a_namespace_and_a_folder_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    left, right = (launched("robot", config="cartpole", namespace=name) for name in ("left-hand", "right_hand"))
+    assert {node.namespace for node in left} == {"/left_hand"}
+    assert {node.namespace for node in right} == {"/right_hand"}
+    assert left[0].parameters["config"] != right[0].parameters["config"]
+    folder = tmp_path / "robot_mbrl" / "cartpole-left-hand"
+    assert {node.namespace for node in launched("robot", run_dir=str(folder))} == {"/left_hand"}
+    with pytest.raises(ConfigError, match="holds a run in namespace /left_hand, not 'right_hand': name another folder"):
+        launched("robot", run_dir=str(folder), namespace="right_hand")
+
+
+def test_a_learner_is_told_of_the_robots_that_it_is_there_for(tmp_path: Path) -> None:
+    nodes = scenario("workstation", load_run("cartpole"), tmp_path, Options(robots=("/right", "/third")))
+    learner = next(node for node in nodes if node.name == "learner")
+    assert learner.parameters["robots"] == "/right,/third"
+
+
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
+        ({"config": "cartpole", "namespace": "2nd"}, "namespace: '2nd' must begin with a letter"),
         ({"config": "cartpole", "speed": "fast"}, "speed: 'fast' is not a number"),
         ({"config": "cartpole", "simulated": "yes"}, "simulated: 'yes' is neither true nor false"),
         ({}, "config: name a task"),

@@ -50,9 +50,9 @@ def check_robot(robot: RobotConfig) -> None:
                 message_type(source.type)
                 if (other := kinds.setdefault(source.topic, source.type)) != source.type:
                     raise ConfigError(f"topic {source.topic} is read as {other} by another source; it has one type")
-        for name, source, element in robot.values():
-            with _at(f"vectors.{name}.elements: {element.name}"):
-                _check_value(robot.sources[source].type, element)
+        for vector, read, element in robot.values():
+            with _at(f"vectors.{vector}.elements: {element.name}"):
+                _check_value(robot.sources[read].type, element)
         for condition in robot.guard.conditions:
             with _at(f"guard.conditions on {condition.name}"):
                 _check_condition(robot.sources[condition.source].type, condition)
@@ -99,7 +99,7 @@ def _element_type(here: str, index: int, path: str) -> str:
 def _check_value(type_name: str, element: ValueConfig) -> None:
     if type_name == topics.JOINT_STATE:
         return  # The robot's model has checked joint and field.
-    reads = [(element.field, (QUATERNION,) if element.transform in ANGLES else ())]
+    reads: list[tuple[str, tuple[str, ...]]] = [(element.field, (QUATERNION,) if element.transform in ANGLES else ())]
     if element.orientation is not None:
         reads = [(element.field, TURNED), (element.orientation, (QUATERNION,))]
     for path, wanted in reads:

@@ -1,6 +1,7 @@
 """The worked examples of CONTRIBUTING.md work, and the files that a newcomer is told to write are read."""
 
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,19 @@ def test_the_choices_that_are_shown_suit_the_robot() -> None:
     robot = yaml.safe_load(block("yaml", "name: wheelie")) | yaml.safe_load(shown)
     spec = RobotConfig.model_validate(robot).action_spec()
     assert (spec.kind, spec.names) == ("discrete", ("stop", "left"))
+
+
+def test_the_legs_and_values_that_are_shown_make_a_robot() -> None:
+    commands, vectors = (yaml.safe_load(textwrap.dedent(block("yaml", key))) for key in ("commands:", "vectors:"))
+    types = {"joints": "sensor_msgs/msg/JointState", "imu": "sensor_msgs/msg/Imu"}
+    types["tracker"] = "geometry_msgs/msg/PoseStamped"
+    sources = {name: {"topic": name, "type": kind, "max_age_s": 0.2} for name, kind in types.items()}
+    guard = {"command_rate_hz": 100.0, "action_deadline_s": 0.03, "command_timeout_s": 0.13, "driver_timeout_s": None}
+    raw = {"name": "legs", "control_rate_hz": 20.0, "sources": sources, "guard": guard | {"safe_stop": "damping"}}
+    robot = RobotConfig.model_validate(raw | commands | vectors)
+    (command,) = robot.commands
+    assert command.constant(command.joints[0], "kd", stopping=False) == 1.0
+    assert [value.name for _, _, value in robot.values()] == ["roll", "roll_rate", "hip", "speed"]
 
 
 @pytest.mark.parametrize("walk", WALKS)

@@ -38,6 +38,15 @@ MEANT = {
     "another transform": ({"robot__vectors__positions__elements__1__transform": "none"}, ".pole_cos.transform"),
     "another field": ({"robot__vectors__positions__elements__0__field": "velocity"}, ".cart_position.field"),
     "another joint": ({"robot__vectors__positions__elements__0__joint": "hinge"}, ".cart_position.joint"),
+    "another change over time": (
+        {"robot__vectors__positions__elements__0__difference_s": 0.1},
+        ".cart_position.difference_s",
+    ),
+    "another filter": ({"robot__commands__0__filter": {"cutoff_hz": 1.5}}, "commands.slider.filter"),
+    "a gain": (
+        {"robot__commands__0__interfaces": ["effort", "kd"], "robot__commands__0__constants": {"kd": 1.0}},
+        "commands.slider.kd",
+    ),
     "another scale": ({"robot__vectors__positions__elements__0__scale": 3.5}, ".cart_position.scale"),
     "another group": ({"task__observe": ["positions"]}, "vectors.velocities.elements"),
 }
@@ -48,6 +57,7 @@ UNMEANT = {
     "time-outs": {"robot__guard__command_timeout_s": 0.9},
     "topics": {"robot__sources__joints__topic": "elsewhere"},
     "quality of service": {"robot__sources__joints__reliable": False},
+    "a name of its own": {"namespace": "left"},
     "learning": {"agent__actor_rate": 1e-5, "agent__export_period_s": 9.0, "seed": 4},
     "episodes": {"task__episode_steps": 77},
     "words": {"robot__description": "our robot"},
@@ -72,6 +82,33 @@ def test_what_changes_the_meaning_of_a_number_is_named_with_both_values(changes,
 def test_another_picture_is_a_difference(changes, field):
     paths = {f"robot__cameras__camera__image__{name}": value for name, value in changes.items()}
     assert differences(SEEING, **paths) == [field]
+
+
+def test_another_part_of_the_picture_is_a_difference():
+    (difference,) = differences(SEEING, robot__cameras__camera__crop={"left": 0.25})
+    assert difference == "cameras.camera.crop was absent, here it is '0.25 to 1 across, 0 to 1 down'"
+
+
+def test_a_source_of_an_elements_own_is_a_difference():
+    sources = {name: source.model_dump() for name, source in REACHER.robot.sources.items()}
+    sources |= {"other": sources["joints"] | {"topic": "other"}}
+    found = differences(REACHER, robot__sources=sources, robot__vectors__arm__elements__0__source="other")
+    assert found == ["vectors.arm.shoulder_cos.source was absent, here it is 'other'"]
+
+
+def test_targets_nearer_to_the_joint_are_a_difference():
+    joint = {"name": "j", "unit": "rad", "low": -1.0, "high": 1.0, "max_rate": 1.0, "max_acceleration": 9.0}
+    command = {"topic": "p", "type": "std_msgs/msg/Float64MultiArray", "kind": "position", "source": "joints"}
+    plain, near = (
+        changed(
+            CONFIG,
+            robot__commands=[command | {"joints": [joint | {"max_following_error": 0.5, "max_offset": offset}]}],
+            robot__guard=CONFIG.robot.guard.model_dump() | {"safe_stop": "hold"},
+        )
+        for offset in (None, 0.2)
+    )
+    found = Fingerprint.of(plain).differences(Fingerprint.of(near))
+    assert found == ["commands.j.max_offset was absent, here it is 0.2"]
 
 
 @pytest.mark.parametrize("changes", UNMEANT.values(), ids=UNMEANT.keys())

@@ -93,22 +93,26 @@ def _values(config: RunConfig) -> list[dict[str, Any]]:
 def _command(command: CommandConfig, space: str) -> dict[str, Any]:
     """A command topic: its joints with their ranges, what comes between a request and them, and what else is sent."""
     joints = command.joints
-    constants = {name: [command.constant(joint, name, stopping=False) for joint in joints] for name in command.further}
-    in_stop = {name: [command.constant(joint, name, stopping=True) for joint in joints] for name in command.further}
-    return {
+    described: dict[str, Any] = {
         "topic": _absolute(command.topic, space),
         "type": command.type,
         "joints": [joint.name for joint in joints],
         "low": [joint.low for joint in joints],
         "high": [joint.high for joint in joints],
-        "filter": None if command.filter is None else command.filter.model_dump(),
-        "max_offset": [joint.max_offset for joint in joints],
-        "interfaces": list(command.interfaces or (command.kind,)),
-        "layout": command.layout,
-        "interface_topics": {name: _absolute(topic, space) for name, topic in command.interface_topics.items()},
-        "constants": constants,
-        "stop_constants": in_stop,
     }
+    if command.filter is not None:
+        described["filter"] = command.filter.model_dump()
+    if any(joint.max_offset is not None for joint in joints):
+        described["max_offset"] = [joint.max_offset for joint in joints]
+    if command.further:
+        described |= {"interfaces": list(command.interfaces), "layout": command.layout}
+        topics_of = command.interface_topics.items()
+        described["interface_topics"] = {name: _absolute(topic, space) for name, topic in topics_of}
+        for field, stopping in (("constants", False), ("stop_constants", True)):
+            described[field] = {
+                name: [command.constant(joint, name, stopping=stopping) for joint in joints] for name in command.further
+            }
+    return described
 
 
 def _sensors(robot: RobotConfig, space: str) -> dict[str, dict[str, Any]]:
@@ -159,16 +163,16 @@ def _print_plainly(description: dict[str, Any]) -> None:
 
 
 def _range(command: dict[str, Any], index: int) -> str:
-    offset = command["max_offset"][index]
+    offset = command["max_offset"][index] if "max_offset" in command else None
     near = "" if offset is None else f", within {offset:g} of where it is"
     return f"{command['low'][index]:g} to {command['high'][index]:g}{near}"
 
 
 def _print_command(command: dict[str, Any]) -> None:
     """What a command topic has besides its joints."""
-    if command["filter"] is not None:
+    if "filter" in command:
         _print_row("", f"low-pass of order {command['filter']['order']} at {command['filter']['cutoff_hz']:g} Hz")
-    for name, values in command["constants"].items():
+    for name, values in command.get("constants", {}).items():
         in_stop = command["stop_constants"][name]
         stop = "" if in_stop == values else f"; in a stop {_numbers(in_stop)}"
         _print_row(command["interface_topics"].get(name, ""), f"{name} {_numbers(values)}{stop}")

@@ -62,7 +62,7 @@ def register(subparsers: Subparsers) -> None:
             "--run", dest="folder", default="", metavar="DIR", help=f"the run's folder here (default {ROBOT_RUNS}/TASK)"
         )
         parser.add_argument("--notify", metavar="COMMAND", help=notifying.HELP)
-    robot.add_argument("--namespace", type=namespace_name, default="", metavar="NAME", help=NAMESPACE_HELP)
+    robot.add_argument("--namespace", type=namespace_name, metavar="NAME", help=NAMESPACE_HELP)
     workstation.add_argument(
         "--namespace",
         dest="namespaces",
@@ -86,7 +86,7 @@ def run_robot(args: argparse.Namespace) -> int:
         provider=args.provider,
         accept_new_run=args.accept_new_run,
     )
-    return _run("robot", args, options, args.namespace)
+    return _run("robot", args, options, args.namespace or "")
 
 
 def run_workstation(args: argparse.Namespace) -> int:

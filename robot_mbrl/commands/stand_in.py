@@ -34,7 +34,7 @@ def register(subparsers: Subparsers) -> None:
         metavar="DIR",
         help=f"folder of its logs (default {ROBOT_RUNS}/TASK-stand-in)",
     )
-    parser.add_argument("--namespace", type=namespace_name, default="", metavar="NAME", help=NAMESPACE_HELP)
+    parser.add_argument("--namespace", type=namespace_name, metavar="NAME", help=NAMESPACE_HELP)
     parser.set_defaults(run=run)
 
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = load_run(Path(args.task).expanduser())
     lines = faults_in_force(faults, wanted.robot)
     own = "-".join(filter(None, (wanted.task.name, args.namespace, "stand-in")))
-    config, folder = open_or_create(args.task, args.folder or str(ROBOT_RUNS / own), args.namespace)
+    config, folder = open_or_create(args.task, args.folder or str(ROBOT_RUNS / own), args.namespace or "")
     nodes = scenario("stand-in", config, folder.path, Options(faults=faults), simulated=False)
     environment = node_environment(ros_environment(os.environ))
     with locked(folder), StopRequest() as stop, Supervisor(nodes, folder, environment) as supervisor:

@@ -51,6 +51,22 @@ def test_angles_are_read_of_quaternions() -> None:
         check_robot(reading("imu", "angular_velocity", "yaw"))
 
 
+def turned(field: str, orientation: str) -> RobotConfig:
+    """A robot that observes a vector in the frame of its body."""
+    element = {"name": "x", "field": field, "transform": "body_x", "orientation": orientation}
+    return reading("imu", "angular_velocity.z", vectors={"v": {"source": "imu", "elements": [element]}})
+
+
+def test_vectors_are_turned_by_quaternions_of_the_same_message() -> None:
+    check_robot(turned("linear_acceleration", "orientation"))
+    with pytest.raises(ConfigError, match="'orientation' is a geometry_msgs/Quaternion; transform body_x reads a geom"):
+        check_robot(turned("orientation", "orientation"))
+    with pytest.raises(ConfigError, match="'linear_acceleration' is a geometry_msgs/Vector3; .* geometry_msgs/Quatern"):
+        check_robot(turned("angular_velocity", "linear_acceleration"))
+    with pytest.raises(ConfigError, match="has no field 'pose'"):
+        check_robot(turned("angular_velocity", "pose.orientation"))
+
+
 @pytest.mark.parametrize(
     ("source", "field", "complaint"),
     [

@@ -53,6 +53,7 @@ class Judge:
         self._observed: list[StepKey] = []
         self._applied: list[StepKey] = []
         self._reason: str | None = "starting"
+        self._is_stopped = True
         self._asked_s = -math.inf
         self._told: set[str] = set()
         self._wish: list[float] | None = None
@@ -117,7 +118,7 @@ class Judge:
             sent = {name: joint.sent for name, joint in self._joints.items() if joint.sent is not None}
             if not has_cause(reason, self.facts, sent, now_s):
                 self._find("unexplained", f"stopped for {reason}, which did not happen", now_s)
-        self._reason = reason
+        self._reason, self._is_stopped = reason, guard.stopped is not None
         stopped = reason is not None or not self.facts.permitted
         self._judge_commands(decision, stopped, now_s)
         if not stopped:
@@ -142,7 +143,7 @@ class Judge:
                 released = command.further.get(STIFFNESS, (1.0,))[0] == 0.0
                 if text := self._joints[joint.name].judge(value, now_s, stopped=stopped, released=released):
                     self._find("unsafe", text, now_s)
-            if text := _wrong_gains(command, stopped=self._reason is not None):
+            if text := _wrong_gains(command, stopped=self._is_stopped):
                 self._find("unsafe", text, now_s)
             if not stopped and (text := self._overdue(now_s)):
                 self._find("unsafe", text, now_s)

@@ -125,6 +125,9 @@ class CommandInterface(Protocol):
             before that is believed and something is requested of them.
         """
 
+    def rest(self, moment: Moment) -> Command | None:
+        """The next command between two episodes: the safe stop's, but joints that it would let go are held."""
+
     def go_home(self, home: Mapping[str, float], moment: Moment) -> Command | None:
         """The next command of a slow move to these positions, rad or m; of what has no position, the safe stop's."""
 

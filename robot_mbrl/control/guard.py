@@ -16,7 +16,7 @@ import numpy as np
 from robot_mbrl.config import RobotConfig
 from robot_mbrl.control.asked import AskedMove
 from robot_mbrl.control.command_interface import Command
-from robot_mbrl.control.pipeline import CommandPipeline, Motion
+from robot_mbrl.control.pipeline import STILL, CommandPipeline, Motion
 from robot_mbrl.control.stops import Reason
 from robot_mbrl.control.watch import Watch
 from robot_mbrl.errors import MessageError, NonFiniteError
@@ -106,7 +106,7 @@ class Guard:
     @property
     def is_moving(self) -> bool:
         """Whether commands may move the robot now: those of its policy, of a move a person asked for, or of braking."""
-        return self.watch.may_act or self._motion() is not Motion.STOP or not self.at_rest
+        return self.watch.may_act or self._motion() not in STILL or not self.at_rest
 
     @property
     def may_reset(self) -> bool:
@@ -354,7 +354,7 @@ class Guard:
             self._acting, self.pipeline.due = False, True
         motion, now_s = self._motion(), self.watch.now_s
         idle = not self.watch.enabled or self.watch.between_episodes()
-        self.pipeline.hush(now_s, idle=idle and motion is Motion.STOP)
+        self.pipeline.hush(now_s, idle=idle and motion in STILL)
         action = self._held.values if motion is Motion.ACT else None
         commands = self.pipeline.command(motion, action, now_s, self._applied_s + self._step_s)
         if self.pipeline.fault:
@@ -369,7 +369,7 @@ class Guard:
             return Motion.HOME
         if self._asked.goes_on(Motion.BRING_BACK, now_s) and not self.watch.bring_back_hindrance():
             return Motion.BRING_BACK
-        return Motion.STOP
+        return Motion.STOP if self.stopped else Motion.REST
 
 
 def _is_one_hot(values: np.ndarray) -> bool:

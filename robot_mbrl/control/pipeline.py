@@ -24,12 +24,18 @@ class Motion(Enum):
     """What the robot is to do."""
 
     STOP = "stop"
+    REST = "rest"
+    """Between two episodes: come to rest and stay there, as in a stop; but joints that a stop lets go are held."""
     ACT = "act"
     """Carry out an action."""
     HOME = "home"
     """Move slowly to its home."""
     BRING_BACK = "bring back"
     """Move joints that are out of bounds slowly back inside."""
+
+
+STILL = (Motion.STOP, Motion.REST)
+"""Motions that lead nowhere."""
 
 
 class CommandPipeline:
@@ -171,7 +177,7 @@ class CommandPipeline:
             arrival_s: when positions may arrive at what is requested, so that steps blend into one another.
         """
         self.fault = ""
-        if motion is not Motion.STOP:
+        if motion not in STILL:
             self._quiet, self._moved_s = False, now_s
         dt_s = None if self._quiet else self._interval_s(now_s)
         if dt_s is None:
@@ -199,6 +205,8 @@ class CommandPipeline:
                 return interface.bring_back(moment)
             case Motion.ACT:
                 return interface.shape(targets, moment)
+            case Motion.REST:
+                return interface.rest(moment)
             case Motion.STOP:
                 return interface.shape(None, moment)
 

@@ -110,15 +110,17 @@ class PositionInterface:
     def out_of_range(self) -> str:
         """Which joints stand beyond the range of their commands by more than noise, or held, than they yield.
 
-        Joints that are let go in a stop may be found anywhere within their bounds, and are taken on from there.
+        Joints that are let go in a stop may be found anywhere within their bounds, and are taken on from there; those
+        that have no bounds have their range alone.
         """
         trajectory = self._trajectory
-        if self._damps or (trajectory is not None and trajectory.acting):
+        if trajectory is not None and trajectory.acting:
             return ""
         share = SLACK_SHARE if trajectory is None or trajectory.returning else 1.0
         return _beyond(
             (joint.name, x, self._range(joint), share * (joint.max_following_error or 0.0))
             for joint, x in zip(self.config.joints, self.joints.positions, strict=False)
+            if not self._damps or joint.position_bounds is None
         )
 
     def _range(self, joint: CommandJoint) -> tuple[float, float]:
@@ -188,6 +190,10 @@ class PositionInterface:
         trajectory.driven = trajectory.acting = True
         trajectory.returning = False
         return self._constants.command(values, stopping=False)
+
+    def rest(self, moment: Moment) -> Command | None:
+        """The next command between two episodes: a stop's that holds."""
+        return self._stop(moment, lets_go=False)
 
     def go_home(self, home: Mapping[str, float], moment: Moment) -> Command | None:
         """The next command of a slow move to these positions; None while the positions to begin from are not known."""
@@ -292,7 +298,7 @@ class PositionInterface:
         self._trajectory.returning = beyond_bounds
         return self._constants.command(places, stopping=False)
 
-    def _stop(self, moment: Moment) -> Command | None:
+    def _stop(self, moment: Moment, *, lets_go: bool = True) -> Command | None:
         trajectory = self._trajectory
         if trajectory is None:
             return None
@@ -301,14 +307,15 @@ class PositionInterface:
             trajectory.rested_s = math.inf
         trajectory.driven = trajectory.acting = False
         trajectory.rested_s = min(trajectory.rested_s, moment.now_s) if trajectory.rests else math.inf
-        trajectory.released = self._damps
-        rested = not self._damps and moment.now_s - trajectory.rested_s >= REST_S
+        trajectory.released = trajectory.released or (self._damps and lets_go)
+        rested = not trajectory.released and moment.now_s - trajectory.rested_s >= REST_S
         if rested and (self.joints.is_stale(moment.now_s) or self._is_elsewhere(trajectory)):
             # By the time it hears its old position again the robot may be anywhere. Nor is it told a new one: what is
             # measured in a stop may be wrong, and nothing moves by it.
             self._trajectory = None
             return None
-        return self._constants.command([shaper.brake(moment.dt_s) for shaper in trajectory.shapers], stopping=True)
+        values = [shaper.brake(moment.dt_s) for shaper in trajectory.shapers]
+        return self._constants.command(values, stopping=trajectory.released)
 
     def _is_believed(self, now_s: float) -> bool:
         """Whether the joints are where they are said to be, for all that is known."""

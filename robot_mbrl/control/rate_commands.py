@@ -159,6 +159,10 @@ class RateInterface:
         wanted = self._requests.smooth(requested, newest, moment.dt_s)
         return self._advance([value or 0.0 for value in wanted], moment)
 
+    def rest(self, moment: Moment) -> Command:
+        """The safe stop's command."""
+        return self.shape(None, moment)
+
     def _advance(self, requested: list[float], moment: Moment) -> Command:
         positions = self.joints.positions
         values = []

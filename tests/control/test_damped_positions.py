@@ -113,18 +113,27 @@ def test_after_a_stop_the_joints_are_taken_on_where_they_have_sunk_to() -> None:
     assert legs.positions[0] == pytest.approx(0.5)
 
 
-def test_joints_that_sank_out_of_the_range_of_actions_are_driven_back_into_it() -> None:
-    """But for joints that were let go this is a fault: who knows how they got there?"""
-    legs = walking(
-        command={"joints": [COMMANDS["position"]["joints"][0] | {"low": 0.0}, COMMANDS["position"]["joints"][1]]}
-    )
+def sunk_out_of_range(**bounds: float) -> Legs:
+    """Legs whose first joint has sunk to where no action leads, and that are asked to move again."""
+    first, second = COMMANDS["position"]["joints"]
+    legs = walking(command={"joints": [first | {"low": 0.0} | bounds, second]})
     while legs.guard.stopped is None:
         legs.miss()
     legs.live(1.0)
     assert legs.positions[0] < -0.7
     legs.walk(0.0, 0.2, steps=RECOVER + 20)
+    return legs
+
+
+def test_joints_that_sank_out_of_the_range_of_actions_are_driven_back_into_it() -> None:
+    """Of joints that are held this is a fault: who knows how they got there?"""
+    legs = sunk_out_of_range(position_low=-1.2, position_high=1.2)
     assert legs.guard.stopped is None
     assert legs.positions[0] == pytest.approx(0.5)
+
+
+def test_joints_without_bounds_must_be_brought_back_into_their_range_by_a_person() -> None:
+    assert sunk_out_of_range().guard.stopped is Reason.OUT_OF_RANGE
 
 
 def test_joints_beyond_their_bounds_latch_as_ever() -> None:
@@ -149,3 +158,29 @@ def test_nothing_is_let_go_before_anything_was_requested() -> None:
     legs = Legs()
     legs.run(2.0)
     assert legs.told == []
+
+
+def test_between_two_episodes_the_joints_are_held_since_nothing_is_amiss() -> None:
+    """A robot that walks would fall at each boundary of its episodes."""
+    legs = walking()
+    legs.observe(is_last=True)
+    legs.live(PERIOD_S)
+    legs.walk(0.5, 0.2, steps=4)
+    assert legs.guard.stopped is None
+    assert all(gains == DRIVEN for gains in legs.gains)
+    legs.observe(is_last=True)
+    legs.live(0.5)
+    legs.guard.emergency_stop(True, legs.now_s)
+    legs.live(0.05)
+    assert legs.gains[-1] == DAMPED
+
+
+def test_a_robot_that_was_let_go_is_not_held_again_before_an_action_asks_for_it() -> None:
+    legs = walking()
+    while legs.guard.stopped is None:
+        legs.miss()
+    count = len(legs.told)
+    legs.observe(is_last=True)
+    legs.live(1.0)
+    assert legs.told[count:]
+    assert all(gains == DAMPED for gains in legs.gains[count:])

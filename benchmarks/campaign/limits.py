@@ -126,7 +126,8 @@ class PositionJudge:
             # What was let go may be anywhere, and is taken on from there.
             self._slope = self._slope_before = self._interval_s = 0.0
             self._anchor(value, 0.0)
-            return self._judge_beginning(value, now_s)
+            # As little as noise may show it beyond its range, one that was let go may really be.
+            return self._judge_beginning(value, now_s, beyond=noise if begins else 0.0)
         elapsed_s = now_s - self._sent_s
         change = value - self.sent
         # Over one interval a joint that turns makes no way either.
@@ -204,13 +205,14 @@ class PositionJudge:
             return ""
         return f"is {abs(away):.3f} from the joint, and speeds up away from it though {offset} is allowed"
 
-    def _judge_beginning(self, value: float, now_s: float) -> str:
+    def _judge_beginning(self, value: float, now_s: float, beyond: float = 0.0) -> str:
         """A path begins where the joint is, whatever lies are told."""
         facts = self._facts
         if facts.deceived(now_s):
             return ""
         slack = SLACK + facts.error
-        if facts.is_place(self.name, value, self._bounds, slack, self._joint.continuous):
+        bounds = (self._bounds[0] - beyond, self._bounds[1] + beyond)
+        if facts.is_place(self.name, value, bounds, slack, self._joint.continuous):
             return ""
         place = facts.places[-1][1][self.name]
         return f"begins at {value:.3f} though the joint is at {place:.3f}"

@@ -1,7 +1,6 @@
 """Commands of positions: a trajectory that begins where the joints are believed to be, and ends at rest."""
 
 import math
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -9,9 +8,9 @@ from robot_mbrl.command_config import CommandJoint
 from robot_mbrl.config import CommandConfig
 from robot_mbrl.control.command_interface import SLOW_SHARE, Command, Constants, Moment
 from robot_mbrl.control.measured import SLACK_SHARE, MeasuredJoints
-from robot_mbrl.control.outgoing import Outgoing
+from robot_mbrl.control.position_trajectory import PositionTrajectory
 from robot_mbrl.control.requested import Requests, by_joint
-from robot_mbrl.control.shaping import Limit, PositionShaper, clamp, resting_bounds, to_action
+from robot_mbrl.control.shaping import Limit, clamp, resting_bounds, to_action
 from robot_mbrl.robot_config import SourceConfig
 
 HOME_TOLERANCE, HOME_SHARE = 0.05, 0.05
@@ -19,51 +18,9 @@ HOME_TOLERANCE, HOME_SHARE = 0.05, 0.05
 REST_S = 0.5
 """How long a hold has lasted before it is given up where a joint was moved: as long as joints may take to come to rest
 after their command."""
-HISTORY = 512
-"""Commands that measurements are compared with: a second's at 500 Hz, older than what is not stale."""
 
 Target = TypeVar("Target", float, float | None)
 """Where a joint is to go; None for one that is to stay where it was last told to be."""
-
-
-class _Trajectory:
-    """What was commanded since the joints were last believed to be somewhere.
-
-    Attributes:
-        shapers: one per joint, at the newest command.
-        outgoing: what was sent.
-        driven: whether the newest command was on its way somewhere, rather than the safe stop's.
-        acting: whether it was an action's.
-        returning: whether it leads joints back that were out of range, and nothing else has driven it since.
-        released: whether the joints were let go, so that nobody knows where it would take them on.
-        rested_s: since when it has rested; infinite while it moves.
-        history: when each command was sent, with its values.
-    """
-
-    def __init__(self, config: CommandConfig, positions: Sequence[float]) -> None:
-        """Begin at rest at these positions."""
-        self.shapers = [PositionShaper(joint, x) for joint, x in zip(config.joints, positions, strict=True)]
-        self.outgoing = Outgoing(config, positions)
-        self.driven = self.acting = self.returning = self.released = False
-        self.rested_s = math.inf
-        self.history: deque[tuple[float, tuple[float, ...]]] = deque(maxlen=HISTORY)
-
-    @property
-    def values(self) -> list[float]:
-        """The newest command."""
-        return [shaper.value for shaper in self.shapers]
-
-    @property
-    def rests(self) -> bool:
-        """Whether the newest command ends in rest."""
-        return all(shaper.at_rest for shaper in self.shapers)
-
-    def at(self, time_s: float) -> Sequence[float]:
-        """The command that was in force at a time."""
-        for sent_s, values in reversed(self.history):
-            if sent_s <= time_s:
-                return values
-        return self.history[0][1] if self.history else self.values
 
 
 class PositionInterface:
@@ -97,7 +54,7 @@ class PositionInterface:
         self._home = home
         self._requests = Requests(config)
         self._has_offsets = any(joint.max_offset is not None for joint in config.joints)
-        self._trajectory: _Trajectory | None = None
+        self._trajectory: PositionTrajectory | None = None
 
     def out_of_bounds(self) -> str:
         """Which joints are beyond the bounds of their positions by more than their tolerance."""
@@ -116,7 +73,8 @@ class PositionInterface:
         trajectory = self._trajectory
         if trajectory is not None and trajectory.acting:
             return ""
-        share = SLACK_SHARE if trajectory is None or trajectory.returning else 1.0
+        held = trajectory is not None and not trajectory.returning and not trajectory.released
+        share = 1.0 if held else SLACK_SHARE
         return _beyond(
             (joint.name, x, self._range(joint), share * (joint.max_following_error or 0.0))
             for joint, x in zip(self.config.joints, self.joints.positions, strict=False)
@@ -240,7 +198,7 @@ class PositionInterface:
         trajectory.returning = beyond_bounds
         return self._constants.command(values, stopping=False)
 
-    def _going_on(self) -> _Trajectory | None:
+    def _going_on(self) -> PositionTrajectory | None:
         """The trajectory that the next request goes on with; None where another has to begin."""
         trajectory = self._trajectory
         return None if trajectory is None or trajectory.released else trajectory
@@ -294,7 +252,7 @@ class PositionInterface:
             return None
         places = self.joints.places
         self._requests.rest()
-        self._trajectory = _Trajectory(self.config, places)
+        self._trajectory = PositionTrajectory(self.config, places)
         self._trajectory.returning = beyond_bounds
         return self._constants.command(places, stopping=False)
 
@@ -322,7 +280,7 @@ class PositionInterface:
         joints = self.joints
         return bool(joints.positions) and not (joints.is_stale(now_s) or joints.unsettled() or joints.leap)
 
-    def _is_elsewhere(self, trajectory: _Trajectory) -> bool:
+    def _is_elsewhere(self, trajectory: PositionTrajectory) -> bool:
         """Whether a joint is elsewhere than it is told to be: moved by hand, without power, or driven by others."""
         return any(
             abs(x - value) > (joint.max_following_error or 0.0)

@@ -26,6 +26,8 @@ NOISE_SHARE = 0.1
 """Share of a following error by which noise may show a joint beyond its range."""
 INSTANT_S = 1e-9
 """Times nearer than this are the same."""
+ALMOST = 0.999
+"""Share of what a brake can do that rounding leaves of it."""
 RESTING = 1e-3
 """A path that is slower than this rests, rad/s or m/s."""
 REVERSAL = 0.01
@@ -83,7 +85,7 @@ class PositionJudge:
         self._accel = joint.max_acceleration or math.inf
         self._sent_s = -math.inf
         self._slope = self._slope_before = self._interval_s = 0.0
-        self._stopped, self._released = True, False
+        self._stopped, self._released, self._beyond = True, False, False
         self._apart_s = 0.0
         self._trusted = _is_trusted(facts)
         self._measured_well = all(isinstance(fault, OF_BODIES) for fault in facts.plan.faults.faults)
@@ -146,7 +148,7 @@ class PositionJudge:
         if stopped and not self._stopped:
             self._anchor(self.sent, self._slope)
         if stopped:
-            self._apart_s = now_s
+            self._apart_s, self._beyond = now_s, False
             text = text or self._judge_stop(value, elapsed_s)
         elif not text and self._trusted:
             text = self._judge_following(value, now_s) or self._judge_offset(change, elapsed_s)
@@ -194,16 +196,21 @@ class PositionJudge:
         return ""
 
     def _judge_offset(self, change: float, elapsed_s: float) -> str:
-        """What is farther from the joint than its target may be does not speed up away from it."""
-        offset = self._joint.max_offset
+        """What is farther from the joint than its target may be does not speed up away from it, and soon brakes."""
+        offset, was_beyond = self._joint.max_offset, self._beyond
+        self._beyond = False
         if offset is None or self.sent is None or not self._measured_well or self.name not in self._facts.newest:
             return ""
         away = self.sent - self._facts.newest[self.name][0]
-        sign = math.copysign(1.0, away)
-        faster = sign * change / elapsed_s - max(0.0, sign * self._slope)
-        if abs(away) <= offset + ROUNDING or faster <= ROUNDING / elapsed_s:
+        if abs(away) <= offset + ROUNDING:
             return ""
-        return f"is {abs(away):.3f} from the joint, and speeds up away from it though {offset} is allowed"
+        self._beyond = True
+        sign = math.copysign(1.0, away)
+        # In the first interval it may have to end what it had begun.
+        braked = ALMOST * self._accel * (elapsed_s + self._interval_s) / 2.0 if was_beyond else 0.0
+        if sign * change / elapsed_s <= max(0.0, sign * self._slope - braked) + ROUNDING / elapsed_s:
+            return ""
+        return f"is {abs(away):.3f} from the joint, and goes on away from it though {offset} is allowed"
 
     def _judge_beginning(self, value: float, now_s: float, beyond: float = 0.0) -> str:
         """A path begins where the joint is, whatever lies are told."""

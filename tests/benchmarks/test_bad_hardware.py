@@ -12,6 +12,8 @@ import pytest
 
 from benchmarks.campaign.case import run_case
 from benchmarks.campaign.plan import Plan, draw_plan
+from benchmarks.campaign.robots import LEGS
+from robot_mbrl.config import CommandConfig, RobotConfig
 from robot_mbrl.control.guard import Decision, Guard
 from robot_mbrl.control.stops import Reason
 from sim.faults import Faults
@@ -74,9 +76,36 @@ class Trusting(Guard):
         super().sense(source, message, now_s)
 
 
-def quiet(number: int, **faults: Any) -> Plan:
+class Stiff(Guard):
+    """Lets go of no joint in a stop."""
+
+    def update(self, now_s: float) -> Decision:
+        decision = super().update(now_s)
+        stiff = {"kp": (80.0, 80.0), "kd": (1.0, 2.0)}
+        return replace(decision, commands=tuple(replace(command, further=stiff) for command in decision.commands))
+
+
+def reaching(robot: RobotConfig, step_s: float) -> Guard:
+    """Commands targets however far from the joint."""
+    (command,) = robot.commands
+    joints = tuple(joint.model_copy(update={"max_offset": None}) for joint in command.joints)
+    return Guard(robot.model_copy(update={"commands": (command.model_copy(update={"joints": joints}),)}), step_s)
+
+
+def legs(**faults: Any) -> Plan:
+    """The first case of legs that have all that legs can have."""
+
+    def has_all(command: CommandConfig) -> bool:
+        offsets = all(joint.max_offset is not None for joint in command.joints)
+        return offsets and command.filter is not None and command.has_stop_constants
+
+    number = next(n for n in range(100) if has_all(draw_plan(0, n, LEGS).robot.commands[0]))
+    return quiet(number, LEGS, **faults)
+
+
+def quiet(number: int, robot_kind: str | None = None, **faults: Any) -> Plan:
     """A case in which a person enables the robot, and nothing else happens but these faults."""
-    plan = draw_plan(0, number)
+    plan = draw_plan(0, number, robot_kind)
     never = (float("inf"), float("inf"))
     robot = plan.robot.model_copy(
         update={"guard": plan.robot.guard.model_copy(update={"enable_timeout_s": None, "driver_timeout_s": None})}
@@ -99,6 +128,10 @@ def test_nothing_is_found_where_nothing_is_wrong(number: int) -> None:
     assert run_case(quiet(number)) == []
 
 
+def test_nothing_is_found_wrong_with_legs_that_are_blocked_and_let_go() -> None:
+    assert run_case(replace(legs(kind="blocked", start_s=0.8, duration_s=1.0), silent=(1.2, 1.8))) == []
+
+
 def test_the_same_seed_gives_the_same_case() -> None:
     assert str(draw_plan(3, 7)) == str(draw_plan(3, 7))
     assert str(draw_plan(3, 7)) != str(draw_plan(4, 7))
@@ -109,6 +142,8 @@ def test_the_same_seed_gives_the_same_case() -> None:
     ("guard", "plan", "kind", "words"),
     [
         (Reversing, replace(quiet(0), silent=(1.0, 2.0)), "unsafe", "in a stop"),
+        (Stiff, replace(legs(), silent=(1.0, 2.0)), "unsafe", "is told {'kp': 80.0, 'kd': 1.0}, not {'kp': 0.0"),
+        (reaching, replace(legs(kind="blocked"), policy="constant"), "unsafe", "goes on away from it"),
         (Forgetful, quiet(1), "unanswered", "without an applied action"),
         (Careless, replace(quiet(1), acts=((0.1, "enable"), (1.0, "press"))), "unsafe", "in a stop"),
         (Nervous, quiet(2), "unexplained", "following_error"),
@@ -121,7 +156,17 @@ def test_the_same_seed_gives_the_same_case() -> None:
             "readings that are",
         ),
     ],
-    ids=["reversing", "forgetful", "careless", "nervous", "nervous in trouble", "timid", "trusting"],
+    ids=[
+        "reversing",
+        "stiff",
+        "reaching",
+        "forgetful",
+        "careless",
+        "nervous",
+        "nervous in trouble",
+        "timid",
+        "trusting",
+    ],
 )
 def test_a_guard_that_is_wrong_is_found_out(guard: Callable[..., Guard], plan: Plan, kind: str, words: str) -> None:
     findings = run_case(plan, guard)

@@ -207,10 +207,16 @@ class PositionJudge:
         self._beyond = True
         sign = math.copysign(1.0, away)
         # In the first interval it may have to end what it had begun.
-        braked = ALMOST * self._accel * (elapsed_s + self._interval_s) / 2.0 if was_beyond else 0.0
-        if sign * change / elapsed_s <= max(0.0, sign * self._slope - braked) + ROUNDING / elapsed_s:
+        allowed = self._braked(max(0.0, sign * self._slope), elapsed_s) if was_beyond else max(0.0, sign * self._slope)
+        if sign * change / elapsed_s <= allowed + ROUNDING / elapsed_s:
             return ""
         return f"is {abs(away):.3f} from the joint, and goes on away from it though {offset} is allowed"
+
+    def _braked(self, slope: float, elapsed_s: float) -> float:
+        """Mean rate over an interval of braking, perhaps to rest, that follows on one of that mean rate."""
+        brake = ALMOST * self._accel
+        speed = max(0.0, slope - brake * self._interval_s / 2.0)
+        return speed - brake * elapsed_s / 2.0 if speed >= brake * elapsed_s else speed**2 / (2.0 * brake * elapsed_s)
 
     def _judge_beginning(self, value: float, now_s: float, beyond: float = 0.0) -> str:
         """A path begins where the joint is, whatever lies are told."""

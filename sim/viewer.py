@@ -11,8 +11,9 @@ import numpy as np
 
 from sim.errors import WorldError
 from sim.worlds import WORLDS
-from sim.worlds.bullet import URDF_FOLDER, Camera
+from sim.worlds.bullet import URDF_FOLDER
 from sim.worlds.engine import connect, load_body, quiet
+from sim.worlds.rendering import Camera
 
 PERIOD_S = 0.05
 """How often it is worth showing a new pose."""

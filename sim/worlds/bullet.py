@@ -4,23 +4,19 @@ The measurements behind the settings are in docs/simulation.md.
 """
 
 import weakref
-from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from sim.errors import WorldError
 from sim.worlds.engine import connect, load_body
-from sim.worlds.world import ImageReading, JointReading, Reading
+from sim.worlds.rendering import Camera, image_reading, render
+from sim.worlds.world import JointReading, Reading
 
 URDF_FOLDER = Path(__file__).parents[1] / "urdf"
-SUPERSAMPLING = 2
-"""Small pictures are rendered this much finer and averaged, as a sensor's pixels do: thin things move less than one."""
-SMALL_PX = 128
 
 
 @dataclass(frozen=True)
@@ -29,18 +25,6 @@ class Drive:
 
     kind: Literal["effort", "velocity"]
     limit: float
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A fixed camera, positions in metres; its view is `aspect` times as wide as high before it is made square."""
-
-    eye: tuple[float, float, float]
-    target: tuple[float, float, float]
-    field_deg: float
-    """Vertical field of view."""
-    aspect: float = 1.0
-    up: tuple[float, float, float] = (0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -110,6 +94,8 @@ class BulletWorld:
             WorldError: if a joint is not driven or a command is not finite.
         """
         for name, value in commands.items():
+            if "/" in name:
+                continue  # These drives have no gains.
             if name not in self._scene.drives:
                 raise WorldError(f"joint {name!r} is not driven; driven are {sorted(self._scene.drives)}")
             if not np.isfinite(value):
@@ -163,7 +149,7 @@ class BulletWorld:
             WorldError: if the world has no such source.
         """
         if source in self._scene.cameras:
-            return _image_reading(self.render(source, height, width))
+            return image_reading(self.render(source, height, width))
         if source not in self._source_joints:
             have = sorted([*self._source_joints, *self._scene.cameras])
             raise WorldError(f"this world has no source {source!r}; it has {have}")
@@ -185,21 +171,7 @@ class BulletWorld:
         """
         if camera not in self._scene.cameras:
             raise WorldError(f"this world has no camera {camera!r}; it has {sorted(self._scene.cameras)}")
-        view = self._scene.cameras[camera]
-        bullet, fineness = self._bullet, SUPERSAMPLING if height <= SMALL_PX else 1
-        pixels = bullet.getCameraImage(
-            width * fineness,
-            height * fineness,
-            bullet.computeViewMatrix(view.eye, view.target, view.up),
-            bullet.computeProjectionMatrixFOV(view.field_deg, view.aspect, 0.1, 20.0),
-            shadow=0,
-            lightDirection=(2.0, -4.0, 6.0),
-            renderer=bullet.ER_TINY_RENDERER,
-            flags=bullet.ER_NO_SEGMENTATION_MASK,
-        )[2]
-        # A PyBullet built without NumPy gives a flat tuple instead of an array.
-        fine = np.asarray(pixels, np.uint8).reshape(height * fineness, width * fineness, 4)[..., :3]
-        return np.asarray(cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA))
+        return render(self._bullet, self._scene.cameras[camera], height, width)
 
     def photograph(self, height: int = 240) -> np.ndarray:
         """A picture for people, in true proportions, from the first camera; uint8, shape (height, width, 3)."""
@@ -211,7 +183,7 @@ class BulletWorld:
         """The state of everything, commands included; the engine forgets it when the object is no longer used."""
         state = self._bullet.saveState()
         saved = Snapshot(state, dict(self._commands), self._braking, self._elapsed_s, self._steps)
-        weakref.finalize(saved, _forget, self._bullet, state)
+        weakref.finalize(saved, forget, self._bullet, state)
         return saved
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -282,12 +254,7 @@ class BulletWorld:
         return min(max(self._commands.get(name, 0.0), -drive.limit), drive.limit)
 
 
-def _image_reading(picture: np.ndarray) -> ImageReading:
-    height, width, _ = picture.shape
-    return ImageReading(height, width, "rgb8", step=width * 3, data=array("B", picture.tobytes()))
-
-
-def _forget(bullet: object, state: int) -> None:
+def forget(bullet: object, state: int) -> None:
     """Have the engine drop a saved state, if it still runs."""
     if bullet.isConnected():  # type: ignore[attr-defined]
         bullet.removeState(state)  # type: ignore[attr-defined]

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from sim.worlds.bullet import Camera, Drive, Scene
+from sim.worlds.bullet import Drive, Scene
+from sim.worlds.rendering import Camera
 
 START_POSITION_M = 0.5
 START_ANGLE_RAD = 0.3

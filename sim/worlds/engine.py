@@ -64,10 +64,18 @@ def connect(time_step_s: float, *, view: bool = False) -> Any:
     return client
 
 
-def load_body(client: Any, urdf: Path) -> int:
-    """Load a body fixed to the world, its inertias as the file says, without the engine's artificial damping."""
+def load_body(client: Any, urdf: Path, *, fixed: bool = True) -> int:
+    """Load a body, its inertias as the file says, without the engine's artificial damping.
+
+    Args:
+        client: the engine.
+        urdf: the body's file.
+        fixed: whether its base is fixed to the world, or moves freely.
+    """
+    # Else cylinders become meshes, which are slower and roll on corners.
+    flags = client.URDF_USE_INERTIA_FROM_FILE | client.URDF_USE_IMPLICIT_CYLINDER
     with quiet():
-        body = client.loadURDF(str(urdf), useFixedBase=True, flags=client.URDF_USE_INERTIA_FROM_FILE)
+        body = client.loadURDF(str(urdf), useFixedBase=fixed, flags=flags)
     for link in range(-1, client.getNumJoints(body)):
         client.changeDynamics(body, link, linearDamping=0.0, angularDamping=0.0)
     return int(body)

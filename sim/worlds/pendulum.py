@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from sim.worlds.bullet import Camera, Drive, Scene
+from sim.worlds.bullet import Drive, Scene
+from sim.worlds.rendering import Camera
 
 START_ANGLE_RAD = 0.5
 """Starts are drawn uniformly within this of hanging."""

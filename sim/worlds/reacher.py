@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from sim.worlds.bullet import Camera, Drive, Scene
+from sim.worlds.bullet import Drive, Scene
+from sim.worlds.rendering import Camera
 
 START_SHOULDER_RAD = 1.0
 START_ELBOW_RAD = 1.5

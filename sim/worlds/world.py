@@ -48,13 +48,104 @@ class ImageReading:
     header: Header = field(default_factory=Header)
 
 
-Reading = JointReading | ImageReading
+@dataclass(slots=True)
+class Triple:
+    """Fields of a `geometry_msgs/Vector3` or `Point`."""
+
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+
+
+@dataclass(slots=True)
+class Rotation:
+    """Fields of a `geometry_msgs/Quaternion`."""
+
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+    w: float = 1.0
+
+
+@dataclass(slots=True)
+class InertialReading:
+    """What an inertial unit measures, with the fields of a `sensor_msgs/Imu`: rad/s and m/s² in the body's frame."""
+
+    orientation: Rotation
+    angular_velocity: Triple
+    linear_acceleration: Triple
+    header: Header = field(default_factory=Header)
+
+
+@dataclass(slots=True)
+class Pose:
+    """Fields of a `geometry_msgs/Pose`: m."""
+
+    position: Triple
+    orientation: Rotation
+
+
+@dataclass(slots=True)
+class PoseEstimate:
+    """Fields of a `geometry_msgs/PoseWithCovariance`, whose covariance stays zero: unknown."""
+
+    pose: Pose
+
+
+@dataclass(slots=True)
+class Twist:
+    """Fields of a `geometry_msgs/Twist`: m/s and rad/s."""
+
+    linear: Triple
+    angular: Triple
+
+
+@dataclass(slots=True)
+class TwistEstimate:
+    """Fields of a `geometry_msgs/TwistWithCovariance`."""
+
+    twist: Twist
+
+
+@dataclass(slots=True)
+class OdometryReading:
+    """Where a base is and how it moves, with the fields of a `nav_msgs/Odometry`: the twist in the body's frame."""
+
+    pose: PoseEstimate
+    twist: TwistEstimate
+    child_frame_id: str = ""
+    header: Header = field(default_factory=Header)
+
+
+@dataclass(slots=True)
+class PoseReading:
+    """Where something is, with the fields of a `geometry_msgs/PoseStamped`."""
+
+    pose: Pose
+    header: Header = field(default_factory=Header)
+
+
+@dataclass(slots=True)
+class ScanReading:
+    """What a laser scanner measures, with the fields of a `sensor_msgs/LaserScan`: rad and m; infinite for nothing."""
+
+    angle_min: float
+    angle_max: float
+    angle_increment: float
+    range_min: float
+    range_max: float
+    ranges: list[float]
+    header: Header = field(default_factory=Header)
+
+
+Reading = JointReading | ImageReading | InertialReading | OdometryReading | PoseReading | ScanReading
 
 
 class World(Protocol):
     """A robot and its surroundings, advanced by whole physics steps; the same calls give the same bits.
 
-    Sources and joints have the names that the robot's YAML gives them. Commands are in physical units.
+    Sources and joints have the names that the robot's YAML gives them. Commands are in physical units; further
+    interfaces of a joint are named as ros2_control names them, such as `FR_hip_joint/kp`.
     """
 
     def reset(self, rng: np.random.Generator) -> None:
@@ -73,7 +164,7 @@ class World(Protocol):
         """Let time pass; durations that are no whole number of physics steps average out."""
 
     def kinds(self) -> Mapping[str, str]:
-        """What each driven joint is commanded in, by its name: position, velocity or effort."""
+        """What each driven joint is commanded in, by its name: position, velocity, effort or twist."""
 
     def positions(self) -> Mapping[str, float]:
         """Where each driven joint is, by its name, rad or m."""

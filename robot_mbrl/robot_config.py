@@ -17,7 +17,8 @@ from robot_mbrl.sensor_config import (
     VectorConfig,
 )
 from robot_mbrl.specs import ActionSpec, Count, Frozen, Name, NonNegative, Positive, TopicToken
-from robot_mbrl.topics import ACTION_RESERVED, AGE_SUFFIX, JOINT_STATE, OBSERVATION_RESERVED
+from robot_mbrl.topics import ACTION_RESERVED, AGE_SUFFIX, JOINT_STATE, OBSERVATION_RESERVED, POINT
+from robot_mbrl.tracker_config import TrackerConfig
 
 SAFE_STOPS = {
     "position": frozenset({"hold"}),
@@ -26,7 +27,7 @@ SAFE_STOPS = {
     "effort": frozenset({"zero", "damping"}),
 }
 """What `safe_stop` may be, by the kind of command; positions that have `stop_constants` are damped, too."""
-OF_NUMBERS = ("none", "cos", "sin")
+OF_NUMBERS = ("none", "cos", "sin", "inverse")
 """Transforms that read a number."""
 
 
@@ -85,6 +86,8 @@ class RobotConfig(Frozen):
     sources: dict[str, SourceConfig]
     vectors: dict[str, VectorConfig] = {}
     cameras: dict[TopicToken, CameraConfig] = {}
+    trackers: dict[str, TrackerConfig] = {}
+    """What cameras follow by its colour; by the source that each is read from, a geometry_msgs/msg/PointStamped."""
     commands: Annotated[tuple[CommandConfig, ...], Field(min_length=1)]
     choices: tuple[ChoiceConfig, ...] = ()
     """Given, the agent picks one of these; empty, it sets every joint's command continuously."""
@@ -112,6 +115,11 @@ class RobotConfig(Frozen):
                 raise ValueError(f"vectors.{name}: {value.name} names a joint, but its source is no JointState")
         for name, camera in self.cameras.items():
             self._require_source(camera.source, f"cameras.{name}.source", images=True)
+        for name, tracker in self.trackers.items():
+            self._require_source(name, f"trackers.{name}", images=False)
+            self._require_source(tracker.camera, f"trackers.{name}.camera", images=True)
+            if (given := self.sources[name].type) != POINT:
+                raise ValueError(f"trackers.{name}: a tracker sends {POINT}; its source is of type {given}")
         return self
 
     @model_validator(mode="after")

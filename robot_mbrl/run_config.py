@@ -164,6 +164,8 @@ class RunConfig(Frozen):
             taken, other = camera.taken, pictures.get(camera.source)
             if other is None or taken.height * taken.width > other.height * other.width:
                 pictures[camera.source] = taken
+        for tracker in self.robot.trackers.values():
+            pictures.setdefault(tracker.camera, ImageSpec())
         return pictures
 
     def goal_spec(self) -> dict[str, VectorSpec]:

@@ -54,6 +54,8 @@ def image(camera: str) -> str:
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
 IMAGE = "sensor_msgs/msg/Image"
+POINT = "geometry_msgs/msg/PointStamped"
+LASER_SCAN = "sensor_msgs/msg/LaserScan"
 
 ACTION_PREFIX = "action."
 """How the names of the action's elements begin in `newest_step`, which holds the observation's as well."""

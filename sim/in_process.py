@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from robot_mbrl.config import GuardConfig, RobotConfig, RunConfig
+from robot_mbrl.control.colour_tracker import ColourTracker
 from robot_mbrl.control.episodes import Episodes, Phase, new_session
 from robot_mbrl.control.goal import Goal
 from robot_mbrl.control.guard import Decision, Guard
@@ -22,6 +23,7 @@ from robot_mbrl.topics import JOINT_STATE
 from sim.fitting import make_robots_world
 from sim.starts import start_rng
 from sim.worlds import World
+from sim.worlds.world import PointReading, Reading, Triple
 
 INSTANT_S = 1e-9
 """Times nearer than this are the same."""
@@ -63,6 +65,7 @@ class InProcessRobot:
         self._period_ns = round(config.robot.period_s * NANOSECONDS)
         # As the driver's stand-in has them: a picture that is resized later looks different.
         self._picture_sizes = {s: (spec.height, spec.width) for s, spec in config.taken_pictures().items()}
+        self._trackers = {name: ColourTracker(tracker) for name, tracker in config.robot.trackers.items()}
         self._joint_sources = {command.source for command in config.robot.commands if command.source is not None}
         self.goal = Goal(config.task.goal.values())
         """What the robot is to bring about."""
@@ -157,7 +160,9 @@ class InProcessRobot:
         """Sense, and tell the guard of what was observed, if anything was."""
         now_s = self._now_s
         for source in self._observer.sources:
-            reading = self.world.read(source, *self._picture_sizes.get(source, ()))
+            reading = self._read(source)
+            if reading is None:
+                continue
             self._observer.receive(source, reading, now_s)
             self._sense(source, reading, now_s)
         sensed = self._observer.assemble(now_s)
@@ -167,6 +172,14 @@ class InProcessRobot:
         if observation is not None:
             self._guard.observe(observation.key, observation.is_last, now_s)
         return observation
+
+    def _read(self, source: str) -> Reading | None:
+        """The present reading of a source; None of a tracker that does not see what it looks for."""
+        if source not in self._trackers:
+            return self.world.read(source, *self._picture_sizes.get(source, ()))
+        camera = self.config.robot.trackers[source].camera
+        place = self._trackers[source].find(self.world.render(camera, *self._picture_sizes[camera]))
+        return PointReading(Triple(*place)) if place is not None else None
 
     def _live_period(self) -> None:
         """Let one control period pass, with commands as often as the guard wants to send them."""

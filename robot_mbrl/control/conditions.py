@@ -9,6 +9,7 @@ from robot_mbrl.control.values import read_place
 from robot_mbrl.errors import MessageError
 from robot_mbrl.messages import read_stamp
 from robot_mbrl.robot_config import ConditionConfig, RobotConfig, SourceConfig
+from robot_mbrl.topics import LASER_SCAN
 
 
 @dataclass
@@ -58,7 +59,9 @@ class Condition:
         config, value = self.config, self.value
         if config.equals is not None:
             return "" if value == config.equals else f"{config.name} is {value!r}, not {config.equals!r}"
-        if not isinstance(value, int | float) or not math.isfinite(value):
+        # A scanner says infinity where nothing is within its reach (REP 117): that is far, and not unknown.
+        clear = value == math.inf and self.source.type == LASER_SCAN
+        if not isinstance(value, int | float) or not (math.isfinite(value) or clear):
             return f"{config.name} is {value!r}, which is no number"
         if config.above is not None and value <= config.above:
             return f"{config.name} is {value:g}, not above {config.above:g}"

@@ -184,10 +184,18 @@ def _sin(reading: Any) -> float:
     return math.sin(reading) if math.isfinite(reading) else math.nan
 
 
+def _inverse(reading: Any) -> float:
+    if math.isinf(reading) and reading > 0.0:
+        return 0.0
+    # A scanner says minus infinity of what is too near (REP 117).
+    return 1.0 / reading if math.isfinite(reading) and reading > 0.0 else math.nan
+
+
 TRANSFORMS: dict[str, Callable[[Any], float]] = {
     "none": float,
     "cos": _cos,
     "sin": _sin,
+    "inverse": _inverse,
     "roll": lambda quaternion: _roll_pitch_yaw(quaternion)[0],
     "pitch": lambda quaternion: _roll_pitch_yaw(quaternion)[1],
     "yaw": lambda quaternion: _roll_pitch_yaw(quaternion)[2],

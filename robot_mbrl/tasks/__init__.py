@@ -5,16 +5,22 @@ from collections.abc import Mapping
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.specs import VectorSpec
 from robot_mbrl.tasks.cartpole_swingup import CartpoleSwingup
+from robot_mbrl.tasks.drive_to_goal import DriveToGoal
 from robot_mbrl.tasks.importing import PATH_SEPARATOR, import_task
 from robot_mbrl.tasks.labels import Labels
 from robot_mbrl.tasks.pendulum_swingup import PendulumSwingup
+from robot_mbrl.tasks.quadruped_walk import QuadrupedWalk
+from robot_mbrl.tasks.reach_goal_in_arena import ReachGoalInArena
 from robot_mbrl.tasks.reach_target import ReachTarget
 from robot_mbrl.tasks.task import GoalTask, Judgement, Task
 
 TASKS: dict[str, type[Task]] = {
     "cartpole_swingup": CartpoleSwingup,
+    "drive_to_goal": DriveToGoal,
     "labels": Labels,
     "pendulum_swingup": PendulumSwingup,
+    "quadruped_walk": QuadrupedWalk,
+    "reach_goal_in_arena": ReachGoalInArena,
     "reach_target": ReachTarget,
 }
 """The class of each shipped task, by the name that a task's YAML gives as `task`."""

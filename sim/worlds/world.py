@@ -126,6 +126,14 @@ class PoseReading:
 
 
 @dataclass(slots=True)
+class PointReading:
+    """Where something is, with the fields of a `geometry_msgs/PointStamped`."""
+
+    point: Triple
+    header: Header = field(default_factory=Header)
+
+
+@dataclass(slots=True)
 class ScanReading:
     """What a laser scanner measures, with the fields of a `sensor_msgs/LaserScan`: rad and m; infinite for nothing."""
 
@@ -138,14 +146,13 @@ class ScanReading:
     header: Header = field(default_factory=Header)
 
 
-Reading = JointReading | ImageReading | InertialReading | OdometryReading | PoseReading | ScanReading
+Reading = JointReading | ImageReading | InertialReading | OdometryReading | PointReading | PoseReading | ScanReading
 
 
 class World(Protocol):
     """A robot and its surroundings, advanced by whole physics steps; the same calls give the same bits.
 
-    Sources and joints have the names that the robot's YAML gives them. Commands are in physical units; further
-    interfaces of a joint are named as ros2_control names them, such as `FR_hip_joint/kp`.
+    Sources and joints have the names that the robot's YAML gives them. Commands are in physical units.
     """
 
     def reset(self, rng: np.random.Generator) -> None:

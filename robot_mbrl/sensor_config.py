@@ -60,8 +60,9 @@ class ValueConfig(Frozen):
     joint: str | None = None
     """Joint to look up by name, for a JointState."""
     transform: Literal["none", "cos", "sin", "inverse", "roll", "pitch", "yaw", "body_x", "body_y", "body_z"] = "none"
-    """Applied to the reading; inverse is 1 over it, and 0 of what is infinite, as of a range where nothing is; roll, pitch and yaw read a quaternion; body_x, body_y and body_z a vector or point of the
-    frame in which `orientation` is given, and turn it into the frame of the body."""
+    """Applied to the reading; inverse is 1 over it, and 0 of what is infinite, as of a range where nothing is; roll,
+    pitch and yaw read a quaternion; body_x, body_y and body_z a vector or point of the frame in which `orientation` is
+    given, and turn it into the frame of the body."""
     orientation: str | None = None
     """For body_x, body_y and body_z, dotted path of the quaternion in the same message that says how the body lies."""
     difference_s: Positive | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import Imu
+from sensor_msgs.msg import Imu, LaserScan
 
 from robot_mbrl.robot_config import IMAGE_TYPES, SourceConfig
 from robot_mbrl.topics import JOINT_STATE
@@ -14,6 +14,8 @@ from ros_nodes.message_types import message_type
 from sim.plant import Plant
 
 GRAVITY = 9.81
+REACH, BEAMS = 10.0, 2000
+"""A scanner's reach, m, in which nothing stands, and as many beams as any has."""
 BATTERY = 0.8
 """Charge that a battery reports, a share."""
 
@@ -78,6 +80,9 @@ class Devices:
                 self._turn(message.orientation)
                 message.angular_velocity.z = self._speed("angular.z")
                 message.linear_acceleration.z = GRAVITY
+            case LaserScan():
+                message.range_max = REACH
+                message.ranges = [REACH] * BEAMS
             case WrenchStamped():
                 pass  # Nothing pushes.
             case _:

@@ -22,6 +22,7 @@ from robot_mbrl.tasks import make_task
 from robot_mbrl.topics import JOINT_STATE
 from sim.fitting import make_robots_world
 from sim.starts import start_rng
+from sim.variety import NONE, Variety
 from sim.worlds import World
 from sim.worlds.world import PointReading, Reading, Triple
 
@@ -47,6 +48,7 @@ class InProcessRobot:
         seed: int = 0,
         evaluate: bool = False,
         session: str | None = None,
+        variety: Variety = NONE,
     ) -> None:
         """Build the world and put the robot at its first start.
 
@@ -55,12 +57,13 @@ class InProcessRobot:
             seed: of the starts.
             evaluate: whether every episode is lived in evaluate mode, instead of every few as the task says.
             session: id of the session; None for a new one.
+            variety: how the world differs from episode to episode.
 
         Raises:
-            WorldError: if the task's world does not exist or does not fit the robot.
+            WorldError: if the task's world does not exist or does not fit the robot, or the robot cannot be pushed.
         """
         self.config = config
-        self.world: World = make_robots_world(config)
+        self.world: World = variety.of(make_robots_world(config))
         self._evaluate = evaluate
         self._period_ns = round(config.robot.period_s * NANOSECONDS)
         # As the driver's stand-in has them: a picture that is resized later looks different.

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Collection, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import cv2
@@ -51,7 +52,7 @@ class Outlet:
             robot: its sources.
             cameras: size of the pictures that are wanted, by source.
             faults: what goes wrong.
-            devices: further sources, whose messages are given to `send` as ROS knows them.
+            devices: further sources; what is given to `send` of them has the fields of their messages, or is one.
         """
         self.wire = Wire(faults)
         self.cameras = dict(cameras)
@@ -134,10 +135,24 @@ class Outlet:
                 message.effort = array("d", reading.effort)
             case ImageReading():
                 message = _picture_message(self._sources[source].type, reading)
+            case _ if is_dataclass(reading):
+                message = message_type(self._sources[source].type)()
+                fill(message, reading)
+                return message
             case _:
                 return reading
         message.header.stamp.sec, message.header.stamp.nanosec = reading.header.stamp.sec, reading.header.stamp.nanosec
         return message
+
+
+def fill(message: Any, reading: Any) -> None:
+    """Write a reading's fields, and those within them, into a message that has fields of the same names."""
+    for field in fields(reading):
+        value = getattr(reading, field.name)
+        if is_dataclass(value):
+            fill(getattr(message, field.name), value)
+        else:
+            setattr(message, field.name, value)
 
 
 def picture_reading(picture: np.ndarray) -> ImageReading:

@@ -16,6 +16,7 @@ from robot_mbrl.command_config import STIFFNESS, CommandJoint
 from robot_mbrl.config import RobotConfig
 from robot_mbrl.topics import JOINT_STATE
 from sim.errors import WorldError
+from sim.worlds.variation import Variation
 from sim.worlds.world import ImageReading, JointReading, Reading
 
 STOPS_BEYOND = 0.25
@@ -151,6 +152,22 @@ class Plant:
     def block(self, joints: frozenset[str]) -> None:
         """Hold these joints where they are, and no others."""
         self._blocked = joints
+
+    def vary(self, variation: Variation) -> None:
+        """Refuse: its motion is known in closed form.
+
+        Raises:
+            WorldError: always.
+        """
+        raise WorldError("a plant has neither masses nor ground that could vary")
+
+    def push(self, acceleration_m_s2: tuple[float, float]) -> None:
+        """Refuse: its joints are moved by hand by faults.
+
+        Raises:
+            WorldError: always.
+        """
+        raise WorldError("a plant cannot be pushed: describe a fault `moved_by_hand`")
 
     def read(self, source: str, height: int = 64, width: int = 64) -> Reading:
         """The present reading of one source.

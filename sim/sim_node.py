@@ -26,11 +26,12 @@ from ros_nodes.runtime import run
 from sim.commands import command_readers
 from sim.faults import FaultyWorld, load_faults
 from sim.film import Film
-from sim.fitting import make_robots_world
+from sim.fitting import further_sources, make_robots_world
 from sim.lockstep import Lockstep
 from sim.outlet import Outlet, picture_reading
 from sim.paced import Paced
 from sim.simulation import Simulation
+from sim.variety import Variety
 
 PRIORITY = 5
 """Real-time priority, below that of the robot's own nodes: what is late here, a real driver would not be."""
@@ -60,12 +61,17 @@ class SimNode:
         )
         if faults.faults and mode == "lockstep":
             raise ConfigError("parameter faults: in lockstep the world waits for what is late or lost; use paced")
-        self._world = FaultyWorld(make_robots_world(config), faults)
+        variety = Variety(
+            randomise=declare(node, "randomise", False, "whether the world differs from episode to episode"),
+            push=declare(node, "push", False, "whether somebody pushes the robot now and then"),
+        )
+        self._world = FaultyWorld(variety.of(make_robots_world(config)), faults)
         self._film = Film(Path(video), config.robot.control_rate_hz, self._world.photograph()) if video else None
         self._picture_ns = self._frame_due_ns = 0
         self._was_braking, self._was_dead = True, False
         self._start_ns = time.time_ns()
-        self._outlet = Outlet(node, config.robot, config.taken_pictures(), faults)
+        self._further = further_sources(config)
+        self._outlet = Outlet(node, config.robot, config.taken_pictures(), faults, self._further)
         self._clock = node.create_publisher(Clock, "/clock", qos.CLOCK)
         node.create_service(Trigger, topics.RESET, self._on_reset)
         self._simulation = Simulation(self._world, seed, self._start_ns, self._publish)
@@ -181,7 +187,7 @@ class SimNode:
         """Publish all readings, the clock last: who hears it has been sent the readings of that time."""
         lived_s = (stamp_ns - self._start_ns) / NANOSECONDS
         outlet = self._outlet
-        for source in outlet.joint_sources:
+        for source in (*outlet.joint_sources, *self._further):
             outlet.send(source, self._world.read(source), stamp_ns, lived_s)
         if outlet.pictures_due(lived_s, self._config.robot.period_s) or stamp_ns == self._picture_ns:
             self._picture_ns = stamp_ns

@@ -53,7 +53,15 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Learn for a while, judge the exported policy, and write the results down."""
     faults: Path | None = args.faults.absolute() if args.faults is not None else None
-    chosen = Options(speed=args.speed, lockstep=args.lockstep, view=args.view, video=args.video, faults=faults)
+    chosen = Options(
+        speed=args.speed,
+        lockstep=args.lockstep,
+        view=args.view,
+        video=args.video,
+        faults=faults,
+        randomise=args.randomise,
+        push=args.push,
+    )
     environment = node_environment(os.environ)
     config, folder = open_run(args, check=lambda config: _check(config, faults))
     if config.task.world is None:

@@ -13,6 +13,7 @@ from robot_mbrl.commands.options import (
     Subparsers,
     add_json,
     add_run_folder,
+    add_variety_options,
     positive,
     positive_count,
     read_run,
@@ -40,6 +41,7 @@ def register(subparsers: Subparsers) -> None:
     add_json(parser)
     parser.add_argument("--graph", action="store_true", help="over the ROS graph in real time, not in this process")
     parser.add_argument("--speed", type=positive, default=1.0, help="with --graph: simulated seconds per second")
+    add_variety_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"{folder.path} has no policy.onnx yet: let the run go on until its learner exports one")
     seed = unseen_seed(config) if args.seed is None else args.seed
     verdict = evaluation(_judge(args, config, folder, seed))
-    verdict["expert_return"] = judge_expert(config, args.episodes, seed)
+    verdict["expert_return"] = judge_expert(config, args.episodes, seed, randomise=args.randomise, push=args.push)
     if args.json:
         print(json.dumps(verdict))
     else:
@@ -60,14 +62,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _judge(args: argparse.Namespace, config: RunConfig, folder: RunFolder, seed: int) -> list[dict[str, Any]]:
     if not args.graph:
-        return judge_policy(config, folder.policy, args.episodes, seed)
+        return judge_policy(config, folder.policy, args.episodes, seed, randomise=args.randomise, push=args.push)
     with locked(folder), StopRequest() as stop:
         return judge_over_graph(
             config,
             folder,
             node_environment(os.environ),
             episodes=args.episodes,
-            options=Options(speed=args.speed, seed=seed),
+            options=Options(speed=args.speed, seed=seed, randomise=args.randomise, push=args.push),
             # What is printed is the verdict; with --json nothing else may be.
             screen=Screen(Console(stderr=True), quiet=args.json),
             stop=stop,

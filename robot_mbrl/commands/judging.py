@@ -31,7 +31,9 @@ def unseen_seed(config: RunConfig) -> int:
     return config.seed + UNSEEN_SEED
 
 
-def judge_policy(config: RunConfig, bundle: Path, episodes: int, seed: int) -> list[dict[str, Any]]:
+def judge_policy(
+    config: RunConfig, bundle: Path, episodes: int, seed: int, *, randomise: bool = False, push: bool = False
+) -> list[dict[str, Any]]:
     """Let a policy drive in this process, frozen, in evaluate mode.
 
     Args:
@@ -39,6 +41,8 @@ def judge_policy(config: RunConfig, bundle: Path, episodes: int, seed: int) -> l
         bundle: its policy.
         episodes: how many episodes to judge.
         seed: of the starts.
+        randomise: whether each episode's world differs.
+        push: whether somebody pushes the robot.
 
     Returns:
         A line of metrics per episode.
@@ -51,10 +55,13 @@ def judge_policy(config: RunConfig, bundle: Path, episodes: int, seed: int) -> l
     from robot_mbrl.control.bundle_policy import BundlePolicy
 
     policy = BundlePolicy(load_bundle(bundle, config), seed)
-    return [result.as_metrics() for result in _judge(config, policy, episodes, seed)]
+    results = _judge(config, policy, episodes, seed, randomise=randomise, push=push)
+    return [result.as_metrics() for result in results]
 
 
-def judge_expert(config: RunConfig, episodes: int, seed: int) -> float | None:
+def judge_expert(
+    config: RunConfig, episodes: int, seed: int, *, randomise: bool = False, push: bool = False
+) -> float | None:
     """Mean return of the task's scripted expert from the same starts; None if the task has none."""
     if config.task.is_public:
         return None
@@ -64,7 +71,8 @@ def judge_expert(config: RunConfig, episodes: int, seed: int) -> float | None:
     if make_expert is None:
         return None
     expert = _Scripted(make_expert(config.robot).act)
-    return mean([result.total_reward for result in _judge(config, expert, episodes, seed)])
+    results = _judge(config, expert, episodes, seed, randomise=randomise, push=push)
+    return mean([result.total_reward for result in results])
 
 
 class _Scripted:
@@ -77,12 +85,14 @@ class _Scripted:
         return Action(observation.key, self._act(observation.values))
 
 
-def _judge(config: RunConfig, policy: "Policy", episodes: int, seed: int) -> list[EpisodeResult]:
+def _judge(
+    config: RunConfig, policy: "Policy", episodes: int, seed: int, *, randomise: bool, push: bool
+) -> list[EpisodeResult]:
     # Simulators are put together with the library by commands only, and only when they are needed.
     from robot_mbrl.control.policy_runner import PolicyRunner
     from sim.robots import make_robot
 
-    robot = make_robot(config, seed=seed, evaluate=True)
+    robot = make_robot(config, seed=seed, evaluate=True, randomise=randomise, push=push)
     runner = PolicyRunner(config, policy, grace_s=0.0)
     tally = EpisodeTally(config.task.episode_steps)
     results: list[EpisodeResult] = []

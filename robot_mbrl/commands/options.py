@@ -60,6 +60,7 @@ def add_run_options(parser: argparse.ArgumentParser, *, speed: float | None, tas
     parser.add_argument(
         "--speed", type=positive, default=speed, help=f"simulated seconds per second (default: {default_speed})"
     )
+    add_variety_options(parser)
     parser.add_argument("--view", action="store_true", help="show the simulated robot in a window")
     parser.add_argument("--video", action="store_true", help="film the simulated robot into the run's folder")
     parser.add_argument("--quiet", action="store_true", help="print the result only")
@@ -83,6 +84,16 @@ def add_run_folder(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add the choice of programs."""
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_variety_options(parser: argparse.ArgumentParser) -> None:
+    """Add how the simulated world varies, which is chosen at each start."""
+    parser.add_argument(
+        "--randomise",
+        action="store_true",
+        help="let each episode's world differ: friction, masses, strength, latency, noise, camera, light and bumps",
+    )
+    parser.add_argument("--push", action="store_true", help="push the simulated robot every ten seconds or so")
 
 
 def add_public_options(parser: argparse.ArgumentParser) -> None:

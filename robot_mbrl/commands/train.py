@@ -130,7 +130,7 @@ class _Training:
 
         config, folder, args = self._config, self._folder, self._args
         with ExitStack() as closing:
-            robot = make_robot(config, seed=config.seed)
+            robot = make_robot(config, seed=config.seed, randomise=args.randomise, push=args.push)
             closing.callback(robot.close)
             viewer = _open_viewer(config.task.world) if args.view else None
             if viewer is not None:

@@ -64,6 +64,11 @@ class Options:
     robots: tuple[str, ...] = ()
     """Namespaces of further robots of the same kind that the learner learns from, too."""
 
+    randomise: bool = False
+    """Whether the simulated world differs from episode to episode: masses, friction, latency, noise, light and more."""
+    push: bool = False
+    """Whether somebody pushes the simulated robot now and then."""
+
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
         if self.lockstep and self.speed != 1.0:
@@ -156,6 +161,7 @@ def _simulator(s: Situation) -> dict[str, Parameter]:
     options = s.options
     parameters: dict[str, Parameter] = {"speed": options.speed, "seed": options.seed}
     parameters["mode"] = "lockstep" if options.lockstep else "paced"
+    parameters |= {"randomise": options.randomise, "push": options.push}
     if options.lockstep:
         parameters["await_learner"] = s.learns
     if options.video:
@@ -223,6 +229,7 @@ NODES = (
     NodeRow("sensor", "ros_nodes.sensor_node", Side.ROBOT, _sensor, reads_clock=True, drives=True, essential=True),
     NodeRow("actuator", "ros_nodes.actuator_node", Side.ROBOT, _actuator, drives=True, essential=True),
     NodeRow("policy", "ros_nodes.policy_node", Side.ROBOT, _policy, drives=True, essential=True),
+    NodeRow("tracker", "ros_nodes.tracker_node", Side.ROBOT, lambda _: {}),
     NodeRow("bundle", "ros_nodes.bundle_node", Side.ROBOT, _bundle, ONLOOKER_NICENESS),
     NodeRow("recorder", "ros_nodes.recorder_node", Side.ROBOT, _run_dir, ONLOOKER_NICENESS, RECORDER_STOP_S),
     NodeRow(
@@ -234,15 +241,15 @@ NODES = (
 )
 
 SCENARIOS: dict[str, tuple[str, ...]] = {
-    "demo": ("simulator", "sensor", "actuator", "policy", "bundle", "recorder", "learner", "monitor"),
-    "evaluate": ("simulator", "sensor", "actuator", "policy", "monitor"),
+    "demo": ("simulator", "sensor", "tracker", "actuator", "policy", "bundle", "recorder", "learner", "monitor"),
+    "evaluate": ("simulator", "sensor", "tracker", "actuator", "policy", "monitor"),
     "sim": ("simulator",),
     "stand-in": ("stand_in",),
-    "robot": ("sensor", "actuator", "policy", "bundle", "recorder"),
+    "robot": ("sensor", "tracker", "actuator", "policy", "bundle", "recorder"),
     "workstation": ("learner", "monitor"),
 }
 """Nodes of each scenario. `evaluate` judges the exported policy, frozen: nothing learns or receives bundles. `stand-in`
-plays a real robot's driver for those who have none at hand."""
+plays a real robot's driver for those who have none at hand. The tracker is there for robots whose YAML has one."""
 
 
 def namespace(config: RunConfig) -> str:
@@ -275,7 +282,8 @@ def scenario(
         learns="learner" in SCENARIOS[name],
     )
     rows = {row.name: row for row in NODES}
-    nodes = (*SCENARIOS[name], *(("viewer",) if situation.options.view else ()))
+    nodes = [node for node in SCENARIOS[name] if node != "tracker" or config.robot.trackers]
+    nodes += ["viewer"] if situation.options.view else []
     return tuple(_process(rows[node], situation) for node in nodes)
 
 

@@ -55,6 +55,10 @@ class Gait:
     shift_m: float = 0.0
 
 
+GAITS = {"go2": Gait(stride_m=0.2, lift_m=0.1, height_m=0.28)}
+"""Of robots that need another one."""
+
+
 @dataclass(frozen=True)
 class Leg:
     """Lengths of a leg's parts: from hip to thigh sideways, thigh and calf, m."""
@@ -85,7 +89,7 @@ class QuadrupedExpert:
         """Take the joints' ranges from the robot, and the lengths of its legs from its URDF."""
         self._joints = {joint.name: joint for joint in robot.joints}
         self._period_s = robot.period_s
-        self._gait = gait or Gait()
+        self._gait = gait or GAITS.get(robot.name, Gait())
         self._leg = measure_leg(robot.name)
         self._lying_s = math.inf
         self._side = 1

@@ -7,6 +7,7 @@ import numpy as np
 
 from sim.faults.body import Drives
 from sim.faults.description import Faults
+from sim.worlds.variation import Variation
 from sim.worlds.world import Reading, World
 
 SLICE_S = 0.005
@@ -72,6 +73,14 @@ class FaultyWorld:
     def block(self, joints: frozenset[str]) -> None:
         """Hold these joints where they are, whatever they are commanded, and no others."""
         self.world.block(joints)
+
+    def vary(self, variation: Variation) -> None:
+        """Differ from the nominal from the next reset on."""
+        self.world.vary(variation)
+
+    def push(self, acceleration_m_s2: tuple[float, float]) -> None:
+        """Push the robot."""
+        self.world.push(acceleration_m_s2)
 
     def read(self, source: str, height: int = 64, width: int = 64) -> Reading:
         """The present reading of one source."""

@@ -38,6 +38,7 @@ class Body:
     Attributes:
         index: the engine's number of it.
         joints: index of each joint that moves, by name, in the order of the file.
+        mass_kg: of all of it.
         max_efforts: the most that each can exert, N or N m, as the file says.
         was_moving: the base's velocity (m/s) and angular velocity (rad/s) one physics step ago.
     """
@@ -56,12 +57,13 @@ class Body:
             self.max_efforts[info[1].decode()] = info[10]
             bullet.setJointMotorControl2(self.index, link, bullet.VELOCITY_CONTROL, force=0.0)
         self.indices = list(self.joints.values())
-        self.masses = {
-            link: bullet.getDynamicsInfo(self.index, link)[0] for link in range(-1, bullet.getNumJoints(self.index))
+        dynamics = {
+            link: bullet.getDynamicsInfo(self.index, link) for link in range(-1, bullet.getNumJoints(self.index))
         }
-        """Mass of each link by its index, kg."""
+        self._nominal = {link: (found[0], found[2]) for link, found in dynamics.items()}
+        self.mass_kg = sum(mass for mass, _ in self._nominal.values())
         self.was_moving: tuple[Vector, Vector] = ((0.0,) * 3, (0.0,) * 3)
-        self._shapes = [shape for link in self.masses for shape in self._link_shapes(link)]
+        self._shapes = [shape for link in dynamics for shape in self._link_shapes(link)]
 
     def pose(self) -> tuple[Vector, Quaternion]:
         """Where the base's centre of mass is, and its orientation as x, y, z and w."""
@@ -94,6 +96,20 @@ class Body:
         height_m = CLEARANCE_M - self.lowest_m()
         bullet.resetBasePositionAndOrientation(self.index, (*place, height_m), orientation)
         self.was_moving = ((0.0,) * 3, (0.0,) * 3)
+
+    def weigh(self, share: float) -> None:
+        """Give every link this share of its nominal mass and inertia."""
+        for link, (mass, inertia) in self._nominal.items():
+            self._bullet.changeDynamics(
+                self.index, link, mass=share * mass, localInertiaDiagonal=[share * part for part in inertia]
+            )
+        self.mass_kg = share * sum(mass for mass, _ in self._nominal.values())
+
+    def push(self, acceleration_m_s2: tuple[float, float]) -> None:
+        """Push the base for one physics step, along x and y, with what would accelerate all of the robot so."""
+        force = (self.mass_kg * acceleration_m_s2[0], self.mass_kg * acceleration_m_s2[1], 0.0)
+        place, _ = self.pose()
+        self._bullet.applyExternalForce(self.index, -1, force, place, self._bullet.WORLD_FRAME)
 
     def lowest_m(self) -> float:
         """Height of the lowest point of its collision shapes."""

@@ -14,6 +14,7 @@ import numpy as np
 from sim.errors import WorldError
 from sim.worlds.engine import connect, load_body
 from sim.worlds.rendering import Camera, image_reading, render
+from sim.worlds.variation import NOMINAL, Variation
 from sim.worlds.world import JointReading, Reading
 
 URDF_FOLDER = Path(__file__).parents[1] / "urdf"
@@ -67,10 +68,13 @@ class BulletWorld:
         self._bullet = connect(scene.time_step_s)
         self._joints: dict[str, _Joint] = {}
         self._source_joints: dict[str, tuple[str, ...]] = {}
+        # Body, link, mass, inertia and damping of everything that weighs something.
+        self._nominal: list[tuple[int, int, float, tuple[float, ...], float]] = []
         for source, file in scene.bodies.items():
             self._load(source, URDF_FOLDER / file)
         self._commands: dict[str, float] = {}
         self._blocked: frozenset[str] = frozenset()
+        self._variation = NOMINAL
         self._braking = True
         self._elapsed_s = 0.0
         self._steps = 0
@@ -142,6 +146,26 @@ class BulletWorld:
         if not self._braking:
             self._set_velocities()
 
+    def vary(self, variation: Variation) -> None:
+        """Differ from the nominal from now on: in masses, in the friction of joints, in drives, camera and light."""
+        self._variation = variation
+        for body, link, mass, inertia, damping in self._nominal:
+            self._bullet.changeDynamics(
+                body,
+                link,
+                mass=variation.mass * mass,
+                localInertiaDiagonal=[variation.mass * part for part in inertia],
+                jointDamping=variation.friction * damping,
+            )
+
+    def push(self, acceleration_m_s2: tuple[float, float]) -> None:
+        """Refuse: nothing here can be pushed.
+
+        Raises:
+            WorldError: always.
+        """
+        raise WorldError("robots that are fixed to the ground cannot be pushed: leave the pushes out")
+
     def read(self, source: str, height: int = 64, width: int = 64) -> Reading:
         """The present reading of one source, not stamped; a camera's picture is of the size asked for.
 
@@ -171,7 +195,8 @@ class BulletWorld:
         """
         if camera not in self._scene.cameras:
             raise WorldError(f"this world has no camera {camera!r}; it has {sorted(self._scene.cameras)}")
-        return render(self._bullet, self._scene.cameras[camera], height, width)
+        view, varied = self._scene.cameras[camera], self._variation
+        return render(self._bullet, view, height, width, origin=varied.camera_m, light=varied.light)
 
     def photograph(self, height: int = 240) -> np.ndarray:
         """A picture for people, in true proportions, from the first camera; uint8, shape (height, width, 3)."""
@@ -211,6 +236,8 @@ class BulletWorld:
             name = info[1].decode()
             self._joints[name] = _Joint(body, index)
             names.append(name)
+            mass, _, inertia, *_ = self._bullet.getDynamicsInfo(body, index)
+            self._nominal.append((body, index, mass, inertia, info[6]))
             # Every joint starts with a motor that holds it.
             self._bullet.setJointMotorControl2(body, index, self._bullet.VELOCITY_CONTROL, force=0.0)
         self._source_joints[source] = tuple(names)
@@ -235,7 +262,7 @@ class BulletWorld:
                     joint.body,
                     joint.index,
                     self._bullet.VELOCITY_CONTROL,
-                    targetVelocity=self._commands.get(name, 0.0),
+                    targetVelocity=self._variation.strength * self._commands.get(name, 0.0),
                     force=drive.limit,
                 )
 
@@ -251,7 +278,8 @@ class BulletWorld:
         drive = self._scene.drives.get(name)
         if drive is None or drive.kind != "effort" or name in self._blocked:
             return 0.0
-        return min(max(self._commands.get(name, 0.0), -drive.limit), drive.limit)
+        told = self._variation.strength * self._commands.get(name, 0.0)
+        return min(max(told, -drive.limit), drive.limit)
 
 
 def forget(bullet: object, state: int) -> None:

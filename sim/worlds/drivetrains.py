@@ -142,7 +142,7 @@ class Servos:
 
 
 class Wheels:
-    """Wheels at both sides that together obey a twist: `linear.x` (m/s) and `angular.z` (rad/s), by their motors' speed.
+    """Wheels at both sides whose speeds together make a twist: `linear.x` (m/s) and `angular.z` (rad/s).
 
     A robot that turns by skidding turns less than its wheels' speeds say: its track counts as wider than it is.
     """

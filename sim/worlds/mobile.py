@@ -13,10 +13,13 @@ from sim.worlds.bullet import URDF_FOLDER, forget
 from sim.worlds.drivetrains import Drivetrain
 from sim.worlds.engine import connect
 from sim.worlds.ground import BURIED_M, Ground, Thing, build_thing
-from sim.worlds.rendering import DAYLIGHT, Camera, image_reading, render
+from sim.worlds.rendering import Camera, image_reading, render
 from sim.worlds.senses import Sense, Stage
+from sim.worlds.variation import NOMINAL, Variation
 from sim.worlds.world import Reading
 
+BUMP = Thing("box", (0.3, 0.2, 0.1), (0.42, 0.36, 0.30))
+"""A flat block that lies more or less deep in the ground."""
 ROBOT_FRICTION = 1.0
 """The engine multiplies the friction of robot and ground, so it is the ground's that counts."""
 
@@ -68,6 +71,7 @@ class Snapshot:
     state: int
     drivetrain: Any
     was_moving: Any
+    pushed: tuple[float, float]
     elapsed_s: float
     steps: int
 
@@ -86,7 +90,9 @@ class MobileWorld:
         self._drivetrain = scene.drivetrain(self._bullet, self._body)
         things = {name: build_thing(self._bullet, thing) for name, thing in scene.things.items()}
         self._stage = Stage(self._bullet, self._body, self._drivetrain, things, scene.time_step_s)
-        self._light = DAYLIGHT
+        self._variation = NOMINAL
+        self._bumps: list[int] = []
+        self._pushed: tuple[float, float] = (0.0, 0.0)
         self._elapsed_s = 0.0
         self._steps = 0
         self._pristine = self._bullet.saveState()
@@ -102,6 +108,7 @@ class MobileWorld:
             height_m = thing.height_m / 2.0 if name in start.things else BURIED_M
             turn = self._bullet.getQuaternionFromEuler((0.0, 0.0, yaw))
             self._bullet.resetBasePositionAndOrientation(self._stage.things[name], (x, y, height_m), turn)
+        self._lay_bumps()
         self._body.put(start.place, start.orientation, start.joints)
         self._drivetrain.brake()
 
@@ -125,10 +132,13 @@ class MobileWorld:
         self._elapsed_s += duration_s
         due = round(self._elapsed_s / self.scene.time_step_s)
         act, step, body = self._drivetrain.act, self._bullet.stepSimulation, self._body
+        pushed = any(self._pushed)
         for remaining in range(due - self._steps, 0, -1):
             if remaining == 1:
                 body.was_moving = body.moving()
             act()
+            if pushed:
+                body.push(self._pushed)
             step()
         self._steps = due
 
@@ -143,6 +153,23 @@ class MobileWorld:
     def block(self, joints: frozenset[str]) -> None:
         """Hold these drives where they are, whatever they are commanded, and no others."""
         self._drivetrain.block(joints)
+
+    def vary(self, variation: Variation) -> None:
+        """Differ from the nominal from the next reset on."""
+        if variation.bumps and not self._bumps:
+            # The engine restores a state only into a world of as many bodies.
+            self._bullet.restoreState(self._pristine)
+            self._bumps = [build_thing(self._bullet, BUMP) for _ in variation.bumps]
+            self._bullet.removeState(self._pristine)
+            self._pristine = self._bullet.saveState()
+        self._variation = variation
+        self._floor.set_friction(variation.friction * self.scene.ground.friction)
+        self._body.weigh(variation.mass)
+        self._drivetrain.strength = variation.strength
+
+    def push(self, acceleration_m_s2: tuple[float, float]) -> None:
+        """Push the robot with what would accelerate it so along x and y if nothing held it, until told otherwise."""
+        self._pushed = acceleration_m_s2
 
     def read(self, source: str, height: int = 64, width: int = 64) -> Reading:
         """The present reading of one source, not stamped; a camera's picture is of the size asked for.
@@ -167,9 +194,11 @@ class MobileWorld:
             raise WorldError(f"this world has no camera {camera!r}; it has {sorted(self.scene.cameras)}")
         view = self.scene.cameras[camera]
         (x, y, _), _ = self._body.pose()
-        origin = (x, y, 0.0) if view.follows else (0.0, 0.0, 0.0)
-        self._floor.show_around(*origin[:2])
-        return render(self._bullet, view, height, width, origin=origin, light=self._light)
+        seen_from = (x, y, 0.0) if view.follows else (0.0, 0.0, 0.0)
+        self._floor.show_around(*seen_from[:2])
+        dx, dy, dz = self._variation.camera_m
+        origin = (seen_from[0] + dx, seen_from[1] + dy, dz)
+        return render(self._bullet, view, height, width, origin=origin, light=self._variation.light)
 
     def photograph(self, height: int = 240) -> np.ndarray:
         """A picture for people, in true proportions, from the first camera; uint8, shape (height, width, 3)."""
@@ -181,7 +210,7 @@ class MobileWorld:
         """The state of everything, commands included; the engine forgets it when the object is no longer used."""
         state = self._bullet.saveState()
         drivetrain = self._drivetrain.snapshot()
-        saved = Snapshot(state, drivetrain, self._body.was_moving, self._elapsed_s, self._steps)
+        saved = Snapshot(state, drivetrain, self._body.was_moving, self._pushed, self._elapsed_s, self._steps)
         weakref.finalize(saved, forget, self._bullet, state)
         return saved
 
@@ -189,8 +218,14 @@ class MobileWorld:
         """Go back to a snapshot of this world; what follows repeats bit for bit."""
         self._bullet.restoreState(snapshot.state)
         self._elapsed_s, self._steps = snapshot.elapsed_s, snapshot.steps
-        self._body.was_moving = snapshot.was_moving
+        self._body.was_moving, self._pushed = snapshot.was_moving, snapshot.pushed
         self._drivetrain.restore(snapshot.drivetrain)
+
+    def _lay_bumps(self) -> None:
+        for body, bump in zip(self._bumps, self._variation.bumps, strict=False):
+            turn = self._bullet.getQuaternionFromEuler((0.0, 0.0, bump.yaw))
+            middle_m = bump.height_m - BUMP.height_m / 2.0
+            self._bullet.resetBasePositionAndOrientation(body, (bump.x, bump.y, middle_m), turn)
 
     def close(self) -> None:
         """Release the engine; the world cannot be used afterwards."""

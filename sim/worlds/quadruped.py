@@ -4,7 +4,7 @@ A robot of this kind is a URDF with its driver's joint names and limits, and a l
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -7,12 +7,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from sim.worlds.variation import DAYLIGHT, Light
 from sim.worlds.world import ImageReading
 
 SMALL_PX = 128
 """Pictures up to this height are rendered finer than they are, as a camera asks."""
-LIGHT_FROM = (2.0, -4.0, 6.0)
-"""Where light comes from, as a direction."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +33,6 @@ class Camera:
     """What is farther away is not seen."""
 
 
-@dataclass(frozen=True)
-class Light:
-    """What a scene is lit by."""
-
-    direction: tuple[float, float, float] = LIGHT_FROM
-    brightness: float = 1.0
-    """Share of the ambient light there usually is."""
-
-
-DAYLIGHT = Light()
 AMBIENT = 0.6
 """The renderer's own ambient light."""
 

@@ -135,9 +135,7 @@ class Scanner:
         ways = np.column_stack([np.cos(turns), np.sin(turns), np.zeros(self.beams)]) * self.reach_m
         hits = stage.bullet.rayTestBatch([eye] * self.beams, (ways + eye).tolist())
         # The robot itself is transparent: its own laser looks past it.
-        ranges = [
-            self.reach_m * hit[2] if hit[0] >= 0 and hit[0] != stage.body.index else math.inf for hit in hits
-        ]
+        ranges = [self.reach_m * hit[2] if hit[0] >= 0 and hit[0] != stage.body.index else math.inf for hit in hits]
         step = self.field_rad / (self.beams - 1)
         half = self.field_rad / 2.0
         return ScanReading(-half, half, step, self.blind_m, self.reach_m, ranges)

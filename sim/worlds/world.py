@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sim.worlds.variation import Variation
+
 
 @dataclass(slots=True)
 class Stamp:
@@ -178,6 +180,16 @@ class World(Protocol):
 
     def block(self, joints: frozenset[str]) -> None:
         """Hold these driven joints where they are, whatever they are commanded, and no others."""
+
+    def vary(self, variation: Variation) -> None:
+        """Differ from the nominal from the next reset on, as far as a world can: latency and noise are added to it."""
+
+    def push(self, acceleration_m_s2: tuple[float, float]) -> None:
+        """Push the robot with what would accelerate it so along x and y if nothing held it, until told otherwise.
+
+        Raises:
+            WorldError: if it is fixed to the world.
+        """
 
     def read(self, source: str, height: int = 64, width: int = 64) -> Reading:
         """The present reading of one source, not stamped; a camera's picture is of the size asked for."""

@@ -38,6 +38,13 @@ BRING_BACK = "~/bring_back"
 each request; succeeds once they are."""
 HOME = "home"
 """std_srvs/Trigger, of the actuator node: moves slowly to the robot's home; succeeds once it is there, so ask again."""
+POSES = "simulated_poses"
+"""JointState, of the simulator, for displays: where the robot's base and things are, as NAME.x, .y, .z (m) and .qx,
+.qy, .qz, .qw."""
+ROBOT_DESCRIPTION = "robot_description"
+"""std_msgs/String, of the simulator, latched: the robot's URDF, for displays."""
+TRANSFORMS = "tf"
+"""tf2_msgs/TFMessage, of a simulator beside an installed ROS that has the type: from `world` to the robot's base."""
 SHAPED_COMMAND = "~/command"
 """JointState, of the actuator node: the command as it was sent to the driver, by joint name, for whoever subscribes."""
 

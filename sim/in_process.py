@@ -24,7 +24,7 @@ from sim.fitting import make_robots_world
 from sim.starts import start_rng
 from sim.variety import NONE, Variety
 from sim.worlds import World
-from sim.worlds.world import PointReading, Reading, Triple
+from sim.worlds.world import PointReading, Reading, Stance, Triple
 
 INSTANT_S = 1e-9
 """Times nearer than this are the same."""
@@ -79,6 +79,10 @@ class InProcessRobot:
         sources = [name for name, source in self.config.robot.sources.items() if source.type == JOINT_STATE]
         readings: list[Any] = [self.world.read(source) for source in sources]
         return {name: at for reading in readings for name, at in zip(reading.name, reading.position, strict=True)}
+
+    def poses(self) -> Mapping[str, Stance]:
+        """Where everything is that moves about in its world, by name."""
+        return self.world.poses()
 
     def restart(self, seed: int, session: str | None = None) -> None:
         """Begin a new life in the same world, as if built anew.

@@ -17,7 +17,7 @@ from robot_mbrl.config import RobotConfig
 from robot_mbrl.topics import JOINT_STATE
 from sim.errors import WorldError
 from sim.worlds.variation import Variation
-from sim.worlds.world import ImageReading, JointReading, Reading
+from sim.worlds.world import ImageReading, JointReading, Reading, Stance
 
 STOPS_BEYOND = 0.25
 """Share of a joint's range that its mechanical end stops lie beyond its bounds."""
@@ -148,6 +148,10 @@ class Plant:
     def positions(self) -> Mapping[str, float]:
         """Where each driven joint is, by its name, rad or m."""
         return {name: joint.position for name, joint in self.joints.items()}
+
+    def poses(self) -> Mapping[str, Stance]:
+        """Nothing here moves about."""
+        return {}
 
     def block(self, joints: frozenset[str]) -> None:
         """Hold these joints where they are, and no others."""

@@ -24,6 +24,7 @@ from ros_nodes import commands, diagnostics, qos
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
 from sim.commands import command_readers
+from sim.displays import Displays
 from sim.faults import FaultyWorld, load_faults
 from sim.film import Film
 from sim.fitting import further_sources, make_robots_world
@@ -32,6 +33,9 @@ from sim.outlet import Outlet, picture_reading
 from sim.paced import Paced
 from sim.simulation import Simulation
 from sim.variety import Variety
+from sim.worlds import WORLDS, MobileScene
+from sim.worlds.bullet import URDF_FOLDER
+from sim.worlds.mobile import base_link
 
 PRIORITY = 5
 """Real-time priority, below that of the robot's own nodes: what is late here, a real driver would not be."""
@@ -72,6 +76,7 @@ class SimNode:
         self._start_ns = time.time_ns()
         self._further = further_sources(config)
         self._outlet = Outlet(node, config.robot, config.taken_pictures(), faults, self._further)
+        self._displays = self._show_displays(config.task.world)
         self._clock = node.create_publisher(Clock, "/clock", qos.CLOCK)
         node.create_service(Trigger, topics.RESET, self._on_reset)
         self._simulation = Simulation(self._world, seed, self._start_ns, self._publish)
@@ -129,6 +134,14 @@ class SimNode:
         node.create_subscription(JointState, topics.APPLIED_ACTION, on_applied, qos.STEPS)
         node.create_subscription(Int64, topics.STEP_ALLOWANCE, on_allowance, qos.LATCHED)
         return lockstep
+
+    def _show_displays(self, name: str | None) -> Displays | None:
+        """Tell displays of a robot that moves about; others are shown by their joints alone."""
+        scene = WORLDS[name] if name is not None else None
+        if not isinstance(scene, MobileScene):
+            return None
+        urdf = URDF_FOLDER / scene.robot
+        return Displays(self.node, urdf, base_link(urdf))
 
     @property
     def _period_ns(self) -> int:
@@ -191,6 +204,8 @@ class SimNode:
             outlet.send(source, self._world.read(source), stamp_ns, lived_s)
         if outlet.pictures_due(lived_s, self._config.robot.period_s) or stamp_ns == self._picture_ns:
             self._picture_ns = stamp_ns
+            if self._displays is not None:
+                self._displays.show(self._world.poses(), stamp_ns)
             for source, spec in outlet.cameras.items():
                 picture = outlet.enlarge(self._world.render(source, spec.height, spec.width), lived_s)
                 outlet.send(source, picture_reading(picture), stamp_ns, lived_s)

@@ -12,7 +12,9 @@ from robot_mbrl.config import load_run
 from ros_nodes import qos
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
+from sim.displays import read_poses
 from sim.viewer import PERIOD_S, Viewer
+from sim.worlds.world import Stance
 
 
 class ViewNode:
@@ -26,6 +28,8 @@ class ViewNode:
         config = load_run(declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml"))
         self._viewer = Viewer(config.task.world)
         self._positions: dict[str, float] = {}
+        self._poses: dict[str, Stance] = {}
+        node.create_subscription(JointState, topics.POSES, self._on_poses, qos.EVENTS)
         self._due_s = time.monotonic()
         for source in config.robot.sources.values():
             if source.type == topics.JOINT_STATE:
@@ -37,13 +41,16 @@ class ViewNode:
 
     def on_deadline(self, now_s: float) -> None:
         """Show the newest pose."""
-        self._viewer.show(self._positions)
+        self._viewer.show(self._positions, self._poses)
         # From when it was drawn: drawing may take longer than a period.
         self._due_s = time.monotonic() + PERIOD_S
 
     def close(self) -> None:
         """Close the window."""
         self._viewer.close()
+
+    def _on_poses(self, message: Any) -> None:
+        self._poses |= read_poses(message.name, message.position)
 
     def _on_joints(self, message: Any) -> None:
         self._positions |= zip(message.name, message.position, strict=False)

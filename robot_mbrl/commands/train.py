@@ -165,7 +165,7 @@ class _Training:
                 if film is not None:
                     film.add(robot.photograph())
                 if viewer is not None:
-                    viewer.show(robot.pose())
+                    viewer.show(robot.pose(), robot.poses())
                 bar.update(robot.control_steps, self._record)
                 self._results.follow(self._record, self._learning_s)
                 if args.speed is not None:

@@ -66,6 +66,8 @@ class SpheroExpert:
     def __init__(self, robot: RobotConfig) -> None:
         """Take the motors' limits from the robot; the lags are those of `sim.worlds.sphero` at two steps a second."""
         self._motors = robot.joints
+        self._before: tuple[float, float] | None = None
+        self._heading: float | None = None
         self._begin()
 
     def act(self, values: Mapping[str, float]) -> np.ndarray:
@@ -86,8 +88,7 @@ class SpheroExpert:
         return self._drive(self._limited(self._forward.duty_for(way), MOST_DUTY), turn)
 
     def _begin(self) -> None:
-        self._before: tuple[float, float] | None = None
-        self._heading: float | None = None
+        self._before = self._heading = None
         self._turned = 0.0
         self._forward = Lag(now=0.40, later=0.55, share=0.31)
         self._turning = Lag(now=18.2, later=18.0, share=0.30)

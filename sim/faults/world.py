@@ -8,7 +8,7 @@ import numpy as np
 from sim.faults.body import Drives
 from sim.faults.description import Faults
 from sim.worlds.variation import Variation
-from sim.worlds.world import Reading, World
+from sim.worlds.world import Reading, Stance, World
 
 SLICE_S = 0.005
 """A drive that lags is advanced by this much at a time."""
@@ -69,6 +69,10 @@ class FaultyWorld:
     def positions(self) -> Mapping[str, float]:
         """Where every driven joint is, rad or m."""
         return self.world.positions()
+
+    def poses(self) -> Mapping[str, Stance]:
+        """Where everything is that moves about."""
+        return self.world.poses()
 
     def block(self, joints: frozenset[str]) -> None:
         """Hold these joints where they are, whatever they are commanded, and no others."""

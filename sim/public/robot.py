@@ -99,6 +99,10 @@ class PublicRobot:
         """Nothing: an environment's joints are its own business."""
         return {}
 
+    def poses(self) -> dict[str, Any]:
+        """None that anybody knows of."""
+        return {}
+
     def photograph(self) -> np.ndarray:
         """A picture of the environment, uint8, shape (height, width, 3).
 

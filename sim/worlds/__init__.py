@@ -40,4 +40,4 @@ def make_world(name: str | None) -> World:
     return MobileWorld(scene) if isinstance(scene, MobileScene) else BulletWorld(scene)
 
 
-__all__ = ["WORLDS", "World", "make_world"]
+__all__ = ["WORLDS", "MobileScene", "Scene", "World", "make_world"]

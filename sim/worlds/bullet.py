@@ -15,7 +15,7 @@ from sim.errors import WorldError
 from sim.worlds.engine import connect, load_body
 from sim.worlds.rendering import Camera, image_reading, render
 from sim.worlds.variation import NOMINAL, Variation
-from sim.worlds.world import JointReading, Reading
+from sim.worlds.world import JointReading, Reading, Stance
 
 URDF_FOLDER = Path(__file__).parents[1] / "urdf"
 
@@ -138,6 +138,10 @@ class BulletWorld:
         """Where each driven joint is, by its name, rad or m."""
         joints = {name: self._joints[name] for name in self._scene.drives}
         return {name: self._bullet.getJointState(joint.body, joint.index)[0] for name, joint in joints.items()}
+
+    def poses(self) -> Mapping[str, Stance]:
+        """Nothing here moves about."""
+        return {}
 
     def block(self, joints: frozenset[str]) -> None:
         """Hold these driven joints with all the effort they have, whatever they are commanded, and no others."""

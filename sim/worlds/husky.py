@@ -11,7 +11,7 @@ from sim.worlds.ground import Ground, Thing
 from sim.worlds.mobile import MobileScene, Start
 from sim.worlds.quadruped import quaternion
 from sim.worlds.rendering import Camera
-from sim.worlds.senses import Scanner, Tracker, Whereabouts
+from sim.worlds.senses import Encoders, Scanner, Tracker, Whereabouts
 
 WHEEL_RADIUS_M = 0.1651
 TRACK_M = 0.5708 * 1.4
@@ -63,7 +63,7 @@ HUSKY = MobileScene(
     robot="husky.urdf",
     drivetrain=_wheels,
     start=_start,
-    senses={"odometry": Tracker(), "scan": SCANNER, "goal": Whereabouts("goal")},
+    senses={"joints": Encoders(), "odometry": Tracker(), "scan": SCANNER, "goal": Whereabouts("goal")},
     cameras={"camera": Camera((0.0, -6.5, 6.0), (0.0, -0.4, 0.0), field_deg=48.0, aspect=4 / 3, fineness=1)},
     things={
         "goal": Thing("cylinder", (0.4, 0.0, 0.02), (0.15, 0.70, 0.25), solid=False),

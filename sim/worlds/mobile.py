@@ -3,7 +3,9 @@
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from sim.worlds.ground import BURIED_M, Ground, Thing, build_thing
 from sim.worlds.rendering import Camera, image_reading, render
 from sim.worlds.senses import Sense, Stage
 from sim.worlds.variation import NOMINAL, Variation
-from sim.worlds.world import Reading
+from sim.worlds.world import BASE, Reading, Stance
 
 BUMP = Thing("box", (0.3, 0.2, 0.1), (0.42, 0.36, 0.30))
 """A flat block that lies more or less deep in the ground."""
@@ -74,6 +76,14 @@ class Snapshot:
     pushed: tuple[float, float]
     elapsed_s: float
     steps: int
+
+
+def base_link(urdf: Path) -> str:
+    """Name of the link that no joint moves: a URDF's first by convention, and here by test."""
+    # The repository's own file, not a stranger's.
+    root = ElementTree.parse(urdf).getroot()  # noqa: S314
+    children = {child.attrib["link"] for child in root.iter("child")}
+    return next(link.attrib["name"] for link in root.iter("link") if link.attrib["name"] not in children)
 
 
 class MobileWorld:
@@ -149,6 +159,12 @@ class MobileWorld:
     def positions(self) -> Mapping[str, float]:
         """Where each drive is, by its name, rad or m."""
         return self._drivetrain.positions()
+
+    def poses(self) -> Mapping[str, Stance]:
+        """Where the robot's base is, and all things."""
+        things = self._stage.things.items()
+        where = {name: self._bullet.getBasePositionAndOrientation(thing) for name, thing in things}
+        return {BASE: self._body.pose(), **where}
 
     def block(self, joints: frozenset[str]) -> None:
         """Hold these drives where they are, whatever they are commanded, and no others."""

@@ -1,4 +1,4 @@
-"""A Sphero Ollie in a walled arena, seen from above: two bare motors, and no sensor but the camera."""
+"""A Sphero Ollie in a walled arena, seen from above: two bare motors, and no sensor of its own."""
 
 import math
 from typing import Any
@@ -11,7 +11,7 @@ from sim.worlds.ground import Ground, Thing
 from sim.worlds.mobile import MobileScene, Start
 from sim.worlds.quadruped import quaternion
 from sim.worlds.rendering import Camera
-from sim.worlds.senses import Sense
+from sim.worlds.senses import Encoders, Tracker
 
 ARENA_M = 1.2
 """Side of the arena within its walls, whose middle is the world's origin."""
@@ -50,13 +50,12 @@ def _motors(bullet: Any, body: Body) -> Motors:
 
 
 _WALL = Thing("box", (ARENA_M + 2.0 * WALL_M, WALL_M, WALL_HEIGHT_M), (0.45, 0.40, 0.36))
-_SENSES: dict[str, Sense] = {}
-
 SPHERO = MobileScene(
     robot="sphero.urdf",
     drivetrain=_motors,
     start=_start,
-    senses=_SENSES,
+    # A driver has neither: they are for tests and films.
+    senses={"joints": Encoders(), "tracker": Tracker()},
     cameras={"camera": Camera((0.0, 0.0, EYE_M), (0.0, 0.0, 0.0), FIELD_DEG, up=(0.0, 1.0, 0.0), fineness=1)},
     things={
         **dict.fromkeys(("wall_east", "wall_west", "wall_north", "wall_south"), _WALL),

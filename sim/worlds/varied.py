@@ -18,6 +18,7 @@ from sim.worlds.world import (
     Reading,
     Rotation,
     ScanReading,
+    Stance,
     Triple,
     World,
 )
@@ -139,6 +140,10 @@ class VariedWorld:
     def positions(self) -> Mapping[str, float]:
         """Where each driven joint is, by its name, rad or m."""
         return self.world.positions()
+
+    def poses(self) -> Mapping[str, Stance]:
+        """Where everything is that moves about."""
+        return self.world.poses()
 
     def block(self, joints: frozenset[str]) -> None:
         """Hold these driven joints where they are, whatever they are commanded, and no others."""

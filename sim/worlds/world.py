@@ -148,6 +148,11 @@ class ScanReading:
     header: Header = field(default_factory=Header)
 
 
+Stance = tuple[tuple[float, float, float], tuple[float, float, float, float]]
+"""A place (m) and an orientation as a quaternion x, y, z and w, in the world's frame."""
+BASE = "base"
+"""The robot that moves about, among the poses of a world."""
+
 Reading = JointReading | ImageReading | InertialReading | OdometryReading | PointReading | PoseReading | ScanReading
 
 
@@ -177,6 +182,9 @@ class World(Protocol):
 
     def positions(self) -> Mapping[str, float]:
         """Where each driven joint is, by its name, rad or m."""
+
+    def poses(self) -> Mapping[str, Stance]:
+        """Where everything is that moves about or is put elsewhere by resets, by name; the robot's base as `base`."""
 
     def block(self, joints: frozenset[str]) -> None:
         """Hold these driven joints where they are, whatever they are commanded, and no others."""

@@ -42,13 +42,13 @@ def test_packaged_task_judges_with_values_that_its_robot_measures(name):
     measured = {element.name: 0.5 for vector in config.robot.vectors.values() for element in vector.elements}
     task = TASKS[config.task.task]()
     task.reset()
-    assert 0.0 <= task.judge(measured).reward <= 1.0
+    assert math.isfinite(task.judge(measured).reward)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_judges_by_nothing_but_what_it_says_it_reads(name):
     task = TASKS[name]()
-    assert task.judge(dict.fromkeys(task.reads, 0.5)).reward >= 0.0
+    assert math.isfinite(task.judge(dict.fromkeys(task.reads, 0.5)).reward)
 
 
 @given(ANGLE, FINITE, FINITE)

@@ -241,15 +241,15 @@ NODES = (
 )
 
 SCENARIOS: dict[str, tuple[str, ...]] = {
-    "demo": ("simulator", "sensor", "tracker", "actuator", "policy", "bundle", "recorder", "learner", "monitor"),
-    "evaluate": ("simulator", "sensor", "tracker", "actuator", "policy", "monitor"),
+    "demo": ("simulator", "sensor", "actuator", "policy", "bundle", "recorder", "learner", "monitor"),
+    "evaluate": ("simulator", "sensor", "actuator", "policy", "monitor"),
     "sim": ("simulator",),
     "stand-in": ("stand_in",),
-    "robot": ("sensor", "tracker", "actuator", "policy", "bundle", "recorder"),
+    "robot": ("sensor", "actuator", "policy", "bundle", "recorder"),
     "workstation": ("learner", "monitor"),
 }
 """Nodes of each scenario. `evaluate` judges the exported policy, frozen: nothing learns or receives bundles. `stand-in`
-plays a real robot's driver for those who have none at hand. The tracker is there for robots whose YAML has one."""
+plays a real robot's driver for those who have none at hand. A tracker joins the robot's nodes where its YAML has one."""
 
 
 def namespace(config: RunConfig) -> str:
@@ -282,8 +282,9 @@ def scenario(
         learns="learner" in SCENARIOS[name],
     )
     rows = {row.name: row for row in NODES}
-    nodes = [node for node in SCENARIOS[name] if node != "tracker" or config.robot.trackers]
-    nodes += ["viewer"] if situation.options.view else []
+    nodes = [*SCENARIOS[name], *(["viewer"] if situation.options.view else [])]
+    if config.robot.trackers and "sensor" in nodes:
+        nodes.append("tracker")
     return tuple(_process(rows[node], situation) for node in nodes)
 
 

@@ -1,4 +1,4 @@
-"""Robots that move about, each in one process behind its guard: what their experts reach, and what random ones do not."""
+"""Robots that move about, each in one process behind its guard: what experts reach, and what random actions do not."""
 
 import hashlib
 import itertools

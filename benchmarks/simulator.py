@@ -3,6 +3,8 @@
 Run it with `python -m benchmarks.simulator`.
 """
 
+import argparse
+import json
 import time
 from collections.abc import Callable
 
@@ -11,32 +13,35 @@ import numpy as np
 
 from benchmarks.report import Row, report
 from robot_mbrl.config import RunConfig, load_run, packaged
+from robot_mbrl.robot_config import IMAGE_TYPES
 from robot_mbrl.steps import Action
 from sim.fitting import make_robots_world
 from sim.in_process import InProcessRobot
 from sim.registration import environment_id, register_environments
 
-WARM_UP, STEPS = 100, 2000
+WARM_UP, STEPS, RESETS, PICTURES = 50, 1000, 200, 200
+MILLISECONDS = 1000.0
 
 
-def steps_per_s(step: Callable[[], object]) -> float:
-    """How often something can be done in a second."""
+def steps_per_s(step: Callable[[], object], steps: int = STEPS) -> float:
+    """How often something can be done in a second of the processor's, which other work on the machine does not take."""
     for _ in range(WARM_UP):
         step()
-    start_s = time.perf_counter()
-    for _ in range(STEPS):
+    start_s = time.process_time()
+    for _ in range(steps):
         step()
-    return STEPS / (time.perf_counter() - start_s)
+    return steps / (time.process_time() - start_s)
 
 
 def physics(config: RunConfig) -> float:
-    """The world, advanced by one control period and read; no pictures."""
-    world = make_robots_world(config)
-    source = next(config.robot.values())[1]
+    """The world, advanced by one control period and read; no pictures, nor what is found in them."""
+    world, robot = make_robots_world(config), config.robot
+    sources = [name for name, s in robot.sources.items() if s.type not in IMAGE_TYPES and name not in robot.trackers]
 
     def step() -> None:
         world.advance(config.step_s)
-        world.read(source)
+        for source in sources:
+            world.read(source)
 
     rate = steps_per_s(step)
     world.close()
@@ -54,6 +59,22 @@ def robot(config: RunConfig) -> float:
     rate = steps_per_s(step)
     robot.close()
     return rate
+
+
+def reset_ms(config: RunConfig) -> float:
+    """Putting the world at another start."""
+    world, rng = make_robots_world(config), np.random.default_rng(0)
+    rate = steps_per_s(lambda: world.reset(rng), RESETS)
+    world.close()
+    return MILLISECONDS / rate
+
+
+def picture_ms(config: RunConfig) -> float:
+    """A picture of 64x64 by the world's camera."""
+    world = make_robots_world(config)
+    rate = steps_per_s(lambda: world.render("camera"), PICTURES)
+    world.close()
+    return MILLISECONDS / rate
 
 
 def environment(task: str) -> float:
@@ -79,15 +100,27 @@ def measure(task: str) -> Row:
     return {
         "task": task,
         "control rate Hz": config.robot.control_rate_hz,
+        "world": config.task.world,
         "physics alone /s": physics(config),
         "robot in process /s": robot(config),
         "Gymnasium /s": environment(task),
+        "reset ms": reset_ms(config),
+        "picture 64x64 ms": picture_ms(config),
     }
 
 
 def main() -> None:
     """Measure and report."""
-    report("simulator", [measure(task) for task in packaged("tasks") if load_run(task).task.world is not None])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.simulator", description=__doc__)
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help="packaged tasks (default: all that can be simulated)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    args = parser.parse_args()
+    tasks = args.tasks or [task for task in packaged("tasks") if load_run(task).task.world is not None]
+    rows = [measure(task) for task in tasks]
+    if args.json:
+        print(json.dumps(rows))
+    else:
+        report("simulator", rows)
 
 
 if __name__ == "__main__":

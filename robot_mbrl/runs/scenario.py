@@ -249,7 +249,7 @@ SCENARIOS: dict[str, tuple[str, ...]] = {
     "workstation": ("learner", "monitor"),
 }
 """Nodes of each scenario. `evaluate` judges the exported policy, frozen: nothing learns or receives bundles. `stand-in`
-plays a real robot's driver for those who have none at hand. A tracker joins the robot's nodes where its YAML has one."""
+plays a real robot's driver for those who have none at hand. A node of the trackers joins where the YAML has any."""
 
 
 def namespace(config: RunConfig) -> str:

@@ -11,12 +11,12 @@ from robot_mbrl.tasks.drive_to_goal import BEAMS, SUCCESS_M, towards_goal
 
 FIELD_RAD = math.radians(260.0)
 """From the first beam that is looked at to the last."""
-HALF_WIDTH_M = 0.55
-"""Half of the robot's width, and some room."""
+HALF_WIDTHS_M = (0.6, 0.45)
+"""Half of the robot's width, and some room; and less of it where there is no other way."""
 LOOK_AHEAD_M = 1.8
 """Things farther away than this, or than the goal, are not in the way yet."""
 TURN_GAIN = 2.0
-SPEED_M_S = 0.6
+SPEED_M_S = 0.7
 STOP_M = SUCCESS_M / 2.0
 """This near to the goal it stays."""
 
@@ -46,15 +46,18 @@ class HuskyExpert:
     def _heading(self, ranges_m: np.ndarray, bearing: float, reach_m: float) -> float:
         """The direction, rad from straight ahead, that is free as far as `reach_m` and closest to the goal's."""
         candidates = [bearing, *self._beams.tolist()]
-        free = [way for way in candidates if self._is_free(ranges_m, way, reach_m)]
-        # Of two ways around, the one that it already faces costs less turning.
-        return min(free, key=lambda way: abs(way - bearing) + 0.3 * abs(way), default=bearing)
+        for half_width_m in HALF_WIDTHS_M:
+            free = [way for way in candidates if self._is_free(ranges_m, way, reach_m, half_width_m)]
+            if free:
+                # Of two ways around, the one that it already faces costs less turning.
+                return float(min(free, key=lambda way: abs(way - bearing) + 0.3 * abs(way)))
+        return float(self._beams[int(np.argmax(ranges_m))])
 
-    def _is_free(self, ranges_m: np.ndarray, way: float, reach_m: float) -> bool:
+    def _is_free(self, ranges_m: np.ndarray, way: float, reach_m: float, half_width_m: float) -> bool:
         """Whether nothing that was hit lies within the robot's width of a ray."""
         along = ranges_m * np.cos(self._beams - way)
         aside = ranges_m * np.abs(np.sin(self._beams - way))
-        return not bool(np.any((along > 0.0) & (along < reach_m) & (aside < HALF_WIDTH_M)))
+        return not bool(np.any((along > 0.0) & (along < reach_m) & (aside < half_width_m)))
 
     def _twist(self, forward: float, turn: float) -> np.ndarray:
         wanted = {"linear.x": forward, "angular.z": turn}

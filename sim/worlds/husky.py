@@ -22,11 +22,11 @@ START_M, GOAL_M = (-2.5, 2.0), (2.5, 2.0)
 """x at which the robot starts and at which its goal is, and within how much of y = 0."""
 SPREAD_M = 0.5
 """How far either is from its x at most."""
-OBSTACLES = 5
+OBSTACLES = 4
 OBSTACLES_M = (1.6, 2.4)
 """Obstacles stand within these of x = 0 and y = 0."""
-CLEARANCE_M = 1.3
-"""The least distance between the middles of any two of robot, goal and obstacles."""
+CLEARANCE_M = 1.8
+"""The least distance between the middles of any two of robot, goal and obstacles: the robot fits between any two."""
 TRIES = 1000
 
 SCANNER = Scanner(beams=271, field_rad=math.radians(270.0), reach_m=10.0, mount_m=(0.39, 0.25))

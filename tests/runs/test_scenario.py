@@ -56,6 +56,22 @@ def test_every_node_is_a_console_script(row: NodeRow) -> None:
     assert scripts[row.executable] == f"{row.module}:main"
 
 
+def test_a_robot_with_trackers_has_a_node_that_finds_what_they_look_for(tmp_path: Path) -> None:
+    sphero = load_run("sphero-navigate")
+    for name in ("demo", "evaluate", "robot"):
+        nodes = [process.name for process in scenario(name, sphero, tmp_path)]
+        assert nodes == [*SCENARIOS[name], "tracker"]
+    assert "tracker" not in {process.name for process in scenario("workstation", sphero, tmp_path)}
+    assert "tracker" not in processes("demo", tmp_path)
+
+
+@pytest.mark.parametrize("option", ["randomise", "push"])
+def test_worlds_vary_only_if_they_are_told_to(tmp_path: Path, option: str) -> None:
+    assert processes("demo", tmp_path)["simulator"].parameters[option] is False
+    told = processes("demo", tmp_path, Options(randomise=option == "randomise", push=option == "push"))
+    assert told["simulator"].parameters[option] is True
+
+
 def test_a_scenario_names_only_nodes_of_the_table() -> None:
     assert {name for names in SCENARIOS.values() for name in names} <= {row.name for row in NODES}
 

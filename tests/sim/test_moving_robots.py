@@ -34,8 +34,10 @@ def rewards(steps):
     return [step.observation.reward for step in steps]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["husky-goal", "sphero-navigate"])
-def test_expert_solves_its_task_from_ten_unseen_starts(name):
+def test_expert_solves_its_task_from_ten_held_out_starts(name):
     length = load_run(name).task.episode_steps
     tally = EpisodeTally(length)
     steps = lived(name, 10 * (length + 1), seed=UNSEEN)

@@ -51,5 +51,5 @@ def test_window_without_a_display_is_an_error_that_says_so(monkeypatch: pytest.M
 
 
 def test_what_is_no_world_cannot_be_shown() -> None:
-    with pytest.raises(WorldError, match="no world 'moon' to show; worlds are cartpole"):
+    with pytest.raises(WorldError, match="no world 'moon' to show; worlds are a1, cartpole"):
         Viewer("moon")

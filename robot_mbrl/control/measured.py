@@ -9,7 +9,7 @@ from typing import Any
 from robot_mbrl.command_config import FOLLOWING_S, CommandConfig, CommandJoint
 from robot_mbrl.control.timeline import LEAP_S, Timeline
 from robot_mbrl.errors import MessageError
-from robot_mbrl.messages import read_joint, read_stamp
+from robot_mbrl.messages import NANOSECONDS, read_joint, read_stamp
 from robot_mbrl.robot_config import SourceConfig
 
 AGREEING = 3
@@ -40,6 +40,8 @@ class _Joint:
     position: float = math.nan
     velocity: float = math.nan
     sensed_s: float = -math.inf
+    stamp_ns: int = -1
+    """Stamp of that reading."""
     agreeing: int = 0
     since_s: float = math.inf
     """Since when readings agree."""
@@ -55,8 +57,18 @@ class _Joint:
         """Whether it is believed to be where it is said to be."""
         return self.agreeing >= AGREEING and self.sensed_s - self.since_s >= AGREEING_S
 
-    def take(self, position: float, velocity: float, measured_s: float) -> str:
-        """Take in a reading; returns what is impossible about it, empty if nothing."""
+    def take(self, position: float, velocity: float, measured_s: float, moving_s: float = 0.0) -> str:
+        """Take in a reading.
+
+        Args:
+            position: where it is.
+            velocity: how fast it moves.
+            measured_s: when.
+            moving_s: for how long it may have moved at least, since the reading before.
+
+        Returns:
+            What is impossible about it, empty if nothing.
+        """
         gap_s = measured_s - self.sensed_s
         if self.config.continuous and self.agreeing:
             position -= 2 * math.pi * round((position - self.position) / (2 * math.pi))
@@ -64,9 +76,10 @@ class _Joint:
         # After a long gap it may be anywhere; a driver that was restarted begins anew.
         if gap_s <= LEAP_S:
             apart = abs(position - self.position)
-            if apart > self.speed * gap_s + self.slack:
+            moving_s = max(moving_s, gap_s)
+            if apart > self.speed * moving_s + self.slack:
                 leap = (
-                    f"joint {self.config.name} is said to be at {position:.4f}, {gap_s:.3f} s after "
+                    f"joint {self.config.name} is said to be at {position:.4f}, {moving_s:.3f} s after "
                     f"{self.position:.4f}: farther than it can move"
                 )
         self.agreeing += 1
@@ -142,7 +155,10 @@ class MeasuredJoints:
                 continue
             news = True
             self.refusal = ""
-            self.leap = joint.take(position, velocity, measured_s) or self.leap
+            # In lockstep, and where simulated time is hurried, more of it passes than time does here.
+            moving_s = (stamp_ns - joint.stamp_ns) / NANOSECONDS if self.simulated and joint.stamp_ns >= 0 else 0.0
+            joint.stamp_ns = stamp_ns
+            self.leap = joint.take(position, velocity, measured_s, moving_s) or self.leap
         return news
 
     @property

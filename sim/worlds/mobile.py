@@ -1,5 +1,6 @@
 """Worlds of one robot that is free to move about over ground, in PyBullet: a scene is data, one class simulates all."""
 
+import math
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -129,7 +130,7 @@ class MobileWorld:
             WorldError: if one is not driven or a command is not finite.
         """
         for name, value in commands.items():
-            if not np.isfinite(value):
+            if not math.isfinite(value):
                 raise WorldError(f"{name!r} was commanded {value}")
         self._drivetrain.command(commands)
 

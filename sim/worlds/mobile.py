@@ -23,6 +23,8 @@ from sim.worlds.world import BASE, Reading, Stance
 
 BUMP = Thing("box", (0.3, 0.2, 0.1), (0.42, 0.36, 0.30))
 """A flat block that lies more or less deep in the ground."""
+STOP_ERP = 0.2
+"""Share of a joint's overshoot past its end stop that is corrected per step."""
 ROBOT_FRICTION = 1.0
 """The engine multiplies the friction of robot and ground, so it is the ground's that counts."""
 
@@ -94,8 +96,8 @@ class MobileWorld:
         """Load the scene, with everything at zero."""
         self.scene = scene
         self._bullet = connect(scene.time_step_s)
-        # With a cone, wheels that skid stick after a while.
-        self._bullet.setPhysicsEngineParameter(enableConeFriction=0)
+        # With a cone, wheels that skid stick after a while. End stops bear a falling robot: they must be hard.
+        self._bullet.setPhysicsEngineParameter(enableConeFriction=0, erp=STOP_ERP)
         self._floor = scene.ground.lay(self._bullet)
         self._body = Body(self._bullet, URDF_FOLDER / scene.robot, ROBOT_FRICTION)
         self._drivetrain = scene.drivetrain(self._bullet, self._body)

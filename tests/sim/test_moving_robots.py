@@ -83,6 +83,14 @@ def test_random_actions_leave_the_a1_on_the_ground_and_never_stop_it():
     assert {step.action.source for step in steps} == {Source.POLICY}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_minutes_of_falling_about_press_no_joint_through_its_end_stop():
+    """With soft end stops, one was found beyond its bounds after a minute, which latches a stop for good."""
+    steps = lived("a1-walk", 2500, seed=5, pilot=lambda robot: random_pilot(robot, 0, hold=10))
+    assert {step.action.source for step in steps} == {Source.POLICY}
+
+
 @pytest.mark.parametrize("name", ["husky-goal", "sphero-navigate"])
 def test_random_actions_reach_no_goal(name):
     length = load_run(name).task.episode_steps

@@ -6,7 +6,6 @@ import numpy as np
 
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
-from robot_mbrl.tasks import TASKS
 from robot_mbrl.tasks.task import GoalTask
 
 GOAL, OBSERVATION = "goal.", "observation."
@@ -19,8 +18,8 @@ class GoalJudge:
     def __init__(self, config: RunConfig) -> None:
         """Make the judge of a run's task, whether it can judge or not."""
         self._config = config
-        name = config.task.task
-        self._judge = TASKS[name]() if name is not None else None
+        judge = config.task_class
+        self._judge = judge() if judge is not None else None
         self._goal = {f"{GOAL}{name}": vector for name, vector in config.goal_spec().items()}
         vectors = config.observation_spec().vectors.items()
         self._vectors = {f"{OBSERVATION}{name}": vector for name, vector in vectors}
@@ -36,6 +35,8 @@ class GoalJudge:
         known = {element for vector in (self._vectors | self._goal).values() for element in vector.names}
         if unseen := sorted(set(self._task.reads) - known):
             raise self._refusal(f"it judges by {unseen}, which the agent does not observe; add them to observe")
+        if computed := sorted(self._config.computed_spec().keys() & set(self._config.task.observe)):
+            raise self._refusal(f"the agent observes {computed}, computed by the goal that held; leave them out")
         if self._config.task.action_repeat > 1:
             raise self._refusal("with an action_repeat, rewards are sums over control periods that nobody keeps")
 

@@ -7,10 +7,17 @@ import numpy as np
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.experience.goals import GoalJudge
 from robot_mbrl.experience.replay import Replay
+from robot_mbrl.specs import Element, VectorSpec
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 from robot_mbrl.tasks.reach_target import ReachTarget, tip_m
 
 STEP_NS = 50_000_000
+
+
+class TellingReach(ReachTarget):
+    """The same task, which tells how far there is to go."""
+
+    computes = {"way": VectorSpec(elements=(Element(name="way_left", unit="m"),))}
 
 
 def goal_config(**changes: object) -> RunConfig:

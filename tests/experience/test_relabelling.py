@@ -124,6 +124,9 @@ def test_the_task_judges_many_arrivals_as_it_judges_each() -> None:
 GOAL = {"task.goal": {"angle": {"elements": [{"name": "wanted", "low": -1.0, "high": 1.0}]}}}
 
 
+TELLING = {"task.task": "tests.experience.goals:TellingReach", "task.observe": ["arm", "way"]}
+
+
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
@@ -131,6 +134,7 @@ GOAL = {"task.goal": {"angle": {"elements": [{"name": "wanted", "low": -1.0, "hi
         (lambda: load_run("pendulum", GOAL), "class 'pendulum_swingup' has no achieved goals"),
         (lambda: goal_config(**{"task.observe": ["camera"]}), r"judges by \['elbow_cos'.*add them to observe"),
         (lambda: goal_config(**{"task.action_repeat": 2}), "action_repeat"),
+        (lambda: goal_config(**TELLING), r"observes \['way'\], computed by the goal that held"),
     ],
 )
 def test_a_task_that_cannot_be_judged_by_other_goals_says_why(make: Callable[[], RunConfig], complaint: str) -> None:

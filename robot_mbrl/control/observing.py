@@ -22,7 +22,7 @@ class Sensed:
 
     time_s: float
     values: dict[str, float]
-    """Every value of the robot's vectors, and of the goal, by element name, physical units."""
+    """Every value of the robot's vectors, in their order, and then of the goal, by element name, physical units."""
     images: dict[str, np.ndarray]
     """Pictures by camera, shape (height, width, channels)."""
     ages_s: dict[str, float]
@@ -96,6 +96,8 @@ class Observer:
         for name, observed in _cameras_by_source(robot, cameras).items():
             self._pictures[name] = PictureReadings(robot.sources[name], observed, stamps=stamps)
         self._readings: dict[str, Readings] = {**self._values, **self._pictures}
+        # As layouts number them, whatever order drivers name their joints in.
+        self._order = [value.name for _, _, value in robot.values()]
         # Whether what came last of a source was refused.
         self._refuses = dict.fromkeys(self._readings, False)
 
@@ -186,7 +188,7 @@ class Observer:
             if self._is_stale(source, ages_s[source]):
                 return self._stale(source, ages_s[source], "")
             images.update(seen)
-        return Sensed(now_s, values | self._goal.values, images, ages_s)
+        return Sensed(now_s, {name: values[name] for name in self._order} | self._goal.values, images, ages_s)
 
     def _age_s(self, source: str, now_s: float, measured_s: float) -> float:
         """How old a reading is; not at all for a latched source, whose silence means that nothing has changed."""

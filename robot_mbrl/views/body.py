@@ -1,4 +1,4 @@
-"""A robot's body from the side, from its URDF and what is observed of its joints: flat shapes for a small picture.
+"""A robot's body from the side, from its URDF and what is observed of it: flat shapes for a small picture.
 
 It is looked at along the axis of its first hinge, where most of its motion shows.
 """
@@ -20,6 +20,9 @@ CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in
 ROUND = 24
 """Points of a circle."""
 GREY = (0.5, 0.5, 0.5)
+OF_THE_BODY = ("sensor_msgs/msg/Imu", "nav_msgs/msg/Odometry")
+"""Types of messages that tell how the robot itself lies."""
+X, Y, Z = np.eye(3)
 DIGITS = 4
 
 
@@ -67,6 +70,7 @@ class Body:
         except (OSError, ValueError, ElementTree.ParseError) as error:
             raise ConfigError(f"{urdf}: cannot be read as URDF: {error}") from error
         self._read = dict(_joint_values(robot))
+        self._tilt = _tilt_values(robot)
         hinges = [joint.axis for joint in self._joints if joint.kind in HINGES]
         # Seen from above where it turns about the vertical, else from the side.
         self._above = bool(hinges) and abs(hinges[0][2]) > math.sqrt(0.5)
@@ -79,7 +83,8 @@ class Body:
         """
         positions = {joint: read(values) for joint, read in self._read.items()}
         children = {joint.child for joint in self._joints}
-        frames = {link: np.eye(4) for link in self._shapes if link not in children}
+        base = _turned(*(values.get(self._tilt.get(name, ""), 0.0) for name in ("roll", "pitch")), 0.0)
+        frames = {link: base for link in self._shapes if link not in children}
         waiting = list(self._joints)
         while ready := [joint for joint in waiting if joint.parent in frames]:
             for joint in ready:
@@ -100,15 +105,25 @@ class Body:
 def _joint_values(robot: RobotConfig) -> Iterator[tuple[str, Any]]:
     """How each joint's position follows from observed values: as it is, or from its cosine and sine."""
     names: dict[str, dict[str, str]] = {}
-    for vector in robot.vectors.values():
-        for value in vector.elements:
-            if value.joint is not None and value.field == "position":
-                names.setdefault(value.joint, {})[value.transform] = value.name
+    for _, _, value in robot.values():
+        if value.joint is not None and value.field == "position" and value.difference_s is None:
+            names.setdefault(value.joint, {})[value.transform] = value.name
     for joint, by in names.items():
         if "none" in by:
             yield joint, lambda values, name=by["none"]: values.get(name, 0.0)
         elif {"cos", "sin"} <= by.keys():
             yield joint, lambda values, by=by: math.atan2(values.get(by["sin"], 0.0), values.get(by["cos"], 1.0))
+
+
+def _tilt_values(robot: RobotConfig) -> dict[str, str]:
+    """Which observed values are the body's roll and pitch, by these words, where it is observed how it lies."""
+    return {
+        value.transform: value.name
+        for _, source, value in robot.values()
+        if value.transform in ("roll", "pitch")
+        and value.difference_s is None
+        and robot.sources[source].type in OF_THE_BODY
+    }
 
 
 def _motion(joint: Joint, position: float) -> np.ndarray:
@@ -117,11 +132,23 @@ def _motion(joint: Joint, position: float) -> np.ndarray:
     if joint.kind == "prismatic":
         motion[:3, 3] = position * joint.axis
     elif joint.kind in HINGES:
-        # Rodrigues' formula.
-        x, y, z = joint.axis
-        cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-        motion[:3, :3] += math.sin(position) * cross + (1.0 - math.cos(position)) * cross @ cross
+        motion[:3, :3] = _rotation(joint.axis, position)
     return motion
+
+
+def _rotation(axis: np.ndarray, angle: float) -> np.ndarray:
+    """Rodrigues' formula, (3, 3)."""
+    x, y, z = axis
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    rotation: np.ndarray = np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * cross @ cross
+    return rotation
+
+
+def _turned(roll: float, pitch: float, yaw: float) -> np.ndarray:
+    """A frame turned about the fixed axes x, y and z, in this order, (4, 4)."""
+    frame = np.eye(4)
+    frame[:3, :3] = _rotation(Z, yaw) @ _rotation(Y, pitch) @ _rotation(X, roll)
+    return frame
 
 
 def _joint(element: ElementTree.Element) -> Joint:
@@ -178,11 +205,7 @@ def _origin(element: ElementTree.Element) -> np.ndarray:
     frame = np.eye(4)
     origin = element.find("origin")
     if origin is not None:
-        roll, pitch, yaw = _numbers(origin.get("rpy", "0 0 0"))
-        about = [_motion(Joint("", "revolute", "", "", frame, axis), angle) for axis, angle in (
-            (np.array([0.0, 0.0, 1.0]), yaw), (np.array([0.0, 1.0, 0.0]), pitch), (np.array([1.0, 0.0, 0.0]), roll)
-        )]  # fmt: skip
-        frame = about[0] @ about[1] @ about[2]
+        frame = _turned(*_numbers(origin.get("rpy", "0 0 0")))
         frame[:3, 3] = _numbers(origin.get("xyz", "0 0 0"))
     return frame
 

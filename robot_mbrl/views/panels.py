@@ -198,11 +198,6 @@ class _Drawn:
 
 
 def _observed(config: RunConfig) -> Iterator[tuple[str, str | None, str, bool]]:
-    """Name, joint, field and plainness of each observed value, in the order of the message: by source."""
-    robot = config.robot
-    sources = dict.fromkeys(vector.source for vector in robot.vectors.values())
-    for source in sources:
-        for vector in robot.vectors.values():
-            if vector.source == source:
-                for value in vector.elements:
-                    yield value.name, value.joint, value.field, value.transform == "none"
+    """Name, joint, field and plainness of each observed value, in the order of the message."""
+    for _, _, value in config.robot.values():
+        yield value.name, value.joint, value.field, value.transform == "none" and value.difference_s is None

@@ -106,6 +106,17 @@ def test_joints_are_read_by_name_and_transformed() -> None:
     assert sensed(observer, 1.05).ages_s == {"joints": pytest.approx(0.05)}
 
 
+def test_values_stand_in_the_order_of_the_yaml_whatever_order_joints_come_in() -> None:
+    observer = Observer(robot("arm", "body"))
+    observer.receive("joints", joint_state(["a"], [0.1], [1.0]), 1.0)
+    observer.receive("joints", joint_state(["b"], [0.5]), 1.0)
+    observer.receive("imu", imu(), 1.0)
+    assert list(sensed(observer, 1.0).values) == [
+        *("elbow", "elbow_sin", "shoulder_velocity"),
+        *("roll", "pitch", "yaw", "spin"),
+    ]
+
+
 def test_latched_source_counts_for_ever_once_it_was_heard() -> None:
     observer = Observer(robot("program"))
     assert isinstance(observer.assemble(1.0), Stale)

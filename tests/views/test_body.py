@@ -46,6 +46,23 @@ def test_an_arm_in_the_horizontal_plane_is_seen_from_above() -> None:
     assert middle(parts["#f2730d"]) == pytest.approx(forearm, abs=1e-3)
 
 
+def test_a_robot_on_its_back_is_drawn_on_its_back() -> None:
+    robot = load_run("a1-walk").robot
+    standing = {value.name: {"thigh": 0.8, "calf": -1.6}.get(value.name[3:], 0.0) for _, _, value in robot.values()}
+
+    def heights(**lies: float) -> list[float]:
+        shapes = Body(robot, URDF / "a1.urdf").draw(standing | lies)
+        return sorted(up for shape in shapes for _, up in shape["points"])
+
+    upright, fallen = heights(), heights(roll=math.pi)
+    # Thigh and calf of 0.2 m each, bent by 0.8 rad from the vertical; the foot's radius is 0.02 m.
+    assert upright[0] == pytest.approx(-0.4 * math.cos(0.8) - 0.02, abs=0.005)
+    np.testing.assert_allclose(fallen, -np.array(upright[::-1]), atol=1e-6)
+    # Forward is to the right: pitched, the nose is down.
+    places = [place for shape in Body(robot, URDF / "a1.urdf").draw({"pitch": 0.3}) for place in shape["points"]]
+    assert max(places)[1] < -0.05
+
+
 def test_what_is_nearer_is_drawn_later() -> None:
     robot = load_run("cartpole").robot
     colours = [shape["colour"] for shape in Body(robot, URDF / "cartpole.urdf").draw({})]

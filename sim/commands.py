@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from robot_mbrl.config import CommandConfig
-from robot_mbrl.control.command_interface import interface_name
+from robot_mbrl.control.command_interface import interface_name, laid_out
 from robot_mbrl.errors import MessageError
 
 
@@ -31,11 +31,12 @@ def read_command(message: Any, config: CommandConfig) -> dict[str, float]:
     names = [joint.name for joint in config.joints]
     match config.type:
         case "std_msgs/msg/Float64MultiArray":
-            values = _pair(_laid_out(config), message.data)
+            values = _pair(laid_out(config), message.data)
         case "sensor_msgs/msg/JointState":
             values = {}
             for interface in config.carried:
-                values |= _pair([_named(config, name, interface) for name in message.name], getattr(message, interface))
+                named = [name if interface == config.kind else interface_name(name, interface) for name in message.name]
+                values |= _pair(named, getattr(message, interface))
         case "trajectory_msgs/msg/JointTrajectory":
             if not message.points:
                 raise MessageError("a trajectory without points commands nothing")
@@ -44,7 +45,7 @@ def read_command(message: Any, config: CommandConfig) -> dict[str, float]:
             values = {name: _axis(message, name) for name in names}
         case "geometry_msgs/msg/TwistStamped":
             values = {name: _axis(message.twist, name) for name in names}
-    if values.keys() != set(_laid_out(config)):
+    if values.keys() != set(laid_out(config)):
         raise MessageError(f"commands for {sorted(values)}; this topic's joints are {sorted(names)}")
     return _finite(values)
 
@@ -52,18 +53,6 @@ def read_command(message: Any, config: CommandConfig) -> dict[str, float]:
 def _read_interface(message: Any, config: CommandConfig, interface: str) -> dict[str, float]:
     """What an interface with a topic of its own is commanded, by `joint/interface`."""
     return _finite(_pair([interface_name(joint.name, interface) for joint in config.joints], message.data))
-
-
-def _laid_out(config: CommandConfig) -> list[str]:
-    """What an array on the command's topic holds, in its order."""
-    names = [joint.name for joint in config.joints]
-    if config.layout == "by_joint":
-        return [_named(config, name, interface) for name in names for interface in config.carried]
-    return [_named(config, name, interface) for interface in config.carried for name in names]
-
-
-def _named(config: CommandConfig, joint: str, interface: str) -> str:
-    return joint if interface == config.kind else interface_name(joint, interface)
 
 
 def _finite(values: dict[str, float]) -> dict[str, float]:

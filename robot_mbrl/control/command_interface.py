@@ -40,6 +40,18 @@ def interface_name(joint: str, interface: str) -> str:
     return f"{joint}/{interface}"
 
 
+def laid_out(config: CommandConfig) -> list[str]:
+    """What a Float64MultiArray on a command's topic holds, in its order, named as `Command.named` does."""
+    joints = [joint.name for joint in config.joints]
+    if config.layout == "by_joint":
+        return [_carried_name(config, joint, interface) for joint in joints for interface in config.carried]
+    return [_carried_name(config, joint, interface) for interface in config.carried for joint in joints]
+
+
+def _carried_name(config: CommandConfig, joint: str, interface: str) -> str:
+    return joint if interface == config.kind else interface_name(joint, interface)
+
+
 class Constants:
     """What the interfaces beside the kind are commanded: one set while driven, another in a safe stop."""
 

@@ -7,29 +7,34 @@ from typing import Any
 
 import numpy as np
 
+from robot_mbrl.command_config import STIFFNESS
 from robot_mbrl.config import CommandConfig, CommandJoint, RobotConfig
+from robot_mbrl.control.command_interface import interface_name, laid_out
 from robot_mbrl.control.shaping import to_action
 from robot_mbrl.errors import MessageError
 from robot_mbrl.messages import NANOSECONDS, read_stamp
+from robot_mbrl.topics import JOINT_STATE
 
 SILENT_S = 1.0
 """How long a command counts where the driver never stops by itself."""
 FITTING = 0.05
 """How far, as a share of the joints' ranges, commands may be from those of a choice."""
 LIMITED_SHARE = 0.95
-"""A command that changes by this share of what its limit of rate allows was probably limited by it."""
+"""A command that reaches this share of what a limit allows was probably limited by it."""
 ROUNDING = 1e-6
 
 
 class Commanded:
     """The commands in force over time, on all of a robot's command topics.
 
-    Call order: `receive` for each message in the order of their times; `action` for each step, in order too.
+    Call order: `receive` and `measure` for each message in the order of their times; `action` for each step, in order
+    too.
 
     Attributes:
         steps: for how many an action was found.
         outside: in how many a joint was commanded beyond its range, by joint.
         limited: in how many its command changed about as fast as its limit of rate allows, by joint.
+        far: in how many its command was about as far from where it was measured as its `max_offset` allows, or farther.
     """
 
     def __init__(self, robot: RobotConfig) -> None:
@@ -37,6 +42,7 @@ class Commanded:
         self.steps = 0
         self.outside: Counter[str] = Counter()
         self.limited: Counter[str] = Counter()
+        self.far: Counter[str] = Counter()
         self._robot = robot
         self._lasts_s = robot.guard.driver_timeout_s or SILENT_S
         self._joints = self._silent()
@@ -52,15 +58,38 @@ class Commanded:
             for joint in command.joints
         }
 
-    def receive(self, command: CommandConfig, message: Any, time_s: float) -> None:
+    def receive(self, command: CommandConfig, message: Any, time_s: float, interface: str = "") -> None:
         """Take in a message on a command topic, of any of the types that commands have.
+
+        Args:
+            command: whose topic it is.
+            message: what was sent there.
+            time_s: when it counts.
+            interface: the one that the topic is of, where that has a topic of its own.
 
         Raises:
             MessageError: if a joint of the topic is missing or named twice, or a command is not finite.
         """
-        points = read_commands(message, command, time_s)
+        if interface:
+            names = [interface_name(joint.name, interface) for joint in command.joints]
+            points = [(time_s, _finite(_array(names, message.data), names))]
+        else:
+            points = read_commands(message, command, time_s)
+            for joint in command.joints:
+                self._joints[joint.name].command([(when_s, values[joint.name]) for when_s, values in points], time_s)
         for joint in command.joints:
-            self._joints[joint.name].command([(when_s, values[joint.name]) for when_s, values in points], time_s)
+            stiffness = points[-1][1].get(interface_name(joint.name, STIFFNESS))
+            if stiffness is not None:
+                self._joints[joint.name].stiffen(stiffness, time_s)
+
+    def measure(self, source: str, message: Any) -> None:
+        """Take in a sensor's message: commands may only be so far from where joints are measured."""
+        for command in self._robot.commands:
+            if command.source == source and self._robot.sources[source].type == JOINT_STATE:
+                places = dict(zip(message.name, message.position, strict=False))
+                for joint in command.joints:
+                    if math.isfinite(place := places.get(joint.name, math.nan)):
+                        self._joints[joint.name].place = place
 
     def action(self, start_s: float, end_s: float) -> np.ndarray | None:
         """The normalised action of a step, float32, shape (action size,); None where nothing was commanded.
@@ -105,27 +134,42 @@ class Commanded:
             value, margin = values[joint.name], ROUNDING * (joint.high - joint.low)
             self.outside[joint.name] += not joint.low - margin <= value <= joint.high + margin
             self.limited[joint.name] += self._joints[joint.name].changed_fast(value, step_s)
+            self.far[joint.name] += self._joints[joint.name].is_far(value)
 
 
 class _Joint:
-    """What one joint was commanded."""
+    """What one joint was commanded.
+
+    Attributes:
+        positions: whether in positions.
+        place: where it was measured last.
+    """
 
     def __init__(self, joint: CommandJoint, *, positions: bool) -> None:
         self.positions = positions
+        self.place = math.nan
         self._joint = joint
         # When each command begins to be in force, in order; the first of them may have begun before the present step.
         self._points: list[tuple[float, float]] = []
         self._heard_s = -math.inf
         self._before: float | None = None
+        # Whether a position leads anywhere, from when on.
+        self._held: list[tuple[float, bool]] = [(-math.inf, True)]
 
     def command(self, points: list[tuple[float, float]], time_s: float) -> None:
         """From now on these, each from its time on."""
         self._points = [point for point in self._points if point[0] < time_s] + points
         self._heard_s = max(time_s, points[-1][0])
 
+    def stiffen(self, stiffness: float, time_s: float) -> None:
+        """From now on a position is pursued so hard: without stiffness, not at all."""
+        if (held := stiffness > 0.0) != self._held[-1][1]:
+            self._held.append((time_s, held))
+
     def over(self, start_s: float, end_s: float, lasts_s: float) -> float | None:
         """The command of a step; None if none was in force at its end."""
-        if end_s - self._heard_s > lasts_s:
+        self._held = self._held[sum(since_s < end_s for since_s, _ in self._held) - 1 :]
+        if end_s - self._heard_s > lasts_s or not self._held[0][1]:
             return None
         begun = [index for index, (when_s, _) in enumerate(self._points) if when_s <= start_s]
         self._points = self._points[begun[-1] if begun else 0 :]
@@ -149,9 +193,17 @@ class _Joint:
         before, self._before = self._before, value
         return before is not None and abs(value - before) >= LIMITED_SHARE * self._joint.max_rate * step_s
 
+    def is_far(self, value: float) -> bool:
+        """Whether a command is about as far from the joint as is allowed, or farther."""
+        allowed = self._joint.max_offset
+        return allowed is not None and abs(value - self.place) >= LIMITED_SHARE * allowed
+
 
 def read_commands(message: Any, command: CommandConfig, time_s: float) -> list[tuple[float, dict[str, float]]]:
     """What a message asks of a topic's joints: times from which on, seconds, and values by joint.
+
+    An array may hold the kind alone, or all interfaces that the robot's YAML lays out; those beside the kind are named
+    `joint/interface`.
 
     Args:
         message: of any type that commands have, whatever the robot's own driver listens to.
@@ -165,9 +217,8 @@ def read_commands(message: Any, command: CommandConfig, time_s: float) -> list[t
     if hasattr(message, "points"):
         points = _trajectory(message, command, time_s)
     elif hasattr(message, "data"):
-        if len(message.data) != len(names):
-            raise MessageError(f"{len(message.data)} commands for the {len(names)} joints {names}")
-        points = [(time_s, dict(zip(names, map(float, message.data), strict=True)))]
+        everything = laid_out(command)
+        points = [(time_s, _array(everything if len(message.data) == len(everything) else names, message.data))]
     elif hasattr(message, "name"):
         points = [(time_s, _by_name(message.name, getattr(message, _field(command))))]
     else:
@@ -176,9 +227,20 @@ def read_commands(message: Any, command: CommandConfig, time_s: float) -> list[t
     for _, values in points:
         if missing := [name for name in names if name not in values]:
             raise MessageError(f"commands for {sorted(values)}, and none for {missing}")
-        if bad := [name for name in names if not math.isfinite(values[name])]:
-            raise MessageError(f"commands that are not finite: {bad}")
+        _finite(values, names)
     return points
+
+
+def _array(names: list[str], values: Any) -> dict[str, float]:
+    if len(values) != len(names):
+        raise MessageError(f"{len(values)} commands for the {len(names)} joints {names}")
+    return dict(zip(names, map(float, values), strict=True))
+
+
+def _finite(values: dict[str, float], names: list[str]) -> dict[str, float]:
+    if bad := [name for name in names if not math.isfinite(values[name])]:
+        raise MessageError(f"commands that are not finite: {bad}")
+    return values
 
 
 def _field(command: CommandConfig) -> str:

@@ -152,11 +152,26 @@ class ForeignBag:
                     f"{joint.name} is commanded beyond [{joint.low:g}, {joint.high:g}] {joint.unit} in {outside:.1%} "
                     f"of the steps: there the action is the nearest there is"
                 )
+            if joint.max_offset is not None:
+                far = commanded.far[joint.name] / steps
+                self._report.actions[joint.name]["far"] = round(far, 4)
+                if far:
+                    notes.append(
+                        f"{joint.name}: in {far:.1%} of the steps the command is as far from the joint as max_offset "
+                        f"({joint.max_offset:g} {joint.unit}) allows, or farther: what was wanted before that limit is "
+                        f"not found out"
+                    )
             if limited:
                 notes.append(
                     f"{joint.name}: in {limited:.1%} of the steps the command changes as fast as max_rate allows: what "
                     f"was wanted before that filter is not found out"
                 )
+        notes += [
+            f"{command.topic}: actions are what the commands stand for as they were sent, while the robot smooths what "
+            f"is wanted below {command.filter.cutoff_hz:g} Hz first: its own commands are not found out again"
+            for command in self._config.robot.commands
+            if command.filter is not None
+        ]
         for name, followed in following.found().items():
             self._report.actions[name]["follows"] = followed
             if not followed["clear"]:
@@ -178,8 +193,7 @@ def _joints(robot: RobotConfig, want: Wanted) -> set[str]:
         return {joint.name for joint in want.command.joints}
     if not want.required or robot.sources[want.name].type != JOINT_STATE:
         return set()
-    values = (element for vector in robot.vectors.values() if vector.source == want.name for element in vector.elements)
-    return {value.joint for value in values if value.joint is not None}
+    return {value.joint for _, source, value in robot.values() if source == want.name and value.joint is not None}
 
 
 def _as_stamped(robot: RobotConfig, matching: Matching, heard: Hearing, report: BagReport) -> RobotConfig:

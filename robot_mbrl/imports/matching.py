@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from robot_mbrl import topics
-from robot_mbrl.command_config import CommandConfig
+from robot_mbrl.command_config import MULTI_ARRAY, CommandConfig
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.robot_config import IMAGE_TYPES
@@ -35,6 +35,7 @@ class Wanted:
         topic: its full name on the robot.
         types: message types that can be read as it.
         command: the command topic's settings; None for a sensor.
+        interface: the interface beside the kind that the topic is of, as a forward controller's of gains; else empty.
         required: whether nothing can be imported without it.
     """
 
@@ -42,6 +43,7 @@ class Wanted:
     topic: str
     types: frozenset[str]
     command: CommandConfig | None = None
+    interface: str = ""
     required: bool = True
 
 
@@ -71,6 +73,10 @@ def wanted_of(config: RunConfig, sources: Iterable[str]) -> list[Wanted]:
         kinds = frozenset(IMAGE_TYPES) if source.type in IMAGE_TYPES else frozenset({source.type})
         found.append(Wanted(name, _absolute(source.topic, space), kinds))
     found += [Wanted(c.topic, _absolute(c.topic, space), COMMAND_TYPES, c) for c in config.robot.commands]
+    for command in config.robot.commands:
+        for interface, topic in command.interface_topics.items():
+            gains = Wanted(topic, _absolute(topic, space), frozenset({MULTI_ARRAY}), command, interface, required=False)
+            found.append(gains)
     kind = frozenset({topics.JOINT_STATE})
     return found + [Wanted(name, f"{space}/{name}", kind, required=False) for name in _SPOKEN]
 
@@ -93,7 +99,9 @@ def match_topics(wanted: Iterable[Wanted], recorded: Mapping[str, str], told: Ma
     for want in wanted:
         topic = told.get(want.name, "") or (want.topic if recorded.get(want.topic) in want.types else "")
         others = [name for name in recorded if name not in exact and recorded[name] in want.types]
-        alike = [topic] if topic else _alike(want.topic, others)
+        # Topics of gains all have the same type and, but for one word, the same name.
+        least = want.topic.strip("/").count("/") if want.interface else 1
+        alike = [topic] if topic else _alike(want.topic, others, least)
         if len(alike) == 1 and alike[0] not in matching.found:
             matching.found[alike[0]] = want
         elif want.required:
@@ -102,10 +110,10 @@ def match_topics(wanted: Iterable[Wanted], recorded: Mapping[str, str], told: Ma
     return matching
 
 
-def _alike(topic: str, others: list[str]) -> list[str]:
-    """Topics whose names end as the robot's does, with as many words as tell them apart."""
+def _alike(topic: str, others: list[str], least: int) -> list[str]:
+    """Topics whose names end as the robot's does, with as many words as tell them apart, and so many at least."""
     words = topic.strip("/").split("/")
-    for count in range(len(words), 0, -1):
+    for count in range(len(words), least - 1, -1):
         ending = "/" + "/".join(words[-count:])
         if found := [name for name in others if f"/{name.strip('/')}".removesuffix(COMPRESSED).endswith(ending)]:
             return found

@@ -141,13 +141,14 @@ class Playing:
             MessageError: if it is refused by others than the observer, which counts what it refuses.
         """
         if want.command is not None:
-            self._commanded.receive(want.command, message, self._now_s)
+            self._commanded.receive(want.command, message, self._now_s, want.interface)
         elif not want.required:
             take = self._goal.set if want.name == GOAL else self.stretches.label
             take(read_named(message))
         else:
             with suppress(MessageError):
                 self._observer.receive(want.name, message, self._now_s)
+                self._commanded.measure(want.name, message)
 
     def _tick_until(self, end_s: float) -> Iterator[Step]:
         """The ticks before a time, up to which nothing more was heard."""

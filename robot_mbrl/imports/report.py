@@ -22,7 +22,8 @@ class BagReport:
         topics: what was read, by the robot's name for it: topic, type, rate and how well it keeps time.
         missing: what was not there, with its reason.
         skipped: topics that were not read, with their types.
-        actions: by joint, the shares commanded beyond its range and as fast as its limit allows, and what follows it.
+        actions: by joint, the shares commanded beyond its range, as fast as its limit of rate and as far from it as its
+            offset allows, and what follows it.
         notes: what a person should know.
         written: the file that was written; None where nothing was.
     """

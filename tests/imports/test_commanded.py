@@ -52,6 +52,63 @@ def test_a_command_counts_until_the_driver_would_have_stopped_by_itself():
     assert commanded.action(0.25, 0.3) is None
 
 
+def legs(**changes: object) -> RobotConfig:
+    """An arm whose positions are commanded with gains, near where its joints are."""
+    raw = positions().model_dump(mode="json")
+    raw["commands"][0] |= {"interfaces": ["position", "kp", "kd"], "constants": {"kp": 80.0, "kd": 2.0}} | changes
+    for joint in raw["commands"][0]["joints"]:
+        joint["max_offset"] = 0.2
+    return RobotConfig.model_validate(raw)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, (0.5, 80.0, 2.0, -0.3, 80.0, 2.0)),
+        ({"layout": "by_interface"}, (0.5, -0.3, 80.0, 80.0, 2.0, 2.0)),
+        ({"interfaces": ["kp", "position", "kd"]}, (80.0, 0.5, 2.0, 80.0, -0.3, 2.0)),
+        ({"interface_topics": {"kp": "kp/commands", "kd": "kd/commands"}}, (0.5, -0.3)),
+        # Whoever else drove the robot may have sent no gains.
+        ({}, (0.5, -0.3)),
+    ],
+)
+def test_positions_are_told_apart_from_gains_by_the_layout(changes: dict[str, object], said: tuple[float, ...]):
+    robot = legs(**changes)
+    (points,) = read_commands(array(*said), robot.commands[0], 0.0)
+    assert (points[1]["shoulder"], points[1]["elbow"]) == (0.5, -0.3)
+    with pytest.raises(MessageError, match="5 commands"):
+        read_commands(array(*range(5)), robot.commands[0], 0.0)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_positions_of_joints_that_are_let_go_are_no_actions(apart: bool):
+    topics = {"kp": "kp/commands", "kd": "kd/commands"}
+    robot = legs(interface_topics=topics) if apart else legs()
+
+    def send(commanded: Commanded, stiffness: float, time_s: float) -> None:
+        command = robot.commands[0]
+        if apart:
+            commanded.receive(command, array(0.5, -0.3), time_s)
+            commanded.receive(command, array(stiffness, stiffness), time_s, "kp")
+            commanded.receive(command, array(2.0, 2.0), time_s, "kd")
+        else:
+            commanded.receive(command, array(0.5, stiffness, 2.0, -0.3, stiffness, 2.0), time_s)
+
+    commanded = Commanded(robot)
+    for time_s, stiffness in ((0.0, 80.0), (0.05, 0.0), (0.1, 80.0)):
+        send(commanded, stiffness, time_s)
+        assert (commanded.action(time_s, time_s + 0.05) is not None) == (stiffness > 0.0)
+
+
+def test_commands_as_far_from_the_joint_as_is_allowed_are_counted():
+    robot, commanded = legs(), Commanded(legs())
+    for step, (measured, wanted) in enumerate(((0.0, 0.1), (0.1, 0.3), (0.3, 0.8))):
+        commanded.measure("joints", Message(name=["elbow", "shoulder"], position=[0.0, measured]))
+        commanded.receive(robot.commands[0], array(wanted, 0.0), 0.05 * step)
+        commanded.action(0.05 * step, 0.05 * step + 0.05)
+    assert commanded.far == {"shoulder": 2, "elbow": 0}
+
+
 def test_names_tell_joints_apart_and_others_may_be_there():
     command = REACHER.commands[0]
     said = Message(name=["lamp", "elbow", "shoulder"], velocity=[9.0, 2.0, 1.0])

@@ -83,7 +83,8 @@ class Body:
         """
         positions = {joint: read(values) for joint, read in self._read.items()}
         children = {joint.child for joint in self._joints}
-        base = _turned(*(values.get(self._tilt.get(name, ""), 0.0) for name in ("roll", "pitch")), 0.0)
+        roll, pitch = (values.get(self._tilt.get(name, ""), 0.0) for name in ("roll", "pitch"))
+        base = _turned(roll, pitch, 0.0)
         frames = {link: base for link in self._shapes if link not in children}
         waiting = list(self._joints)
         while ready := [joint for joint in waiting if joint.parent in frames]:

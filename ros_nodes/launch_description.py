@@ -1,5 +1,6 @@
-"""The launch description of one computer's nodes; needs an installed ROS 2, since `launch` is not among the wheels."""
+"""The launch description of one computer's nodes; needs ROS's `launch`, which is not among the wheels."""
 
+import sys
 from collections.abc import Callable, Mapping
 
 from launch import LaunchContext, LaunchDescription
@@ -8,6 +9,7 @@ from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.launching import ARGUMENTS, launched
 from robot_mbrl.runs.scenario import NodeProcess
 
@@ -24,6 +26,11 @@ def describe(side: str, defaults: Mapping[str, str] | None = None) -> LaunchDesc
     """
 
     def start(context: LaunchContext) -> list[Node]:
+        if LaunchConfiguration("ros_namespace", default="").perform(context):
+            # Commands to the robot and other launch files would look for it where the run says that it is.
+            raise ConfigError(
+                "PushRosNamespace does not move these nodes: give this launch file the argument namespace:=NAME instead"
+            )
         chosen = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
         return [_action(node) for node in launched(side, **chosen)]
 
@@ -35,12 +42,15 @@ def describe(side: str, defaults: Mapping[str, str] | None = None) -> LaunchDesc
 
 
 def _action(node: NodeProcess) -> Node:
+    # By this Python, so that it is found however the package is installed. `ros2 launch` leaves at SIGTERM what it has
+    # started; with its death as their SIGTERM, nodes stop the robot and themselves in order all the same.
     return Node(
-        package="robot_mbrl",
-        executable=node.executable,
+        executable=sys.executable,
+        arguments=["-m", node.module],
+        exec_name=node.name,
         namespace=node.namespace,
         parameters=[dict(node.parameters)],
-        prefix=f"nice -n {node.niceness}" if node.niceness else "",
+        prefix=" ".join(["setpriv --pdeathsig TERM", *([f"nice -n {node.niceness}"] if node.niceness else [])]),
         sigterm_timeout=str(node.stop_s),
         respawn=True,
         respawn_delay=RESPAWN_S,

@@ -20,7 +20,7 @@ from robot_mbrl.runs.locking import locked
 from robot_mbrl.runs.metrics import MetricsTail
 from robot_mbrl.runs.record import RunRecord
 from robot_mbrl.runs.running import ROBOT_RUNS
-from robot_mbrl.runs.scenario import Options, console_process, scenario
+from robot_mbrl.runs.scenario import PROVIDERS, Options, console_process, scenario
 from robot_mbrl.runs.supervisor import StopRequest, Supervisor
 
 
@@ -40,7 +40,7 @@ def register(subparsers: Subparsers) -> None:
     robot.add_argument("--policy-file", type=Path, metavar="FILE", help="the bundle that drives first")
     robot.add_argument(
         "--provider",
-        choices=("auto", "cpu", "cuda", "tensorrt"),
+        choices=PROVIDERS,
         default="auto",
         help="what computes the policy; auto measures at loading and keeps the fastest (default %(default)s)",
     )

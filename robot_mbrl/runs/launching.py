@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,19 +43,20 @@ def launched(side: str, **chosen: str) -> list[NodeProcess]:
         ConfigError: if one of them cannot be understood, or robot or task are not those of the run in the folder.
     """
     text = {name: default for name, (default, _) in ARGUMENTS.items()} | chosen
-    run, folder = open_or_create(text["config"], text["run_dir"], text["namespace"])
+    simulated = _yes(text, "simulated")
+    # Before the run's folder is made: what is refused leaves nothing behind.
     options = Options(
         speed=_number(text, "speed"),
-        seed=run.seed,
         lockstep=_yes(text, "lockstep"),
         start_policy=text["start_policy"] or None,
         policy_file=_expanded(text["policy_file"]).absolute() if text["policy_file"] else None,
         provider=text["provider"],
         accept_new_run=_yes(text, "accept_new_run"),
     )
+    run, folder = open_or_create(text["config"], text["run_dir"], text["namespace"])
     # What `robot-mbrl enable` and `stop` find the nodes by.
     write_json(folder.environment, joining(ros_environment(os.environ)))
-    return list(scenario(side, run, folder.path, options, simulated=_yes(text, "simulated")))
+    return list(scenario(side, run, folder.path, replace(options, seed=run.seed), simulated=simulated))
 
 
 def open_or_create(config: str, run_dir: str, namespace: str = "") -> tuple[RunConfig, RunFolder]:

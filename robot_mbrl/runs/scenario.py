@@ -15,6 +15,11 @@ from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import USER_ERROR, ConfigError
 from robot_mbrl.runs.folder import RunFolder
 
+START_POLICIES = ("cached", "file", "hold", "random")
+"""What may drive before a bundle has arrived."""
+PROVIDERS = ("auto", "cpu", "cuda", "tensorrt")
+"""What may compute the policy."""
+
 Parameter = bool | int | float | str
 
 LEARNER_NICENESS = 10
@@ -70,7 +75,11 @@ class Options:
     """Whether somebody pushes the simulated robot now and then."""
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
+        """Refuse what does not exist, or contradicts itself."""
+        if self.start_policy not in (None, *START_POLICIES):
+            raise ConfigError(f"start_policy: {self.start_policy!r} is none of {', '.join(START_POLICIES)}")
+        if self.provider not in PROVIDERS:
+            raise ConfigError(f"provider: {self.provider!r} is none of {', '.join(PROVIDERS)}")
         if self.lockstep and self.speed != 1.0:
             raise ConfigError("speed has no meaning in lockstep, which is as fast as it can be: leave one of them out")
         if self.lockstep and self.faults is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from robot_mbrl.errors import USER_ERROR
+from robot_mbrl.errors import USER_ERROR, ConfigError
 from robot_mbrl.runs.launching import ARGUMENTS
 from robot_mbrl.runs.scenario import LEARNER_NICENESS, SCENARIOS, Side
 
@@ -30,7 +30,7 @@ class LaunchConfiguration(Asked):
     """The value of a launch argument."""
 
     def perform(self, context: dict[str, str]) -> str:
-        return context[self.args[0]]
+        return context.get(self.args[0], getattr(self, "default", None))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def nodes(description: Any, **chosen: str) -> dict[str, Any]:
     assert [argument.args[0] for argument in declared] == list(ARGUMENTS)
     assert all(argument.description for argument in declared)
     context = {argument.args[0]: argument.default_value for argument in declared} | chosen
-    return {node.executable: node for node in opaque.function(context)}
+    return {node.exec_name: node for node in opaque.function(context)}
 
 
 @pytest.mark.parametrize("side", Side)
@@ -69,20 +69,25 @@ def test_each_launch_file_starts_the_nodes_of_its_side(describe: Any, side: Side
     found: dict[str, Any] = {}
     exec((ROOT / "launch" / f"{side}.launch.py").read_text(), found)  # noqa: S102 as `ros2 launch` does
     started = nodes(found["generate_launch_description"](), config="cartpole", run_dir=str(tmp_path / "run"))
-    assert {name.removesuffix("_node").replace("sim", "simulator") for name in started} == set(SCENARIOS[side])
+    assert set(started) == set(SCENARIOS[side])
     for node in started.values():
-        assert (node.package, node.namespace, node.respawn) == ("robot_mbrl", "/cartpole", True)
+        assert (node.executable, node.namespace, node.respawn) == (sys.executable, "/cartpole", True)
         assert node.parameters[0]["config"] == str(tmp_path / "run" / "config.yaml")
 
 
 def test_the_guard_has_time_to_stop_the_robot_and_the_learner_yields(describe: Any, tmp_path: Path) -> None:
     run_dir = str(tmp_path / "run")
-    guard = nodes(describe("robot"), config="cartpole", run_dir=run_dir)["actuator_node"]
+    guard = nodes(describe("robot"), config="cartpole", run_dir=run_dir)["actuator"]
     assert float(guard.sigterm_timeout) >= 3.0
-    assert guard.prefix == ""
+    assert guard.prefix == "setpriv --pdeathsig TERM"
     assert guard.parameters[0]["enable_on_start"] is False
-    learner = nodes(describe("workstation"), run_dir=run_dir)["learner_node"]
-    assert learner.prefix == f"nice -n {LEARNER_NICENESS}"
+    learner = nodes(describe("workstation"), run_dir=run_dir)["learner"]
+    assert learner.prefix == f"setpriv --pdeathsig TERM nice -n {LEARNER_NICENESS}"
+
+
+def test_a_pushed_namespace_is_refused_with_what_helps(describe: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="namespace:=NAME"):
+        nodes(describe("robot"), config="cartpole", run_dir=str(tmp_path / "run"), ros_namespace="/lab")
 
 
 def test_a_node_that_was_told_something_wrong_ends_the_launch_and_a_crash_does_not(
@@ -90,7 +95,7 @@ def test_a_node_that_was_told_something_wrong_ends_the_launch_and_a_crash_does_n
 ) -> None:
     started = nodes(describe("workstation"), config="cartpole", run_dir=str(tmp_path / "run"))
     crashed, wrong = SimpleNamespace(returncode=1), SimpleNamespace(returncode=USER_ERROR)
-    learner, monitor = started["learner_node"], started["monitor_node"]
+    learner, monitor = started["learner"], started["monitor"]
     assert "message is above" in learner.on_exit(wrong, {}).reason
     assert monitor.on_exit(crashed, {}) is None
     # What was told rightly at first is worth another try after a crash.

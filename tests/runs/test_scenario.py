@@ -203,6 +203,15 @@ def task(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"start_policy": "rnd"}, {"provider": "gpu"}, {"lockstep": "maybe"}, {"speed": "fast"}]
+)
+def test_a_launch_that_is_refused_leaves_nothing_behind(wrong: dict[str, str], task: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        launched("robot", config=str(task), run_dir=str(tmp_path / "run"), **wrong)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_limit_that_was_mended_since_the_run_began_is_not_ignored_in_silence(task: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     launched("robot", config=str(task), run_dir=str(run_dir))

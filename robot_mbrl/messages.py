@@ -240,10 +240,19 @@ def read_joint(message: Any, joint: str, field: str) -> float:
         raise MessageError(f"joint {joint!r} is not among {list(names)}") from None
     if names.count(joint) > 1:
         raise MessageError(f"joint {joint!r} is named twice; the message is refused")
+    return read_value(message, joint, index, field)
+
+
+def read_value(message: Any, joint: str, place: int, field: str) -> float:
+    """The same of a joint whose place among the message's names is known; for messages of many joints.
+
+    Raises:
+        MessageError: if the message does not give its value.
+    """
     values = getattr(message, field)
-    if index >= len(values):
+    if place >= len(values):
         raise MessageError(f"{field} of joint {joint!r} is not given")
-    return float(values[index])
+    return float(values[place])
 
 
 _CHANNELS = {"rgb8": 3, "bgr8": 3, "mono8": 1, "16UC1": 1, "mono16": 1}

@@ -194,7 +194,8 @@ class InProcessRobot:
         end_s = self._now_s
         while end_s - now_s > INSTANT_S:
             for source in self._joint_sources:
-                self._sense(source, self.world.read(source), now_s)
+                if self._sensed_s.get(source) != now_s:
+                    self._sense(source, self.world.read(source), now_s)
             self._carry_out(self._guard.update(now_s))
             next_s = min(max(self._guard.next_deadline_s(), now_s), end_s)
             self.world.advance(next_s - now_s)

@@ -4,6 +4,7 @@ Two kinds stand behind one protocol: `position_commands.PositionInterface` comma
 `rate_commands.RateInterface` velocities, efforts and twists.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -35,6 +36,7 @@ class Command:
         return named
 
 
+@functools.cache
 def interface_name(joint: str, interface: str) -> str:
     """Name of an interface of a joint beside the one it is commanded in."""
     return f"{joint}/{interface}"

@@ -9,7 +9,7 @@ from typing import Any
 from robot_mbrl.command_config import FOLLOWING_S, CommandConfig, CommandJoint
 from robot_mbrl.control.timeline import LEAP_S, Timeline
 from robot_mbrl.errors import MessageError
-from robot_mbrl.messages import NANOSECONDS, read_joint, read_stamp
+from robot_mbrl.messages import NANOSECONDS, read_stamp, read_value
 from robot_mbrl.robot_config import SourceConfig
 
 AGREEING = 3
@@ -119,6 +119,8 @@ class MeasuredJoints:
     """What was last impossible about a reading, until it is `forgiven`; empty if nothing was."""
     refusal: str = ""
     """Why the newest message was no news; empty if it was."""
+    sensed_s: float = field(init=False, default=-math.inf)
+    """When the joint was measured whose measurement is oldest."""
     _joints: list[_Joint] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,11 +143,12 @@ class MeasuredJoints:
             MessageError: if a joint is named twice, or a position or velocity that is needed is not finite.
         """
         names = list(message.name)
-        named = [joint for joint in self._joints if joint.config.name in names]
-        if len(set(names)) < len(names):
+        places = {name: place for place, name in enumerate(names)}
+        if len(places) < len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
             raise MessageError(f"joints named twice in one JointState: {twice}")
-        readings = [self._read(message, joint.config.name) for joint in named]
+        named = [joint for joint in self._joints if joint.config.name in places]
+        readings = [self._read(message, joint.config.name, places[joint.config.name]) for joint in named]
         stamp_ns = read_stamp(message.header.stamp)
         news = not named
         for joint, (position, velocity) in zip(named, readings, strict=True):
@@ -159,6 +162,7 @@ class MeasuredJoints:
             moving_s = (stamp_ns - joint.stamp_ns) / NANOSECONDS if self.simulated and joint.stamp_ns >= 0 else 0.0
             joint.stamp_ns = stamp_ns
             self.leap = joint.take(position, velocity, measured_s, moving_s) or self.leap
+        self.sensed_s = min(joint.sensed_s for joint in self._joints)
         return news
 
     @property
@@ -193,11 +197,6 @@ class MeasuredJoints:
         """When each of them was measured."""
         return [joint.sensed_s for joint in self._joints]
 
-    @property
-    def sensed_s(self) -> float:
-        """When the one was measured whose measurement is oldest."""
-        return min([joint.sensed_s for joint in self._joints])
-
     def is_stale(self, now_s: float) -> bool:
         """Whether the joints should have been measured since."""
         if self.source is None:
@@ -210,9 +209,9 @@ class MeasuredJoints:
             return ""
         return ", ".join(joint.config.name for joint in self._joints if not joint.settled)
 
-    def _read(self, message: Any, joint: str) -> tuple[float, float]:
-        position = _finite(message, joint, "position")
-        return position, _finite(message, joint, "velocity") if self.with_velocities else math.nan
+    def _read(self, message: Any, joint: str, place: int) -> tuple[float, float]:
+        position = _finite(message, joint, place, "position")
+        return position, _finite(message, joint, place, "velocity") if self.with_velocities else math.nan
 
 
 def _mobility(config: CommandConfig, joint: CommandJoint) -> tuple[float, float]:
@@ -229,8 +228,8 @@ def following_error(joint: CommandJoint) -> float:
     return joint.max_following_error or FOLLOWING_S * max(abs(joint.low), abs(joint.high))
 
 
-def _finite(message: Any, joint: str, name: str) -> float:
-    value = read_joint(message, joint, name)
+def _finite(message: Any, joint: str, place: int, name: str) -> float:
+    value = read_value(message, joint, place, name)
     if not math.isfinite(value):
         raise MessageError(f"{name} of joint {joint!r} is not finite")
     if abs(value) > ABSURD:

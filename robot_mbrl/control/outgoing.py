@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from robot_mbrl.command_config import CommandConfig, CommandJoint, hard_bounds
 from robot_mbrl.control.command_interface import Command
@@ -34,6 +34,16 @@ class OutgoingCheck:
     """Length of that interval; 0 where the robot was at rest."""
     earlier_s: float = 0.0
     """Length of the one before; 0 likewise."""
+    low: float = field(init=False)
+    """Least command: the joint's own, or where its trajectory began."""
+    high: float = field(init=False)
+    """Greatest command likewise."""
+
+    def __post_init__(self) -> None:
+        """Look the bounds up, which stay."""
+        self.low, self.high = hard_bounds(self.joint, of_position=self.of_position)
+        if self.start is not None:
+            self.low, self.high = min(self.low, self.start), max(self.high, self.start)
 
     def fault(self, value: float, dt_s: float, *, stopping: bool = False) -> str:
         """What is wrong with sending `value` now; empty if nothing is.
@@ -44,9 +54,7 @@ class OutgoingCheck:
             stopping: whether it belongs to a safe stop, in which a command other than a position may fall to 0 faster.
         """
         joint = self.joint
-        low, high = hard_bounds(joint, of_position=self.of_position)
-        if self.start is not None:
-            low, high = min(low, self.start), max(high, self.start)
+        low, high = self.low, self.high
         slack = TOLERANCE * max(1.0, abs(low), abs(high))
         if not math.isfinite(value):
             return f"{joint.name}: {value} is not finite"
@@ -119,6 +127,7 @@ class Outgoing:
         starts = [None] * len(config.joints) if start is None else start
         of_position = config.kind == "position"
         self._checks = [OutgoingCheck(joint, of_position, x) for joint, x in zip(config.joints, starts, strict=True)]
+        self._constants = {stopping: _constants(config, stopping=stopping) for stopping in (False, True)}
 
     @property
     def newest(self) -> list[float] | None:
@@ -144,12 +153,21 @@ class Outgoing:
 
     def _constant_faults(self, command: Command, *, stopping: bool) -> Iterator[str]:
         """What is wrong with the interfaces beside the kind: each is what the robot's YAML says, in a stop or not."""
-        config = self._config
-        if command.further.keys() != set(config.further):
-            yield f"interfaces {sorted(command.further)} are commanded, not {sorted(config.further)}"
+        allowed = self._constants[stopping]
+        if command.further.keys() != allowed.keys():
+            yield f"interfaces {sorted(command.further)} are commanded, not {sorted(allowed)}"
             return
         for interface, values in command.further.items():
-            for joint, value in zip(config.joints, values, strict=True):
-                wanted = config.constant(joint, interface, stopping=stopping)
+            if values == allowed[interface]:
+                continue
+            for joint, value, wanted in zip(self._config.joints, values, allowed[interface], strict=True):
                 if value != wanted:
                     yield f"{joint.name}: {interface} is {value}, not {wanted}"
+
+
+def _constants(config: CommandConfig, *, stopping: bool) -> dict[str, tuple[float | None, ...]]:
+    """What each interface beside the kind may be commanded, in order of the joints."""
+    return {
+        interface: tuple(config.constant(joint, interface, stopping=stopping) for joint in config.joints)
+        for interface in config.further
+    }

@@ -90,6 +90,8 @@ class PositionShaper:
         self._plan, self._braking, self._spare = Trajectory(1), Trajectory(1), Trajectory(1)
         self._braked_s = math.inf
         """How much of the braking has passed at the newest command; infinite at rest."""
+        self._braking_end = value
+        """Where the braking ends."""
 
     @property
     def at_rest(self) -> bool:
@@ -99,7 +101,7 @@ class PositionShaper:
     @property
     def stopping_point(self) -> float:
         """Where the trajectory comes to rest if it brakes from now on."""
-        return self.value if self.at_rest else self._bounded(_end(self._braking))
+        return self.value if self.at_rest else self._bounded(self._braking_end)
 
     def settle(self) -> None:
         """Rest at the newest command."""
@@ -170,11 +172,12 @@ class PositionShaper:
         except RuckigError:
             return False
         least = min(heading * rate, self._levelled(heading * rate, heading * acceleration))
-        if not (heading * (goal - _end(self._spare)) >= -self._rounding and least >= -ROUNDING * self._max_rate):
+        end = _end(self._spare)
+        if not (heading * (goal - end) >= -self._rounding and least >= -ROUNDING * self._max_rate):
             return False
         self.value = goal if heading * (goal - position) < 0.0 else position
         self.rate, self.acceleration, self._braked_s = rate, acceleration, 0.0
-        self._braking, self._spare = self._spare, self._braking
+        self._braking, self._spare, self._braking_end = self._spare, self._braking, end
         if interface == ControlInterface.Position and self._plan.duration <= dt_s:
             self.value = goal
             self.settle()

@@ -69,6 +69,12 @@ class Servos:
         self._body = body
         self._names = list(body.joints)
         self._number = {name: number for number, name in enumerate(self._names)}
+        # What each command is of, and of which joint: looked up often.
+        self._places = {
+            f"{name}{ending}": (interface, number)
+            for name, number in self._number.items()
+            for interface, ending in (("", ""), (STIFFNESS, f"/{STIFFNESS}"), (DAMPING, f"/{DAMPING}"))
+        }
         self._limits = [body.max_efforts[name] for name in self._names]
         self._own = [gains[name.removesuffix("_joint").rpartition("_")[2]] for name in self._names]
         self._brake_gain = brake_gain
@@ -98,13 +104,12 @@ class Servos:
         if self._braking:
             self._targets, self._braking = self._body.joint_states()[0], False
             self._kp, self._kd = ([gains[i] for gains in self._own] for i in (0, 1))
+        values = {"": self._targets, STIFFNESS: self._kp, DAMPING: self._kd}
         for name, value in commands.items():
-            joint, _, interface = name.partition("/")
-            number = self._number.get(joint)
-            values = {"": self._targets, STIFFNESS: self._kp, DAMPING: self._kd}.get(interface)
-            if number is None or values is None:
+            if name not in self._places:
                 raise WorldError(f"{name!r} is not driven; driven are {sorted(self._names)}, each with kp and kd")
-            values[number] = value
+            interface, number = self._places[name]
+            values[interface][number] = value
 
     def brake(self) -> None:
         """Damp all joints."""

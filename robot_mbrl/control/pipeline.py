@@ -60,7 +60,7 @@ class CommandPipeline:
         """Whether the next command is wanted at once."""
         self.fault = ""
         """What the final assertion had against the commands just asked for; empty if nothing."""
-        self._robot, self._spec = robot, robot.action_spec()
+        self._robot, self._spec, self._joints = robot, robot.action_spec(), robot.joints
         self._lockstep, self._step_s = lockstep, step_s
         self._period_s = 1.0 / robot.guard.command_rate_hz
         self._commanded_s: float | None = None
@@ -239,7 +239,7 @@ class CommandPipeline:
         values: list[float] = action.tolist()
         if self._spec.discrete:
             return self._robot.choices[values.index(1.0)].values
-        return {joint.name: to_command(joint, a) for joint, a in zip(self._robot.joints, values, strict=True)}
+        return {joint.name: to_command(joint, a) for joint, a in zip(self._joints, values, strict=True)}
 
 
 def _told(texts: list[str]) -> str:

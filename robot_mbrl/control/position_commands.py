@@ -54,14 +54,15 @@ class PositionInterface:
         self._home = home
         self._requests = Requests(config)
         self._has_offsets = any(joint.max_offset is not None for joint in config.joints)
+        self._bounds = [(joint.name, joint.position_bounds, joint.tolerance) for joint in config.joints]
         self._trajectory: PositionTrajectory | None = None
 
     def out_of_bounds(self) -> str:
         """Which joints are beyond the bounds of their positions by more than their tolerance."""
         return _beyond(
-            (joint.name, x, joint.position_bounds, joint.tolerance)
-            for joint, x in zip(self.config.joints, self.joints.positions, strict=False)
-            if joint.position_bounds is not None
+            (name, x, bounds, tolerance)
+            for (name, bounds, tolerance), x in zip(self._bounds, self.joints.positions, strict=False)
+            if bounds is not None
         )
 
     def out_of_range(self) -> str:
@@ -91,9 +92,12 @@ class PositionInterface:
         trajectory = self._trajectory
         if trajectory is None or not trajectory.driven:
             return ""
-        faults = []
+        faults, commanded = [], dict[float, Sequence[float]]()
         for index, (x, sensed_s) in enumerate(zip(self.joints.positions, self.joints.times_s, strict=False)):
-            joint, value = self.config.joints[index], trajectory.at(sensed_s)[index]
+            # Most drivers measure all joints at once.
+            if sensed_s not in commanded:
+                commanded[sensed_s] = trajectory.at(sensed_s)
+            joint, value = self.config.joints[index], commanded[sensed_s][index]
             allowed = joint.max_following_error
             if allowed is not None and abs(x - value) > allowed:
                 faults.append(f"joint {joint.name} is at {x:.4f}, further than {allowed} from its command {value:.4f}")

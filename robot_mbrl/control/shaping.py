@@ -85,8 +85,12 @@ class PositionShaper:
         self._max_jerk = math.inf if joint.max_jerk is None else joint.max_jerk
         self._low, self._high = resting_bounds(joint)
         self._rounding = PLACE * max(1.0, abs(self._low), abs(self._high))
-        self._ruckig, self._request = Ruckig(1), InputParameter(1)
-        self._request.max_acceleration, self._request.max_jerk = [self._max_acceleration], [self._max_jerk]
+        self._ruckig = Ruckig(1)
+        # What Ruckig is asked for: to rest at a place, to take on a rate, to rest as soon as possible.
+        self._move, self._slow, self._halt = InputParameter(1), InputParameter(1), InputParameter(1)
+        self._slow.control_interface = self._halt.control_interface = ControlInterface.Velocity
+        for request in (self._move, self._slow, self._halt):
+            request.max_acceleration, request.max_jerk = [self._max_acceleration], [self._max_jerk]
         self._plan, self._braking, self._spare = Trajectory(1), Trajectory(1), Trajectory(1)
         self._braked_s = math.inf
         """How much of the braking has passed at the newest command; infinite at rest."""
@@ -148,27 +152,27 @@ class PositionShaper:
 
     def _approach(self, goal: float, heading: float, dt_s: float, speed: float) -> bool:
         """Move towards the goal; False, and nothing has moved, if no plan is found that leaves room to brake."""
-        was, request, hair = heading * self.rate, self._request, ROUNDING * self._max_rate
+        was, hair = heading * self.rate, ROUNDING * self._max_rate
         fastest = max(was, self._levelled(was, heading * self.acceleration))
         if speed <= hair:
             return False
-        request.target_position = [goal]
+        self._move.target_position, self._slow.target_velocity = [goal], [heading * speed]
         # At its greatest speed but for rounding, Ruckig would brake with all the jerk there is, and speed up again.
-        request.max_velocity = [max(speed, fastest) + hair]
-        slow_down = fastest > speed + hair and self._follow(ControlInterface.Velocity, heading * speed, goal, dt_s)
-        if not slow_down and not self._follow(ControlInterface.Position, 0.0, goal, dt_s):
+        self._move.max_velocity = [max(speed, fastest) + hair]
+        slow_down = fastest > speed + hair and self._follow(self._slow, goal, dt_s)
+        if not slow_down and not self._follow(self._move, goal, dt_s):
             return False
         self.limit = self._reason(heading * self.rate, was, heading * self.acceleration)
         return True
 
-    def _follow(self, interface: ControlInterface, rate: float, goal: float, dt_s: float) -> bool:
+    def _follow(self, request: InputParameter, goal: float, dt_s: float) -> bool:
         """Follow a plan to a rate, or to a rest at the goal; False if it finds none or may not be stopped on it."""
         state = (self.value, self.rate, self.acceleration)
         heading = math.copysign(1.0, goal - self.value)
         try:
-            self._calculate(interface, state, rate, self._plan)
+            self._calculate(request, state, self._plan)
             position, rate, acceleration = state = _state(self._plan, dt_s)
-            self._calculate(ControlInterface.Velocity, state, 0.0, self._spare)
+            self._calculate(self._halt, state, self._spare)
         except RuckigError:
             return False
         least = min(heading * rate, self._levelled(heading * rate, heading * acceleration))
@@ -178,17 +182,13 @@ class PositionShaper:
         self.value = goal if heading * (goal - position) < 0.0 else position
         self.rate, self.acceleration, self._braked_s = rate, acceleration, 0.0
         self._braking, self._spare, self._braking_end = self._spare, self._braking, end
-        if interface == ControlInterface.Position and self._plan.duration <= dt_s:
+        if request is self._move and self._plan.duration <= dt_s:
             self.value = goal
             self.settle()
         return True
 
-    def _calculate(
-        self, interface: ControlInterface, state: tuple[float, float, float], rate: float, plan: Trajectory
-    ) -> None:
-        """Let Ruckig plan from a position, rate and acceleration to a rate, or to a rest at the target position."""
-        request = self._request
-        request.control_interface, request.target_velocity = interface, [rate]
+    def _calculate(self, request: InputParameter, state: tuple[float, float, float], plan: Trajectory) -> None:
+        """Let Ruckig plan from a position, rate and acceleration."""
         request.current_position, request.current_velocity, request.current_acceleration = ([x] for x in state)
         if (result := self._ruckig.calculate(request, plan)) != Result.Working:
             raise RuckigError(str(result))

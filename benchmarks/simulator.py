@@ -44,6 +44,8 @@ def _rate(step: Callable[[], object], window_s: float) -> float:
 def physics(config: RunConfig) -> float:
     """The world, advanced by one control period and read; no pictures, nor what is found in them."""
     world, robot = make_robots_world(config), config.robot
+    # Where it is loaded, a robot may stand in the ground, with more contacts than it ever has.
+    world.reset(np.random.default_rng(0))
     sources = [name for name, s in robot.sources.items() if s.type not in IMAGE_TYPES and name not in robot.trackers]
 
     def step() -> None:

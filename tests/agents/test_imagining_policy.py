@@ -27,7 +27,7 @@ class _Config:
         config = load_run("cartpole")
         self.robot, self.task, self.agent = config.robot, config.task, config.agent
         self.observation_spec, self.action_spec = lambda: observation, lambda: action
-        self.goal_spec = config.goal_spec
+        self.goal_spec, self.computed_spec = config.goal_spec, config.computed_spec
 
 
 def _exported(agent: ImaginingAgent, folder: Path, action: ActionSpec) -> Bundle:

@@ -42,7 +42,7 @@ class _Config:
     def __init__(self, config: RunConfig, observation: ObservationSpec, action: ActionSpec) -> None:
         self.robot, self.task, self.agent = config.robot, config.task, config.agent
         self.observation_spec, self.action_spec = lambda: observation, lambda: action
-        self.goal_spec = config.goal_spec
+        self.goal_spec, self.computed_spec = config.goal_spec, config.computed_spec
 
 
 def _step_differs(exported: _Exported, bundle: Bundle, rng: np.random.Generator, index: int) -> tuple[float, bool]:

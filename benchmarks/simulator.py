@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.report import Row, report
 from robot_mbrl.config import RunConfig, load_run, packaged
-from robot_mbrl.robot_config import IMAGE_TYPES
+from robot_mbrl.sensor_config import IMAGE_TYPES
 from robot_mbrl.steps import Action
 from sim.fitting import make_robots_world
 from sim.in_process import InProcessRobot

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from robot_mbrl.joint_config import CommandJoint, hard_bounds
+from robot_mbrl.joint_config import CommandJoint
 from robot_mbrl.specs import Frozen, Positive, Topic, TopicToken
 
 CommandType = Literal[
@@ -210,18 +210,3 @@ class CommandConfig(Frozen):
                 f"joint {joint.name}: max_offset {offset} is not below max_following_error "
                 f"{joint.max_following_error}: the robot would stop before it has any effect; make it smaller"
             )
-
-
-__all__ = [
-    "DAMPING",
-    "FOLLOWING_S",
-    "JOINT_FIELDS",
-    "MULTI_ARRAY",
-    "STIFFNESS",
-    "TWIST_AXES",
-    "CommandConfig",
-    "CommandJoint",
-    "CommandType",
-    "FilterConfig",
-    "hard_bounds",
-]

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from robot_mbrl.agent_configs import AgentConfig, AgentSettings
 from robot_mbrl.agent_configs.retired import RETIRED
-from robot_mbrl.command_config import CommandConfig, CommandJoint
+from robot_mbrl.command_config import CommandConfig
 from robot_mbrl.errors import ConfigError
-from robot_mbrl.robot_config import CameraConfig, GuardConfig, RobotConfig, ValueConfig
+from robot_mbrl.joint_config import CommandJoint
+from robot_mbrl.robot_config import GuardConfig, RobotConfig
 from robot_mbrl.run_config import PUBLIC, RunConfig, TaskConfig
+from robot_mbrl.sensor_config import CameraConfig, ValueConfig
 from robot_mbrl.specs import Frozen
 from robot_mbrl.strict_yaml import read_mapping
 from robot_mbrl.topics import JOINT_STATE

@@ -5,13 +5,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from robot_mbrl.command_config import JOINT_FIELDS, CommandConfig, CommandJoint, hard_bounds
+from robot_mbrl.command_config import JOINT_FIELDS, CommandConfig
+from robot_mbrl.joint_config import CommandJoint, hard_bounds
 from robot_mbrl.sensor_config import (
     IMAGE_TYPES,
     CameraConfig,
     ConditionConfig,
-    CropConfig,
-    MessageType,
     SourceConfig,
     ValueConfig,
     VectorConfig,
@@ -288,19 +287,3 @@ def _require_unique(names: Iterable[str], what: str) -> None:
         if name in seen:
             raise ValueError(f"{what}: the name {name!r} is used twice")
         seen.add(name)
-
-
-__all__ = [
-    "IMAGE_TYPES",
-    "SAFE_STOPS",
-    "CameraConfig",
-    "ChoiceConfig",
-    "ConditionConfig",
-    "CropConfig",
-    "GuardConfig",
-    "MessageType",
-    "RobotConfig",
-    "SourceConfig",
-    "ValueConfig",
-    "VectorConfig",
-]

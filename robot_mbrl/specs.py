@@ -43,6 +43,9 @@ Topic = Annotated[str, AfterValidator(_checked_topic)]
 TopicToken = Annotated[str, Field(pattern=f"^{_TOKEN}$")]
 """What a topic may have between two slashes."""
 
+Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
+"""What a robot may be told to compute its policy with; auto for the fastest there is."""
+
 
 class Frozen(BaseModel):
     """An immutable model that refuses unknown fields, so that a misspelt one is an error and not a default."""

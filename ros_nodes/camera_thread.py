@@ -14,7 +14,7 @@ from rclpy.subscription import Subscription
 
 from robot_mbrl.control.pacing import LeadTime
 from robot_mbrl.messages import NANOSECONDS
-from robot_mbrl.robot_config import SourceConfig
+from robot_mbrl.sensor_config import SourceConfig
 from ros_nodes import qos
 from ros_nodes.message_types import message_type
 

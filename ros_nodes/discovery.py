@@ -4,7 +4,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
 from robot_mbrl import topics
-from robot_mbrl.robot_config import SourceConfig
+from robot_mbrl.sensor_config import SourceConfig
 from ros_nodes.endpoints import Endpoint, Endpoints
 
 

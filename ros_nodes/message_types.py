@@ -11,7 +11,7 @@ from robot_mbrl.config import RobotConfig, ValueConfig
 from robot_mbrl.control.values import ANGLES
 from robot_mbrl.errors import ConfigError, MessageError
 from robot_mbrl.messages import field_parts
-from robot_mbrl.robot_config import ConditionConfig
+from robot_mbrl.sensor_config import ConditionConfig
 
 QUATERNION = "geometry_msgs/Quaternion"
 TURNED = ("geometry_msgs/Vector3", "geometry_msgs/Point")

@@ -20,6 +20,7 @@ from robot_mbrl.control.policy_runner import PolicyRunner
 from robot_mbrl.control.start_policies import HoldPolicy, Policy, RandomPolicy, WithoutBundle
 from robot_mbrl.errors import BundleError, ConfigError, RobotMbrlError
 from robot_mbrl.pairing import ObservationPairing
+from robot_mbrl.runs.scenario import START_POLICIES
 from robot_mbrl.steps import Observation
 from ros_nodes import diagnostics, qos
 from ros_nodes.claims import claim
@@ -32,7 +33,6 @@ PRIORITY = 18
 observation is out, than to let it be answered."""
 LOCKSTEP_GRACE_S = 10.0
 """In lockstep nothing is late: the simulator waits."""
-START_POLICIES = "cached, file, hold or random"
 WITH_CACHED = ("cached", "random")
 """Those that give way to a bundle on the robot's disk, not only to a learner's next."""
 LOOK_S = 0.1
@@ -58,7 +58,7 @@ class PolicyNode:
         if self._lockstep:
             grace_s, speed = LOCKSTEP_GRACE_S, 1.0
         self._start = declare(
-            node, "start_policy", "hold", f"what drives before a bundle has arrived: {START_POLICIES}"
+            node, "start_policy", "hold", f"what drives before a bundle has arrived: {', '.join(START_POLICIES)}"
         )
         provider = declare(
             node,
@@ -123,7 +123,7 @@ class PolicyNode:
             return BundlePolicy(chosen.bundle, config.seed)
         if self._start in ("cached", "hold"):
             return HoldPolicy()
-        raise ConfigError(f"parameter start_policy: {self._start!r} is none of {START_POLICIES}")
+        raise ConfigError(f"parameter start_policy: {self._start!r} is none of {', '.join(START_POLICIES)}")
 
     def _subscribe(self, config: RunConfig) -> None:
         node = self.node

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 if TYPE_CHECKING:
-    from robot_mbrl.robot_config import SourceConfig
+    from robot_mbrl.sensor_config import SourceConfig
 
 OBSERVATION_DEPTH = 1000
 IMAGE_DEPTH = 200
@@ -70,7 +70,7 @@ def sensor(source: "SourceConfig") -> QoSProfile:
     for more, matches every driver; what a latched one said before is sent to reliable readers only.
     """
     # Not at the top: whoever stops a robot waits for no model to be built.
-    from robot_mbrl.robot_config import IMAGE_TYPES
+    from robot_mbrl.sensor_config import IMAGE_TYPES
 
     depth = 1 if source.type in IMAGE_TYPES else READINGS_DEPTH
     return _profile(depth, durable=source.latched, reliable=source.reliable or source.latched)

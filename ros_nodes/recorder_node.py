@@ -22,8 +22,8 @@ from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError, ExperienceError, MessageError
 from robot_mbrl.experience.definitions import DEFINITIONS, define
 from robot_mbrl.experience.recording import MEGABYTE, Recording
-from robot_mbrl.robot_config import IMAGE_TYPES
 from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.sensor_config import IMAGE_TYPES
 from ros_nodes import diagnostics, qos
 from ros_nodes.message_types import message_type
 from ros_nodes.parameters import declare

@@ -8,7 +8,7 @@ from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Imu, LaserScan
 
-from robot_mbrl.robot_config import IMAGE_TYPES, SourceConfig
+from robot_mbrl.sensor_config import IMAGE_TYPES, SourceConfig
 from robot_mbrl.topics import JOINT_STATE
 from ros_nodes.message_types import message_type
 from sim.plant import Plant

@@ -7,7 +7,7 @@ import numpy as np
 from robot_mbrl.config import RunConfig
 from robot_mbrl.control.values import ValueReader, read_place
 from robot_mbrl.errors import MessageError
-from robot_mbrl.robot_config import IMAGE_TYPES
+from robot_mbrl.sensor_config import IMAGE_TYPES
 from robot_mbrl.topics import IMAGE, JOINT_STATE
 from sim.errors import WorldError
 from sim.worlds import World, make_world

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from robot_mbrl import messages
 from robot_mbrl.config import RobotConfig
-from robot_mbrl.robot_config import SourceConfig
+from robot_mbrl.sensor_config import SourceConfig
 from robot_mbrl.specs import ImageSpec
 from robot_mbrl.topics import IMAGE, JOINT_STATE
 from ros_nodes import qos

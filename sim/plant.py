@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from robot_mbrl.command_config import STIFFNESS, CommandJoint
+from robot_mbrl.command_config import STIFFNESS
 from robot_mbrl.config import RobotConfig
+from robot_mbrl.joint_config import CommandJoint
 from robot_mbrl.topics import JOINT_STATE
 from sim.errors import WorldError
 from sim.worlds.variation import Variation

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from benchmarks.campaign.facts import MARGIN_S, Facts
 from benchmarks.campaign.robots import TICK_S
-from robot_mbrl.command_config import CommandJoint
+from robot_mbrl.joint_config import CommandJoint
 from sim.faults.description import (
     Blocked,
     CommandDelay,

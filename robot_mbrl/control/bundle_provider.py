@@ -7,15 +7,14 @@ import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from robot_mbrl.config import RunConfig
 from robot_mbrl.control.bundle_file import Bundle, check_behaviour, check_fit
 from robot_mbrl.control.onnx_session import ProviderError, ProviderName, offered, open_session
 from robot_mbrl.errors import BundleError, ConfigError
+from robot_mbrl.specs import Provider
 
-Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
-"""What a robot may be told to compute its policy with; auto for the fastest there is."""
 TIMED_STEPS = 15
 """Steps whose median duration counts: a machine that is busy for a moment refuses no bundle."""
 _PROBE = bytes.fromhex(

@@ -8,7 +8,8 @@ from robot_mbrl.control.timeline import Timeline
 from robot_mbrl.control.values import read_place
 from robot_mbrl.errors import MessageError
 from robot_mbrl.messages import read_stamp
-from robot_mbrl.robot_config import ConditionConfig, RobotConfig, SourceConfig
+from robot_mbrl.robot_config import RobotConfig
+from robot_mbrl.sensor_config import ConditionConfig, SourceConfig
 from robot_mbrl.topics import LASER_SCAN
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from robot_mbrl.command_config import FOLLOWING_S, CommandConfig, CommandJoint
+from robot_mbrl.command_config import FOLLOWING_S, CommandConfig
 from robot_mbrl.control.timeline import LEAP_S, Timeline
 from robot_mbrl.errors import MessageError
+from robot_mbrl.joint_config import CommandJoint
 from robot_mbrl.messages import NANOSECONDS, read_stamp, read_value
-from robot_mbrl.robot_config import SourceConfig
+from robot_mbrl.sensor_config import SourceConfig
 
 AGREEING = 3
 """Readings in a row that must agree for a joint to be believed where it is said to be."""

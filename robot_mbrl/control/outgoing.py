@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from robot_mbrl.command_config import CommandConfig, CommandJoint, hard_bounds
+from robot_mbrl.command_config import CommandConfig
 from robot_mbrl.control.command_interface import Command
+from robot_mbrl.joint_config import CommandJoint, hard_bounds
 
 TOLERANCE = 1e-9
 """Relative to a bound's size: what rounding may add to a command."""

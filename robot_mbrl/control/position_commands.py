@@ -4,14 +4,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from robot_mbrl.command_config import CommandJoint
 from robot_mbrl.config import CommandConfig
 from robot_mbrl.control.command_interface import SLOW_SHARE, Command, Constants, Moment
 from robot_mbrl.control.measured import SLACK_SHARE, MeasuredJoints
 from robot_mbrl.control.position_trajectory import PositionTrajectory
 from robot_mbrl.control.requested import Requests, by_joint
 from robot_mbrl.control.shaping import Limit, clamp, resting_bounds, to_action
-from robot_mbrl.robot_config import SourceConfig
+from robot_mbrl.joint_config import CommandJoint
+from robot_mbrl.sensor_config import SourceConfig
 
 HOME_TOLERANCE, HOME_SHARE = 0.05, 0.05
 """How near to its home a joint must be found: rad or m, and as a share of its range."""

@@ -4,14 +4,14 @@ import math
 from collections import deque
 from collections.abc import Mapping
 
-from robot_mbrl.command_config import CommandJoint
 from robot_mbrl.config import CommandConfig, GuardConfig
 from robot_mbrl.control.command_interface import SLOW_SHARE, Command, Constants, Moment
 from robot_mbrl.control.measured import MeasuredJoints, following_error
 from robot_mbrl.control.outgoing import Outgoing
 from robot_mbrl.control.requested import Requests
 from robot_mbrl.control.shaping import Limit, RateShaper, VelocityShaper, clamp, resting_bounds, to_action
-from robot_mbrl.robot_config import SourceConfig
+from robot_mbrl.joint_config import CommandJoint
+from robot_mbrl.sensor_config import SourceConfig
 
 FORGIVEN_SHARE = 0.5
 """Share of its measured way by which a joint may be ahead of or behind its commanded velocity for good."""

@@ -13,7 +13,7 @@ from typing import Literal
 
 from ruckig import ControlInterface, InputParameter, Result, Ruckig, RuckigError, Trajectory
 
-from robot_mbrl.command_config import CommandJoint
+from robot_mbrl.joint_config import CommandJoint
 
 Limit = Literal["", "offset", "position_bound", "braking", "rate", "acceleration", "jerk"]
 """The limit that last changed a command; empty if it is as requested."""

@@ -7,8 +7,8 @@ from robot_mbrl import topics
 from robot_mbrl.command_config import MULTI_ARRAY, CommandConfig
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
-from robot_mbrl.robot_config import IMAGE_TYPES
 from robot_mbrl.runs.scenario import namespace
+from robot_mbrl.sensor_config import IMAGE_TYPES
 
 COMMAND_TYPES = frozenset(
     {

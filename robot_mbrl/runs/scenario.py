@@ -10,14 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import get_args
 
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import USER_ERROR, ConfigError
 from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.specs import Provider
 
 START_POLICIES = ("cached", "file", "hold", "random")
 """What may drive before a bundle has arrived."""
-PROVIDERS = ("auto", "cpu", "cuda", "tensorrt")
+PROVIDERS: tuple[str, ...] = get_args(Provider)
 """What may compute the policy."""
 
 Parameter = bool | int | float | str

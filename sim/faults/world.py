@@ -7,19 +7,19 @@ import numpy as np
 
 from sim.faults.body import Drives
 from sim.faults.description import Faults
-from sim.worlds.variation import Variation
-from sim.worlds.world import Reading, Stance, World
+from sim.worlds.world import World
+from sim.worlds.wrapped import WrappedWorld
 
 SLICE_S = 0.005
 """A drive that lags is advanced by this much at a time."""
 
 
-class FaultyWorld:
+class FaultyWorld(WrappedWorld):
     """The `World` that another one becomes by its drives' faults; its sensors are those of the other one."""
 
     def __init__(self, world: World, faults: Faults) -> None:
         """Wrap a world; time counts from now, and not from its resets."""
-        self.world = world
+        super().__init__(world)
         self._drives = Drives(faults, world.kinds())
         self._blocked: frozenset[str] = frozenset()
         self._now_s = 0.0
@@ -62,54 +62,10 @@ class FaultyWorld:
         for _ in range(slices):
             self._advance(duration_s / slices)
 
-    def kinds(self) -> Mapping[str, str]:
-        """What each driven joint is commanded in, by its name."""
-        return self.world.kinds()
-
-    def positions(self) -> Mapping[str, float]:
-        """Where every driven joint is, rad or m."""
-        return self.world.positions()
-
-    def poses(self) -> Mapping[str, Stance]:
-        """Where everything is that moves about."""
-        return self.world.poses()
-
-    def block(self, joints: frozenset[str]) -> None:
-        """Hold these joints where they are, whatever they are commanded, and no others."""
-        self.world.block(joints)
-
-    def vary(self, variation: Variation) -> None:
-        """Differ from the nominal from the next reset on."""
-        self.world.vary(variation)
-
-    def push(self, acceleration_m_s2: tuple[float, float]) -> None:
-        """Push the robot."""
-        self.world.push(acceleration_m_s2)
-
-    def read(self, source: str, height: int = 64, width: int = 64) -> Reading:
-        """The present reading of one source."""
-        return self.world.read(source, height, width)
-
-    def render(self, camera: str, height: int = 64, width: int = 64) -> np.ndarray:
-        """A camera's picture, uint8, shape (height, width, 3)."""
-        return self.world.render(camera, height, width)
-
-    def photograph(self, height: int = 240) -> np.ndarray:
-        """A picture for people."""
-        return self.world.photograph(height)
-
-    def snapshot(self) -> Any:
-        """The state of everything but the faults, which go on."""
-        return self.world.snapshot()
-
     def restore(self, snapshot: Any) -> None:
-        """Go back to a snapshot of this world; the drives wait for a command."""
+        """Go back to a snapshot of the world; the faults go on, and the drives wait for a command."""
         self.world.restore(snapshot)
         self._drives.brake()
-
-    def close(self) -> None:
-        """Release the engine."""
-        self.world.close()
 
     def _advance(self, dt_s: float) -> None:
         driven = self._drives.advance(self._now_s, dt_s)

@@ -19,7 +19,8 @@ from robot_mbrl.config import (
     ValueConfig,
     resolve_run,
 )
-from robot_mbrl.robot_config import ChoiceConfig, SourceConfig, VectorConfig
+from robot_mbrl.robot_config import ChoiceConfig
+from robot_mbrl.sensor_config import SourceConfig, VectorConfig
 from robot_mbrl.specs import ImageSpec
 from robot_mbrl.topics import IMAGE, JOINT_STATE
 from sim.public.making import Environment, make_environment, rate_hz, step_limit

@@ -23,6 +23,8 @@ from sim.worlds.world import BASE, Reading, Stance
 
 BUMP = Thing("box", (0.3, 0.2, 0.1), (0.42, 0.36, 0.30))
 """A flat block that lies more or less deep in the ground."""
+ALOFT_M = 100.0
+"""Where the robot waits to be put somewhere, clear of everything there is."""
 STOP_ERP = 0.2
 """Share of a joint's overshoot past its end stop that is corrected per step."""
 ROBOT_FRICTION = 1.0
@@ -108,12 +110,12 @@ class MobileWorld:
         self._pushed: tuple[float, float] = (0.0, 0.0)
         self._elapsed_s = 0.0
         self._steps = 0
+        self._bullet.resetBasePositionAndOrientation(self._body.index, (0.0, 0.0, ALOFT_M), (0.0, 0.0, 0.0, 1.0))
         self._pristine = self._bullet.saveState()
 
     def reset(self, rng: np.random.Generator) -> None:
         """Put everything at a start drawn from `rng`, at rest and with the drives idle."""
-        # From one saved state, because the solver's memory of the last episode would else reach into this one.
-        self._bullet.restoreState(self._pristine)
+        self._forget_contacts()
         self._elapsed_s, self._steps = 0.0, 0
         start = self.scene.start(rng)
         for name, thing in self.scene.things.items():
@@ -235,10 +237,17 @@ class MobileWorld:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot of this world; what follows repeats bit for bit."""
+        self._forget_contacts()
         self._bullet.restoreState(snapshot.state)
         self._elapsed_s, self._steps = snapshot.elapsed_s, snapshot.steps
         self._body.was_moving, self._pushed = snapshot.was_moving, snapshot.pushed
         self._drivetrain.restore(snapshot.drivetrain)
+
+    def _forget_contacts(self) -> None:
+        # The solver starts from the contacts of the step before, and restoring a state keeps those that the state knows
+        # nothing of. With the robot aloft nothing touches, and looking for contacts then ends them all.
+        self._bullet.restoreState(self._pristine)
+        self._bullet.performCollisionDetection()
 
     def _lay_bumps(self) -> None:
         for body, bump in zip(self._bumps, self._variation.bumps, strict=False):

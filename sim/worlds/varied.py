@@ -18,10 +18,10 @@ from sim.worlds.world import (
     Reading,
     Rotation,
     ScanReading,
-    Stance,
     Triple,
     World,
 )
+from sim.worlds.wrapped import WrappedWorld
 
 INSTANT_S = 1e-9
 """Times nearer than this are the same."""
@@ -68,7 +68,7 @@ class _State:
     pushed_until_s: float = -math.inf
 
 
-class VariedWorld:
+class VariedWorld(WrappedWorld):
     """The `World` that another one becomes by a variation drawn at each reset, and by pushes.
 
     What is drawn depends on the generator that `reset` is given, and starts are those of the other world.
@@ -85,7 +85,7 @@ class VariedWorld:
         Raises:
             WorldError: if the world's robot cannot be pushed.
         """
-        self.world = world
+        super().__init__(world)
         self._ranges, self._pushes = ranges, pushes
         if pushes is not None:
             world.push((0.0, 0.0))
@@ -133,30 +133,10 @@ class VariedWorld:
             state.now_s = until_s
         state.now_s = end_s
 
-    def kinds(self) -> Mapping[str, str]:
-        """What each driven joint is commanded in, by its name."""
-        return self.world.kinds()
-
-    def positions(self) -> Mapping[str, float]:
-        """Where each driven joint is, by its name, rad or m."""
-        return self.world.positions()
-
-    def poses(self) -> Mapping[str, Stance]:
-        """Where everything is that moves about."""
-        return self.world.poses()
-
-    def block(self, joints: frozenset[str]) -> None:
-        """Hold these driven joints where they are, whatever they are commanded, and no others."""
-        self.world.block(joints)
-
     def vary(self, variation: Variation) -> None:
         """Take a variation from outside, until the next reset."""
         self._state.variation = variation
         self.world.vary(variation)
-
-    def push(self, acceleration_m_s2: tuple[float, float]) -> None:
-        """Push from outside."""
-        self.world.push(acceleration_m_s2)
 
     def read(self, source: str, height: int = 64, width: int = 64) -> Reading:
         """The present reading of one source, with its noise."""
@@ -169,10 +149,6 @@ class VariedWorld:
         picture = self.world.render(camera, height, width)
         return grainy(picture, self._state.variation.noise.pixel, self._state.noise_rng)
 
-    def photograph(self, height: int = 240) -> np.ndarray:
-        """A picture for people."""
-        return self.world.photograph(height)
-
     def snapshot(self) -> Any:
         """The state of everything, commands and what is drawn next included."""
         return self.world.snapshot(), copy.deepcopy(self._state)
@@ -182,10 +158,6 @@ class VariedWorld:
         world, state = snapshot
         self.world.restore(world)
         self._state = copy.deepcopy(state)
-
-    def close(self) -> None:
-        """Release the engine."""
-        self.world.close()
 
     def _next_s(self) -> float:
         """When something happens next."""

@@ -1,9 +1,12 @@
 """A small agent for tests: its specifications, networks and random batches."""
 
+from typing import Any
+
 import torch
 
 from robot_mbrl.agent_configs import DreamerConfig
 from robot_mbrl.agents.dreamer import Dreamer
+from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.specs import ActionSpec, Element, ImageSpec, ObservationSpec, VectorSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.rssm import State
@@ -21,6 +24,17 @@ CONFIG = DreamerConfig(
     deter=16, hidden=12, stoch=4, classes=5, blocks=2, units=12, cnn_depth=4, horizon=4, imagination_starts=7,
     batch_size=BATCH, batch_length=TIME, warmup_updates=0,
 )  # fmt: skip
+
+
+class Specified:
+    """A run whose robot has the specifications that a test wants; all else is the run's own."""
+
+    def __init__(self, observation: ObservationSpec, action: ActionSpec, config: RunConfig | None = None) -> None:
+        self._config = load_run("cartpole") if config is None else config
+        self.observation_spec, self.action_spec = lambda: observation, lambda: action
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._config, name)
 
 
 def make_agent(action: ActionSpec, observation: ObservationSpec = OBSERVATION, **changes: object) -> Dreamer:

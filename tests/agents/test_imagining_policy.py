@@ -8,30 +8,19 @@ import pytest
 import torch
 
 from robot_mbrl.agents.imagining_agent import ImaginingAgent
-from robot_mbrl.config import load_run
 from robot_mbrl.control.bundle_file import Bundle, check_behaviour, read_bundle
 from robot_mbrl.learning.exporter import PolicyExporter
-from robot_mbrl.specs import ActionSpec, ObservationSpec
+from robot_mbrl.specs import ActionSpec
 from tests.agents.imagining import ALL, PICTURES, imagining_agent
-from tests.agents.settings import CONTINUOUS, DISCRETE, OBSERVATION
+from tests.agents.settings import CONTINUOUS, DISCRETE, OBSERVATION, Specified
 
 STEPS = 300
 each_agent = pytest.mark.parametrize("name", ALL)
 each_action = pytest.mark.parametrize("action", [CONTINUOUS, DISCRETE], ids=["continuous", "discrete"])
 
 
-class _Config:
-    """A run whose robot has the specifications a test wants."""
-
-    def __init__(self, observation: ObservationSpec, action: ActionSpec) -> None:
-        config = load_run("cartpole")
-        self.robot, self.task, self.agent = config.robot, config.task, config.agent
-        self.observation_spec, self.action_spec = lambda: observation, lambda: action
-        self.goal_spec, self.computed_spec = config.goal_spec, config.computed_spec
-
-
 def _exported(agent: ImaginingAgent, folder: Path, action: ActionSpec) -> Bundle:
-    exporter = PolicyExporter(agent.policy, _Config(PICTURES, action), "run")  # type: ignore[arg-type]
+    exporter = PolicyExporter(agent.policy, Specified(PICTURES, action), "run")  # type: ignore[arg-type]
     exporter.prepare()
     # Weights learned since the graph was traced must be the bundle's.
     with torch.no_grad():
@@ -76,7 +65,7 @@ def test_a_bundle_agrees_with_torch_at_every_step(tmp_path: Path, name: str, act
 @each_agent
 def test_every_weight_of_the_policy_that_the_graph_uses_can_be_replaced(name: str) -> None:
     agent = imagining_agent(ALL[name], CONTINUOUS, PICTURES)
-    exporter = PolicyExporter(agent.policy, _Config(PICTURES, CONTINUOUS), "run")  # type: ignore[arg-type]
+    exporter = PolicyExporter(agent.policy, Specified(PICTURES, CONTINUOUS), "run")  # type: ignore[arg-type]
     model = onnx.load_from_string(exporter.export(1, updates=0))
     weights = {key for key, value in agent.policy.named_parameters() if value.numel() > 1}
     replaceable = {initializer.name for initializer in model.graph.initializer}

@@ -111,5 +111,8 @@ def test_what_was_learned_is_drawn_and_a_folder_that_is_not_there_is_named(
     assert cv2.imread(str(tmp_path / "prediction.png")) is not None
     capsys.readouterr()
     missing = tmp_path / "missing" / "prediction.png"
-    assert main(["predict", str(tmp_path), f"--out={missing}"]) == USER_ERROR
-    assert capsys.readouterr().err == f"robot-mbrl: {missing}: No such file or directory\n"
+    with pytest.raises(SystemExit) as refused:
+        main(["predict", str(tmp_path), f"--out={missing}"])
+    assert refused.value.code == USER_ERROR
+    said = f"error: argument --out: {missing.parent} is not a folder: make it first, or name a file elsewhere\n"
+    assert capsys.readouterr().err.endswith(said)

@@ -12,7 +12,7 @@ from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import Bundle, check_behaviour, read_bundle
 from robot_mbrl.learning.exporter import PolicyExporter
 from robot_mbrl.specs import ActionSpec, ObservationSpec
-from tests.agents.settings import CONTINUOUS, DISCRETE, FUSED, OBSERVATION, make_agent
+from tests.agents.settings import CONTINUOUS, DISCRETE, FUSED, OBSERVATION, Specified, make_agent
 
 STEPS = 1000
 RESET_SHARE = 0.02
@@ -26,7 +26,7 @@ class _Exported:
     def __init__(self, config: RunConfig, observation: ObservationSpec, action: ActionSpec) -> None:
         self.agent = make_agent(action, observation)
         self.policy = DreamerPolicy(self.agent, observation, action)
-        self.exporter = PolicyExporter(self.policy, _Config(config, observation, action), "run")  # type: ignore[arg-type]
+        self.exporter = PolicyExporter(self.policy, Specified(observation, action, config), "run")  # type: ignore[arg-type]
 
     def bundle(self, folder: Path, version: int = 1) -> Bundle:
         file = folder / f"{version}.onnx"
@@ -34,15 +34,6 @@ class _Exported:
         bundle = read_bundle(file)
         check_behaviour(bundle)
         return bundle
-
-
-class _Config:
-    """A run whose robot has the specifications a test wants."""
-
-    def __init__(self, config: RunConfig, observation: ObservationSpec, action: ActionSpec) -> None:
-        self.robot, self.task, self.agent = config.robot, config.task, config.agent
-        self.observation_spec, self.action_spec = lambda: observation, lambda: action
-        self.goal_spec, self.computed_spec = config.goal_spec, config.computed_spec
 
 
 def _step_differs(exported: _Exported, bundle: Bundle, rng: np.random.Generator, index: int) -> tuple[float, bool]:

@@ -29,6 +29,7 @@ COMMANDS = {
     "watch": ("watch",),
     "bundle": ("bundle",),
     "describe": ("describe",),
+    "check": ("check",),
     "agents": ("agents",),
     "import_bags": ("import",),
     "export": ("export",),

@@ -117,6 +117,8 @@ class Endpoints:
         """Find out how the identity of this node's own process looks."""
         self._node = node
         self._own = _own_participant(node)
+        self.vendor = self._own[:2]
+        """Who has made the middleware of this process, as the identities of participants begin."""
         is_readable = self._own[:2] == _FAST_DDS and _process_number(self._own) == os.getpid() % _PROCESS_IDS
         self._own_host = self._own[_HOST] if is_readable else b""
         self._participants: dict[bytes, Participant] = {}

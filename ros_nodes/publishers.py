@@ -16,7 +16,9 @@ REFRESH_S = 0.25
 """How often it is asked who they are. Only how many there are is asked every time, and that is what changes first."""
 INTRODUCED_S = 1.0
 """After this a listener that has not told its node's name counts as a driver that is no ROS node."""
-OWN_ONLOOKERS = frozenset({"bundle", "learner", "monitor", "operator", "recorder", "status", "viewer", *CLAIMING})
+OWN_ONLOOKERS = frozenset(
+    {"bundle", "check", "learner", "monitor", "operator", "recorder", "status", "viewer", *CLAIMING}
+)
 """Our own nodes: none of them is a driver. The simulator is."""
 ONLOOKERS = ("_ros2cli", "rosbag2", "rviz", "rqt", "plotjuggler", "foxglove_bridge", "rosbridge", "rosapi")
 """How the names of nodes begin that show or record what they hear."""
@@ -137,7 +139,7 @@ class PublisherWatch:
         for listener in listeners:
             if self._looks_on(listener, now_s):
                 onlookers.append(listener)
-            elif reason := _mismatch(publisher.qos_profile, listener.info.qos_profile):
+            elif reason := qos_mismatch(publisher.qos_profile, listener.info.qos_profile):
                 refusals.append(f"{listener} asks for another quality of service ({reason})")
             else:
                 return None
@@ -150,12 +152,22 @@ class PublisherWatch:
         if not listener.is_named:
             return now_s - self._first_seen_s.setdefault(listener.gid, now_s) < INTRODUCED_S
         self._first_seen_s.pop(listener.gid, None)
-        namespace, _, name = listener.node.rpartition("/")
-        is_own = name in OWN_ONLOOKERS and namespace in ("", self._node.get_namespace().rstrip("/"))
-        return is_own or name.startswith(ONLOOKERS)
+        return is_onlooker(listener, self._node.get_namespace())
 
 
-def _mismatch(offered: QoSProfile, asked: QoSProfile) -> str:
+def is_onlooker(listener: Endpoint, namespace: str) -> bool:
+    """Whether a listener is known to be no driver: one of our own nodes of the robot, or a tool that shows or records.
+
+    Args:
+        listener: who listens to a command topic.
+        namespace: the robot's.
+    """
+    space, _, name = listener.node.rpartition("/")
+    is_own = name in OWN_ONLOOKERS and space in ("", namespace.rstrip("/"))
+    return is_own or name.startswith(ONLOOKERS)
+
+
+def qos_mismatch(offered: QoSProfile, asked: QoSProfile) -> str:
     """Why DDS does not connect the two; empty if it does."""
     # Only these: an endless deadline, as the graph tells it, is taken for one of 292 years.
     asked = QoSProfile(depth=asked.depth or 1, reliability=asked.reliability, durability=asked.durability)

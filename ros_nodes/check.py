@@ -1,0 +1,314 @@
+"""Looks at a running driver before anything moves: what it sends, what hears commands, the pose, this computer."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import get_rmw_implementation_identifier
+from rich.console import Console
+from std_msgs.msg import String
+
+from robot_mbrl import __version__, messages, topics
+from robot_mbrl.config import CommandConfig, RunConfig, load_run
+from robot_mbrl.control.observing import Observer
+from robot_mbrl.errors import USER_ERROR, ConfigError, MessageError, RobotMbrlError
+from robot_mbrl.messages import NANOSECONDS
+from robot_mbrl.readiness.finding import Finding, Level, amber, as_json, exit_code, green, red
+from robot_mbrl.readiness.heard import Heard, judge_source, wanted_joints
+from robot_mbrl.readiness.machine import judge_machine
+from robot_mbrl.readiness.pose import Pose
+from robot_mbrl.readiness.urdf import judge_limits, read_urdf
+from robot_mbrl.terminal import with_output
+from ros_nodes import commands, qos
+from ros_nodes.actuator_node import PRIORITY
+from ros_nodes.discovery import Discovery
+from ros_nodes.endpoints import Endpoint, Endpoints
+from ros_nodes.message_types import check_robot, message_type
+from ros_nodes.operate import INTERRUPTED, NO_LOG_FILE
+from ros_nodes.publishers import PublisherWatch, is_onlooker, qos_mismatch
+from ros_nodes.runtime import make_executor, with_info
+
+DISCOVERY_LIMIT_S = 10.0
+"""Who was not discovered for so long is not there."""
+LOOK_S = 0.1
+ROBOT_DESCRIPTION = ("robot_description", "/robot_description")
+"""Where robot_state_publisher latches the URDF: in the robot's namespace, or for the only robot."""
+VENDORS = {b"\x01\x0f": "Fast DDS", b"\x01\x10": "Cyclone DDS", b"\x01\x01": "Connext"}
+"""How the identities of DDS's participants begin, by who has made it."""
+COLOURS = {Level.GREEN: "green", Level.AMBER: "yellow", Level.RED: "bold red"}
+
+
+class Checker:
+    """Subscribes as the robot's nodes would, publishes nothing, and judges what it heard."""
+
+    def __init__(self, config: RunConfig) -> None:
+        """Join the graph in the robot's namespace."""
+        self.node = node = Node("check", start_parameter_services=False, enable_rosout=False)
+        self._config, self._robot = config, config.robot
+        self._endpoints, self._discovery = Endpoints(node), Discovery(node)
+        joint_sources = {c.source for c in self._robot.commands if c.source is not None}
+        self._watch = PublisherWatch(
+            node,
+            exclusive=(topics.OBSERVATION, topics.ACTION),
+            commands=(),
+            sources=[self._robot.sources[name].topic for name in joint_sources],
+        )
+        self._joint_sources = joint_sources
+        self._observer = Observer(self._robot, config.observation_spec().images, stamps=True)
+        self._pose = Pose(self._robot, config.step_s)
+        self._heard: dict[str, Heard] = defaultdict(Heard)
+        self._wanted = {name: wanted_joints(self._robot, name) for name in self._robot.sources}
+        self._urdf = ""
+        self._executor = make_executor()
+        self._executor.add_node(node)
+        for name, source in self._robot.sources.items():
+            node.create_subscription(
+                message_type(source.type),
+                source.topic,
+                with_info(lambda message, info, name=name: self._on_message(name, message, info)),
+                qos.sensor(source),
+            )
+        for topic in ROBOT_DESCRIPTION:
+            node.create_subscription(String, topic, self._on_description, qos.LATCHED)
+
+    def listen(self, seconds: float) -> None:
+        """Hear the driver for a while, counted from when all of its topics have been heard, or cannot be."""
+        self._spin(DISCOVERY_LIMIT_S, until_heard=True)
+        self._spin(seconds)
+        self._listened_s = seconds
+
+    def findings(self, folder: Path, urdf: str) -> list[Finding]:
+        """All that can be said.
+
+        Args:
+            folder: where runs are kept.
+            urdf: text of the robot's URDF; empty for the one that was heard, if one was.
+        """
+        now_s = time.monotonic()
+        found = list(self._graph())
+        for name in self._robot.sources:
+            found += judge_source(name, self._robot, self._complete(name), now_s, self._listened_s)
+        found += self._pose.judge(now_s)
+        for command in self._robot.commands:
+            found += self._command(command)
+        found += self._exclusive(now_s)
+        found += self._limits(urdf or self._urdf)
+        return [*found, *judge_machine(folder, PRIORITY)]
+
+    def _spin(self, seconds: float, *, until_heard: bool = False) -> None:
+        end_s, look_s = time.monotonic() + seconds, 0.0
+        while (now_s := time.monotonic()) < end_s:
+            if until_heard and all(self._heard[name].arrivals_s for name in self._robot.sources):
+                return
+            if now_s >= look_s:
+                # Participants must be seen while they live; see `Endpoints`.
+                look_s = now_s + LOOK_S
+                self._watch.update(now_s)
+            self._executor.spin_once(LOOK_S)
+
+    def _on_message(self, name: str, message: Any, info: dict[str, int]) -> None:
+        source, heard, now_s = self._robot.sources[name], self._heard[name], time.monotonic()
+        if source.type == topics.JOINT_STATE:
+            heard.joints |= set(message.name)
+            if self._wanted[name].isdisjoint(message.name):
+                return
+        heard.arrivals_s.append(now_s)
+        arrived_ns = time.time_ns()
+        if info.get("source_timestamp"):
+            heard.sent_s.append((arrived_ns - info["source_timestamp"]) / NANOSECONDS)
+        if hasattr(message, "header") and (stamp_ns := messages.read_stamp(message.header.stamp)):
+            heard.delays_s.append((arrived_ns - stamp_ns) / NANOSECONDS)
+        if name in self._joint_sources:
+            self._watch.note(source.topic, message.name, info, now_s)
+        self._pose.sense(name, message, now_s)
+        if name in self._observer.sources:
+            try:
+                self._observer.receive(name, message, now_s)
+                if name in self._observer.picture_sources:
+                    self._observer.decode(name)
+            except MessageError as error:
+                heard.refused += 1
+                heard.refusal = str(error)
+
+    def _on_description(self, message: Any) -> None:
+        self._urdf = message.data
+
+    def _complete(self, name: str) -> Heard:
+        """What was heard of a source, with what the graph says of it."""
+        source, heard = self._robot.sources[name], self._heard[name]
+        topic = self.node.resolve_topic_name(source.topic)
+        heard.publishers = tuple(map(str, self._endpoints.publishers(topic)))
+        heard.mismatches = self._discovery.unheard_publishers(name, source)
+        heard.alike = tuple(
+            other
+            for other, types in self.node.get_topic_names_and_types()
+            if source.type in types and other != topic and self._endpoints.publishers(other)
+        )
+        told = [str(c) for c in self._watch.update(time.monotonic()) if c.topic == topic]
+        heard.contradictions = "; ".join(told)
+        return heard
+
+    def _graph(self) -> Iterator[Finding]:
+        """Who is there, by which middleware, and with which definitions of the messages."""
+        domain = self.node.context.get_domain_id()
+        middleware = get_rmw_implementation_identifier()
+        place = f"domain {domain}, {os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SUBNET')}, {middleware}"
+        place += f", ROS {os.environ.get('ROS_DISTRO', 'of PyPI')}, robot-mbrl {__version__}"
+        names = self.node.get_node_names_and_namespaces()
+        others = {f"{space.rstrip('/')}/{name}" for name, space in names} - {self.node.get_fully_qualified_name()}
+        if not others and not any(heard.arrivals_s for heard in self._heard.values()):
+            remedy = (
+                "start the driver; set ROS_DOMAIN_ID and RMW_IMPLEMENTATION here as there; open the firewall for UDP"
+            )
+            yield red("ros.graph", f"nobody else is there: {place}", remedy)
+            return
+        yield green("ros.graph", f"{place}; nodes: {', '.join(sorted(others)) or 'none by name'}")
+        endpoints = list(self._driver_endpoints())
+        own = VENDORS.get(self._endpoints.vendor, "")
+        foreign = sorted({f"{e} speaks {VENDORS[e.gid[:2]]}" for e in endpoints if _vendor(e) not in ("", own)})
+        if own and foreign:
+            remedy = "set the same RMW_IMPLEMENTATION on both sides: makers of DDS understand one another in part"
+            yield amber("ros.middleware", f"{'; '.join(foreign)}, this side {own}", remedy)
+        else:
+            yield green("ros.middleware", f"{own or middleware} on both sides")
+        yield self._versions(endpoints)
+
+    def _driver_endpoints(self) -> Iterator[Endpoint]:
+        for source in self._robot.sources.values():
+            yield from self._endpoints.publishers(self.node.resolve_topic_name(source.topic))
+        for command in self._robot.commands:
+            yield from self._endpoints.subscribers(self.node.resolve_topic_name(command.topic))
+
+    def _versions(self, endpoints: Iterable[Endpoint]) -> Finding:
+        """Whether both sides mean the same by the names of their messages, by the definitions' hashes."""
+        wanted = {source.type: message_type(source.type) for source in self._robot.sources.values()}
+        wanted |= {command.type: commands.TYPES[command.type] for command in self._robot.commands}
+        hashes = {name: self._hash(kind) for name, kind in wanted.items()}
+        differing = sorted(
+            f"{endpoint} has another {endpoint.info.topic_type}"
+            for endpoint in endpoints
+            if (here := hashes.get(endpoint.info.topic_type)) is not None
+            and endpoint.info.topic_type_hash.version == here.version
+            and endpoint.info.topic_type_hash != here
+        )
+        if differing:
+            remedy = "install the same version of the message's package on both sides"
+            return red("ros.messages", "; ".join(differing), remedy)
+        return green("ros.messages", f"the same definitions on both sides: {', '.join(sorted(wanted))}")
+
+    def _hash(self, kind: type) -> Any:
+        """The hash of a message's definition here: the graph tells it of publishers alone."""
+        topic = self.node.resolve_topic_name("~/" + kind.__name__.lower())
+        publisher = self.node.create_publisher(kind, topic, qos.EVENTS)
+        try:
+            own = self.node.get_publishers_info_by_topic(topic)
+            return own[0].topic_type_hash if own else None
+        finally:
+            self.node.destroy_publisher(publisher)
+
+    def _command(self, command: CommandConfig) -> Iterator[Finding]:
+        """Whether a driver hears a command topic, and nobody but our guard publishes on it."""
+        of, topic = f"commands.{command.topic}", self.node.resolve_topic_name(command.topic)
+        space = self.node.get_namespace()
+        refusals, drivers = [], []
+        for listener in self._endpoints.subscribers(topic):
+            if is_onlooker(listener, space):
+                continue
+            if listener.info.topic_type != command.type:
+                refusals.append(f"{listener} expects {listener.info.topic_type}, the YAML says {command.type}")
+            elif reason := qos_mismatch(qos.COMMANDS, listener.info.qos_profile):
+                refusals.append(f"{listener} asks for another quality of service ({reason})")
+            else:
+                drivers.append(str(listener))
+        if drivers:
+            yield green(f"{of}.heard", f"{command.type} is heard by {', '.join(drivers)}")
+        elif refusals:
+            yield red(f"{of}.heard", "; ".join(refusals), "correct the type in the YAML, or the driver's subscription")
+        else:
+            remedy = "start the driver's controller, or correct the command's topic in the robot's YAML"
+            yield red(f"{of}.heard", f"no driver listens to {topic}", remedy)
+        guard = f"{space.rstrip('/')}/actuator"
+        if others := [str(p) for p in self._endpoints.publishers(topic) if p.node != guard]:
+            remedy = "end it: nobody but the guard may command the robot"
+            yield red(f"{of}.publisher", f"{topic} is published by {', '.join(others)}", remedy)
+        else:
+            yield green(f"{of}.publisher", "nobody else commands the robot")
+
+    def _exclusive(self, now_s: float) -> Iterator[Finding]:
+        """Whether two of our own sides run for the same robot."""
+        own = {self.node.resolve_topic_name(topic) for topic in (topics.OBSERVATION, topics.ACTION)}
+        if told := [str(c) for c in self._watch.update(now_s) if c.topic in own]:
+            yield red("ros.robot", "; ".join(told), "end one of the two: one robot-mbrl robot for each robot")
+
+    def _limits(self, urdf: str) -> Iterable[Finding]:
+        if not urdf:
+            return [green("limits", "there is no robot_description to compare with (--urdf FILE names one)")]
+        try:
+            return list(judge_limits(self._robot, read_urdf(urdf)))
+        except ConfigError as error:
+            return [amber("limits", str(error), "publish the expanded URDF, or name one with --urdf FILE")]
+
+
+def _vendor(endpoint: Endpoint) -> str:
+    return VENDORS.get(endpoint.gid[:2], "")
+
+
+def show(findings: Iterable[Finding], console: Console) -> None:
+    """Print findings for people: a line each, with its remedy below where one is needed."""
+    for finding in findings:
+        level = f"[{COLOURS[finding.level]}]{finding.level:5}[/]"
+        console.print(level, end=" ")
+        console.print(f"{finding.name}: {finding.found}", markup=False, highlight=False, soft_wrap=True)
+        if finding.remedy:
+            console.print(f"      → {finding.remedy}", markup=False, highlight=False, soft_wrap=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Listen for a while and print what was found; returns 0 if all is well, 1 if not quite, 2 if not at all."""
+    parser = argparse.ArgumentParser(prog="robot-mbrl check")
+    parser.add_argument("task")
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--folder", type=Path, default=Path())
+    parser.add_argument("--urdf", type=Path)
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args(arguments)
+    return with_output(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        config = load_run(args.task)
+        check_robot(config.robot)
+        space = topics.namespace(config.robot.name)
+        words = ["check", "--ros-args", "-r", f"__ns:={space}", *NO_LOG_FILE[1:]]
+        rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
+    except (RobotMbrlError, RuntimeError) as error:
+        print(f"robot-mbrl: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_ERROR
+    try:
+        checker = Checker(config)
+        checker.listen(args.seconds)
+        urdf = args.urdf.read_text(encoding="utf-8") if args.urdf is not None else ""
+        findings = checker.findings(args.folder, urdf)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        rclpy.try_shutdown()
+    if args.json:
+        print(json.dumps(as_json(findings), indent=2))
+    else:
+        show(findings, Console())
+    return exit_code(findings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

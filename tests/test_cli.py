@@ -78,6 +78,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "import",
         "export",
         "sessions",
+        "check",
         "label",
     ):
         assert command in shown

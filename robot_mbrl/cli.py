@@ -30,6 +30,7 @@ COMMANDS = {
     "bundle": ("bundle",),
     "describe": ("describe",),
     "check": ("check",),
+    "jog": ("jog",),
     "agents": ("agents",),
     "import_bags": ("import",),
     "export": ("export",),

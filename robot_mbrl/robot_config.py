@@ -28,6 +28,8 @@ SAFE_STOPS = {
 """What `safe_stop` may be, by the kind of command; positions that have `stop_constants` are damped, too."""
 OF_NUMBERS = ("none", "cos", "sin", "inverse")
 """Transforms that read a number."""
+SLOWEST_SCALE = 0.05
+"""Least share of their speed that joints may be scaled to."""
 
 
 class ChoiceConfig(Frozen):

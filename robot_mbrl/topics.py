@@ -20,6 +20,8 @@ GUARD = "guard"
 STATE = "state"
 """std_msgs/String, of the actuator node, latched: `disabled`, `resetting`, `moving`, `stopped: REASON` or
 `latched: REASON`."""
+SHADOW = " (shadow)"
+"""How `state` ends where nothing is sent to the driver."""
 MOVING = "moving"
 """std_msgs/Bool, of the actuator node, latched: whether commands may move the robot now. For lamps."""
 DIAGNOSTICS = "/diagnostics"
@@ -36,6 +38,9 @@ RESET_STOP = "~/reset_stop"
 BRING_BACK = "~/bring_back"
 """std_srvs/Trigger, of the actuator node: moves joints that are out of bounds slowly back inside, for a second after
 each request; succeeds once they are."""
+JOG = "~/jog"
+"""JointState, to the actuator node: one joint and how far it is to be moved slowly, rad or m. Repeated under the same
+stamp it goes on, and stops a second after the last; another stamp is another jog. Its report says what became of it."""
 HOME = "home"
 """std_srvs/Trigger, of the actuator node: moves slowly to the robot's home; succeeds once it is there, so ask again."""
 POSES = "simulated_poses"

@@ -6,9 +6,11 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
@@ -21,6 +23,7 @@ from robot_mbrl.control.guard import Guard
 from robot_mbrl.control.latency import LatencyHistogram
 from robot_mbrl.control.stops import Reason
 from robot_mbrl.errors import ConfigError, MessageError
+from robot_mbrl.robot_config import SLOWEST_SCALE
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, StepKey
 from ros_nodes import commands, diagnostics, qos
@@ -63,11 +66,25 @@ class ActuatorNode:
         self._speed = declare(node, "speed", 1.0, "simulated seconds per second; 1 on a robot", low=0.01, high=1000.0)
         lockstep = declare(node, "lockstep", False, "whether the simulator waits for every command: one per step")
         enabled = declare(node, "enable_on_start", False, "whether the robot may move without a person who enables it")
+        self._shadow = declare(node, "shadow", False, "whether nothing is sent to the driver, while all else goes on")
+        scale = declare(
+            node,
+            "speed_scale",
+            1.0,
+            "share of every joint's speed; lowered at any time, raised only while disabled",
+            low=SLOWEST_SCALE,
+            high=1.0,
+            dynamic=True,
+        )
         if not declare(node, "simulated", False, "whether the robot is a simulated one"):
             _refuse_of_a_real_robot(self._speed, lockstep=lockstep, enabled=enabled)
         self._spec = config.action_spec()
         rest_s = REST_S + config.task.reset_timeout_s if config.task.reset != "human" else math.inf
-        self._guard = Guard(config.robot, config.step_s, enabled=enabled, lockstep=lockstep, rest_s=rest_s)
+        self._guard = Guard(
+            config.robot, config.step_s, enabled=enabled, lockstep=lockstep, rest_s=rest_s, shadow=self._shadow
+        )
+        self._guard.scale_speed(scale)
+        node.add_on_set_parameters_callback(self._on_parameters)
         self._horizon_s = TRAJECTORY_PERIODS / config.robot.guard.command_rate_hz
         self._period_s = 1.0 / config.robot.guard.command_rate_hz / self._speed
         self._latency = LatencyHistogram()
@@ -122,6 +139,8 @@ class ActuatorNode:
             topic: node.create_publisher(kind, topic, qos.COMMANDS)
             for command in robot.commands
             for topic, kind in commands.command_topics(command).items()
+            # What has no publisher sends nothing.
+            if not self._shadow
         }
         self._reports = node.create_publisher(DiagnosticArray, topics.GUARD, qos.EVENTS)
         self._states = node.create_publisher(String, topics.STATE, qos.LATCHED)
@@ -138,6 +157,7 @@ class ActuatorNode:
         node = self.node
         node.create_subscription(JointState, topics.OBSERVATION, with_info(self._on_observation), observations)
         node.create_subscription(JointState, topics.ACTION, self._on_action, qos.ACTION)
+        node.create_subscription(JointState, topics.JOG, self._on_jog, qos.EVENTS)
         node.create_subscription(Bool, topics.ENABLE, self._on_enable, qos.EVENTS)
         node.create_subscription(Bool, topics.EMERGENCY_STOP, self._on_emergency_stop, qos.EVENTS)
         for name in self._of_joints.keys() | {condition.source for condition in robot.guard.conditions}:
@@ -208,6 +228,24 @@ class ActuatorNode:
         self._guard.emergency_stop(message.data, self._now_s())
         self._update()
 
+    def _on_jog(self, message: Any) -> None:
+        try:
+            ((joint, delta),) = messages.read_named(message).items()
+        except (MessageError, ValueError):
+            self.node.get_logger().error(
+                "jog: a JointState of one joint is expected", throttle_duration_sec=WARN_EVERY_S
+            )
+            return
+        self._guard.jog(messages.read_stamp(message.header.stamp), joint, delta, self._now_s())
+        self._update()
+
+    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Scale the speed, if that may be now."""
+        for parameter in parameters:
+            if parameter.name == "speed_scale" and (refusal := self._guard.scale_speed(parameter.value)):
+                return SetParametersResult(successful=False, reason=refusal)
+        return SetParametersResult(successful=True)
+
     def _on_reset_stop(self, request: Any, response: Any) -> Any:
         response.success = self._guard.reset_stop(self._now_s())
         refusal = self._guard.detail or "the emergency stop is still pressed, or not heard"
@@ -249,7 +287,16 @@ class ActuatorNode:
             self._log(state)
         self._told_state, self._told_moving = state, moving
         watch = guard.watch
-        report = (state, guard.stopped, guard.may_reset, watch.emergency_pressed, watch.held_off, watch.may_enable)
+        report = (
+            state,
+            guard.jogging.number,
+            guard.jogging.told,
+            guard.stopped,
+            guard.may_reset,
+            watch.emergency_pressed,
+            watch.held_off,
+            watch.may_enable,
+        )
         if report != self._reported:
             self._reported = report
             self._publish_report()
@@ -259,7 +306,8 @@ class ActuatorNode:
         values: dict[str, float] = {}
         for command in shaped:
             for topic, message in commands.command_messages(command, stamp, self._horizon_s):
-                self._drivers[topic].publish(message)
+                if not self._shadow:
+                    self._drivers[topic].publish(message)
             values |= command.named()
         if self._shaped_is_wanted:
             repeated = JointState()
@@ -281,7 +329,7 @@ class ActuatorNode:
         text = f"{state}: {detail}" if detail else state
         if self._guard.machine.latched:
             log.error(text)
-        elif state in ("moving", "resetting"):
+        elif state.removesuffix(topics.SHADOW) in ("moving", "resetting"):
             log.info(text)
         else:
             log.warning(text)
@@ -302,6 +350,11 @@ class ActuatorNode:
             "state": guard.state,
             "detail": guard.detail,
             "moving": guard.is_moving,
+            "shadow": self._shadow,
+            "speed_scale": guard.pipeline.speed_scale,
+            "jog": guard.jogging.told,
+            "jog_number": guard.jogging.number,
+            "jog_from": "" if guard.jogging.start is None else guard.jogging.start,
             "enabled": guard.watch.enabled,
             "may_enable": guard.watch.may_enable,
             "held_off": guard.watch.held_off,

@@ -104,8 +104,8 @@ class Operator:
         repeat = self._wait if hold_s is None else self._say_on
         self._until(lambda: state.says("enabled") or state.says("held_off"), self._say_on, topics.ENABLE)
         # Right after a launch, sensors may still be on their way.
-        self._serve(PATIENCE_S, repeat, until=lambda: state.word in (MOVING, RESETTING, DISABLED) or state.latched)
-        self._serve(SETTLE_S, repeat, until=lambda: state.word == MOVING)
+        self._serve(PATIENCE_S, repeat, until=lambda: state.bare in (MOVING, RESETTING, DISABLED) or state.latched)
+        self._serve(SETTLE_S, repeat, until=lambda: state.bare == MOVING)
         if hold_s is not None:
             self._hold()
             return self._disable()
@@ -190,7 +190,7 @@ class Operator:
         if not answer.success:
             raise RefusedError(f"no episode was begun: {answer.message}")
         self._serve(NOTICE_S, self._wait, until=lambda: bool(state.word))
-        disabled = state.word == DISABLED
+        disabled = state.bare == DISABLED
         return (
             f"{answer.message}; the robot is disabled: robot-mbrl enable lets it move"
             if disabled
@@ -209,9 +209,10 @@ class Operator:
     def _outcome(self) -> str:
         """What has become of a robot that was enabled, and what it waits for."""
         state = self._state
-        match state.word:
+        match state.bare:
             case "moving":
-                return "enabled: the robot carries out its policy's actions"
+                nothing = "; nothing is sent to its driver (--shadow)" if state.says("shadow") else ""
+                return f"enabled: the robot carries out its policy's actions{nothing}"
             case "disabled":
                 return "disabled: somebody has stopped the robot meanwhile"
             case "resetting" if self._reset == "human":

@@ -44,6 +44,11 @@ class RobotState:
         return self.report.get(key) == "True"
 
     @property
+    def bare(self) -> str:
+        """The state's word, whether or not the robot's side runs in shadow."""
+        return self.word.removesuffix(topics.SHADOW)
+
+    @property
     def latched(self) -> bool:
         """Whether only a person can end the stop."""
         return self.says("latched") or self.word.startswith(LATCHED)

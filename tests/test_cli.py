@@ -79,6 +79,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "export",
         "sessions",
         "check",
+        "jog",
         "label",
     ):
         assert command in shown

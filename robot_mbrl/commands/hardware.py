@@ -8,8 +8,9 @@ from rich.console import Console
 
 from robot_mbrl import topics
 from robot_mbrl.commands.graph import UPDATE_S, Screen
-from robot_mbrl.commands.options import NAMESPACE_HELP, Subparsers, namespace_name, program
+from robot_mbrl.commands.options import NAMESPACE_HELP, Subparsers, finite, namespace_name, program
 from robot_mbrl.config import RunConfig, packaged
+from robot_mbrl.robot_config import SLOWEST_SCALE
 from robot_mbrl.runs import notifying
 from robot_mbrl.runs.console import STOP, Keyboard
 from robot_mbrl.runs.environment import joining_words, node_environment, ros_environment
@@ -49,6 +50,17 @@ def register(subparsers: Subparsers) -> None:
         action="store_true",
         help="let bundles of another learning run replace those that the robot has, once",
     )
+    robot.add_argument(
+        "--shadow", action="store_true", help="send nothing to the driver, while all else runs, learns and records"
+    )
+    robot.add_argument(
+        "--speed-scale",
+        type=speed_scale,
+        default=1.0,
+        metavar="SHARE",
+        help=f"share of every joint's speed, {SLOWEST_SCALE:g} to 1, that the guard allows; what actions mean stays "
+        "the same (default %(default)g)",
+    )
     workstation = subparsers.add_parser("workstation", help="run what belongs on the workstation: learner and monitor")
     for parser in (robot, workstation):
         parser.add_argument(
@@ -77,6 +89,14 @@ def register(subparsers: Subparsers) -> None:
     workstation.set_defaults(run=run_workstation)
 
 
+def speed_scale(text: str) -> float:
+    """A share of the joints' speed."""
+    value = finite(text)
+    if not SLOWEST_SCALE <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is not within {SLOWEST_SCALE:g} and 1")
+    return value
+
+
 def run_robot(args: argparse.Namespace) -> int:
     """Run the robot's nodes until interrupted."""
     file: Path | None = args.policy_file.absolute() if args.policy_file is not None else None
@@ -85,6 +105,8 @@ def run_robot(args: argparse.Namespace) -> int:
         policy_file=file,
         provider=args.provider,
         accept_new_run=args.accept_new_run,
+        shadow=args.shadow,
+        speed_scale=args.speed_scale,
     )
     return _run("robot", args, options, args.namespace or "")
 

@@ -87,6 +87,8 @@ class Moment:
     remaining_s: float | None
     """How long positions may take to their targets, so that steps blend into one another; None for as fast as the
     limits allow."""
+    speed_scale: float = 1.0
+    """Share of each joint's speed, of positions, or command, of the others, that is not exceeded."""
 
 
 class CommandInterface(Protocol):
@@ -147,6 +149,9 @@ class CommandInterface(Protocol):
 
     def is_home(self, home: Mapping[str, float]) -> bool:
         """Whether the joints are found near these positions; true of commands of another kind."""
+
+    def is_told(self, places: Mapping[str, float]) -> bool:
+        """Whether the newest command rests at these positions; never of commands of another kind."""
 
     def can_return(self) -> bool:
         """Whether joints that are out of bounds or range can be brought back by commands."""

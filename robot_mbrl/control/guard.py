@@ -13,14 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from robot_mbrl import topics
 from robot_mbrl.config import RobotConfig
 from robot_mbrl.control.asked import AskedMove
 from robot_mbrl.control.command_interface import Command
+from robot_mbrl.control.jogging import Jogging
 from robot_mbrl.control.pipeline import STILL, CommandPipeline, Motion
 from robot_mbrl.control.stops import Reason
 from robot_mbrl.control.watch import Watch
 from robot_mbrl.errors import MessageError, NonFiniteError
 from robot_mbrl.messages import read_action, read_key
+from robot_mbrl.robot_config import SLOWEST_SCALE
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, StepKey
 
@@ -59,6 +62,7 @@ class Guard:
         enabled: bool = False,
         lockstep: bool = False,
         rest_s: float = math.inf,
+        shadow: bool = False,
     ) -> None:
         """Begin stopped.
 
@@ -70,13 +74,16 @@ class Guard:
                 permission back.
             lockstep: the simulation waits for every step: one command per step, and only actions have a deadline.
             rest_s: how long a real robot stays enabled while no episode begins; infinite where a person begins them.
+            shadow: whether nothing of what it decides is sent, so that joints need not follow.
         """
         self.steps, self.late, self.stops = 0, 0, 0
         """Observations decided on so far; how many of them late, and how many stopped."""
         self._spec = robot.action_spec()
+        self._shadow = shadow
         self._lockstep, self._step_s = lockstep, step_s
         self.pipeline = CommandPipeline(robot, step_s, lockstep=lockstep, simulated=enabled)
         self.watch = Watch(robot, step_s, self.pipeline, enabled=enabled, lockstep=lockstep, rest_s=rest_s)
+        self.watch.follows = not shadow
         self.machine = self.watch.machine
         self._deadline_s = LOCKSTEP_DEADLINE_S if lockstep else robot.guard.action_deadline_s
         self._latest: StepKey | None = None
@@ -87,6 +94,7 @@ class Guard:
         self._applied_s = -math.inf
         self._decided: list[Action] = []
         self._asked = AskedMove()
+        self.jogging = Jogging(robot, self.pipeline, self.watch, self._asked, shadow=shadow)
 
     @property
     def stopped(self) -> Reason | None:
@@ -96,7 +104,8 @@ class Guard:
     @property
     def state(self) -> str:
         """The state in a word, as the topic `state` has it."""
-        return self.watch.state(reset=self._asked.goes_on(Motion.HOME, self.watch.now_s))
+        word = self.watch.state(reset=self._asked.goes_on(Motion.HOME, self.watch.now_s))
+        return word + topics.SHADOW if self._shadow else word
 
     @property
     def detail(self) -> str:
@@ -106,6 +115,10 @@ class Guard:
     @property
     def is_moving(self) -> bool:
         """Whether commands may move the robot now: those of its policy, of a move a person asked for, or of braking."""
+        return not self._shadow and self._is_driven
+
+    @property
+    def _is_driven(self) -> bool:
         return self.watch.may_act or self._motion() not in STILL or not self.at_rest
 
     @property
@@ -167,8 +180,13 @@ class Guard:
         self._pass(now_s)
 
     def home(self, now_s: float) -> bool:
-        """Move slowly to the robot's home, between episodes; ask again until it is True: the robot is there."""
+        """Move slowly to the robot's home, between episodes; ask again until it is True: the robot is there.
+
+        In shadow, where nothing moves it, it is taken to be there.
+        """
         self._pass(now_s)
+        if self._shadow:
+            return True
         if not self.watch.between_episodes() or not self.may_reset or not self.pipeline.has_home:
             return False
         self._asked.ask(Motion.HOME, now_s)
@@ -188,6 +206,38 @@ class Guard:
             # It moves by this person's word alone; the policy needs another.
             self.watch.revoke("brought back")
         return False
+
+    def jog(self, number: int, joint: str, delta: float, now_s: float) -> None:
+        """Move one joint slowly a little way, a person's act: ask again with the same number, or it stops.
+
+        It is refused, as the way back, while anything is amiss or the policy drives; `jogging.told` says what became
+        of it.
+
+        Args:
+            number: tells this jog from the next.
+            joint: name of a commanded joint or twist axis.
+            delta: how far, rad or m.
+            now_s: the present.
+        """
+        self._pass(now_s)
+        self.jogging.ask(number, joint, delta, now_s)
+        self._pass(now_s)
+
+    def scale_speed(self, scale: float) -> str:
+        """Let no joint be faster than a share of its speed, from now on; returns why not, or nothing.
+
+        What actions mean stays the same: what would be faster is slowed down. It may be lowered at any time, and raised
+        only while the robot is disabled.
+
+        Args:
+            scale: within `SLOWEST_SCALE` and 1.
+        """
+        if not SLOWEST_SCALE <= scale <= 1.0:
+            return f"speed_scale {scale:g} is not within {SLOWEST_SCALE:g} and 1"
+        if scale > self.pipeline.speed_scale and self.watch.enabled:
+            return "it is raised only while the robot is disabled: robot-mbrl enable --off first"
+        self.pipeline.speed_scale = scale
+        return ""
 
     @property
     def bring_back_refusal(self) -> str:
@@ -284,6 +334,7 @@ class Guard:
         self.watch.look(now_s)
         if self._asked.goes_on(Motion.BRING_BACK, now_s) and (hindrance := self.watch.bring_back_hindrance()):
             self._asked.call_off(hindrance, now_s)
+        self.jogging.follow(now_s)
         self._settle()
 
     def _out_of_turn(self, key: StepKey) -> bool:
@@ -369,6 +420,8 @@ class Guard:
             return Motion.HOME
         if self._asked.goes_on(Motion.BRING_BACK, now_s) and not self.watch.bring_back_hindrance():
             return Motion.BRING_BACK
+        if self._asked.goes_on(Motion.JOG, now_s):
+            return Motion.JOG
         return Motion.STOP if self.stopped else Motion.REST
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from robot_mbrl.config import CommandConfig, RobotConfig
 from robot_mbrl.control.command_interface import Command, CommandInterface, Moment
+from robot_mbrl.control.jog import Jog
 from robot_mbrl.control.position_commands import PositionInterface
 from robot_mbrl.control.rate_commands import RateInterface
 from robot_mbrl.control.shaping import to_command
@@ -32,6 +33,8 @@ class Motion(Enum):
     """Move slowly to its home."""
     BRING_BACK = "bring back"
     """Move joints that are out of bounds slowly back inside."""
+    JOG = "jog"
+    """Move one joint slowly a little way."""
 
 
 STILL = (Motion.STOP, Motion.REST)
@@ -60,6 +63,10 @@ class CommandPipeline:
         """Whether the next command is wanted at once."""
         self.fault = ""
         """What the final assertion had against the commands just asked for; empty if nothing."""
+        self.speed_scale = 1.0
+        """Share of the joints' speed that is not exceeded, whatever is requested; stops brake at full strength."""
+        self.jog: Jog | None = None
+        """Where `Motion.JOG` leads."""
         self._robot, self._spec, self._joints = robot, robot.action_spec(), robot.joints
         self._lockstep, self._step_s = lockstep, step_s
         self._period_s = 1.0 / robot.guard.command_rate_hz
@@ -117,6 +124,22 @@ class CommandPipeline:
         """Whether the robot's YAML says where its home is, if positions are commanded at all."""
         positions = any(interface.config.kind == "position" for interface in self.interfaces)
         return bool(self._robot.home) or not positions
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """Positions of the measured joints by name, of those interfaces all of whose joints were measured."""
+        return {
+            joint.name: x
+            for interface in self.interfaces
+            for joint, x in zip(interface.config.joints, interface.joints.positions, strict=False)
+        }
+
+    def is_jogged(self, now_s: float) -> bool:
+        """Whether the jog has led where it was to lead."""
+        if self.jog is None:
+            return True
+        at_goal = self.jog.positions is not None and any(i.is_told(self.jog.positions) for i in self.interfaces)
+        return self.jog.is_over(self.measured.get(self.jog.joint), now_s, at_goal=at_goal)
 
     def is_home(self) -> bool:
         """Whether the joints are found near the robot's home."""
@@ -183,13 +206,13 @@ class CommandPipeline:
         if dt_s is None:
             return ()
         self.due, self._commanded_s = False, now_s
-        moment = Moment(now_s, dt_s, self._period_s, max(0.0, arrival_s - now_s) + dt_s)
+        moment = Moment(now_s, dt_s, self._period_s, max(0.0, arrival_s - now_s) + dt_s, self.speed_scale)
         targets = None if action is None else self._targets(action)
         commands = []
         for interface in self.interfaces:
             if self._lockstep:
                 # Time stands still between the measurement and the command.
-                moment = Moment(interface.joints.sensed_s, dt_s, self._step_s, None)
+                moment = Moment(interface.joints.sensed_s, dt_s, self._step_s, None, self.speed_scale)
             command = self._shape(interface, motion, targets, moment)
             if command is not None and self._may_send(interface, command, moment):
                 commands.append(command)
@@ -205,10 +228,21 @@ class CommandPipeline:
                 return interface.bring_back(moment)
             case Motion.ACT:
                 return interface.shape(targets, moment)
+            case Motion.JOG:
+                return self._shape_jog(interface, moment)
             case Motion.REST:
                 return interface.rest(moment)
             case Motion.STOP:
                 return interface.shape(None, moment)
+
+    def _shape_jog(self, interface: CommandInterface, moment: Moment) -> Command | None:
+        """The joint that is jogged moves slowly; the others stay, or stand still."""
+        names = {joint.name for joint in interface.config.joints}
+        if self.jog is None or self.jog.joint not in names:
+            return interface.shape(None, moment)
+        if self.jog.positions is not None:
+            return interface.go_home(self.jog.positions, moment)
+        return interface.shape(self.jog.velocities, moment)
 
     def _may_send(self, interface: CommandInterface, command: Command, moment: Moment) -> bool:
         """The final assertion."""

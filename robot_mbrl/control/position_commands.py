@@ -15,6 +15,8 @@ from robot_mbrl.sensor_config import SourceConfig
 
 HOME_TOLERANCE, HOME_SHARE = 0.05, 0.05
 """How near to its home a joint must be found: rad or m, and as a share of its range."""
+TOLD = 1e-6
+"""How near to where it is to lead a command has arrived, rad or m."""
 REST_S = 0.5
 """How long a hold has lasted before it is given up where a joint was moved: as long as joints may take to come to rest
 after their command."""
@@ -140,13 +142,13 @@ class PositionInterface:
         if goals != wanted:
             self.limits.add("offset")
         values = []
-        for shaper, goal in zip(trajectory.shapers, goals, strict=True):
+        for joint, shaper, goal in zip(self.config.joints, trajectory.shapers, goals, strict=True):
             if goal is None:
                 # It stays where it was last told to be.
                 values.append(shaper.brake(moment.dt_s))
                 continue
             pace = math.inf if remaining_s is None else abs(goal - shaper.value) / remaining_s
-            values.append(shaper.advance(goal, moment.dt_s, pace))
+            values.append(shaper.advance(goal, moment.dt_s, min(pace, moment.speed_scale * joint.max_rate)))
             if shaper.limit:
                 self.limits.add(shaper.limit)
         trajectory.driven = trajectory.acting = True
@@ -167,6 +169,13 @@ class PositionInterface:
         allowed = [min(HOME_TOLERANCE, HOME_SHARE * (joint.high - joint.low)) for joint in joints]
         near = (abs(x - home[joint.name]) <= a for joint, x, a in zip(joints, positions, allowed, strict=False))
         return bool(positions) and all(near)
+
+    def is_told(self, places: Mapping[str, float]) -> bool:
+        """Whether the newest command rests at these positions."""
+        joints, trajectory = self.config.joints, self._trajectory
+        if trajectory is None or not trajectory.rests or any(joint.name not in places for joint in joints):
+            return False
+        return all(abs(x - places[j.name]) < TOLD for j, x in zip(joints, trajectory.values, strict=True))
 
     def can_return(self) -> bool:
         """Whether joints that are out of bounds or range can be brought back by commands."""
@@ -193,7 +202,7 @@ class PositionInterface:
         if trajectory is None:
             return self._begin(moment.now_s, beyond_bounds=beyond_bounds) or self._stop(moment)
         values = [
-            shaper.advance(goal, moment.dt_s, SLOW_SHARE * joint.max_rate)
+            shaper.advance(goal, moment.dt_s, min(SLOW_SHARE, moment.speed_scale) * joint.max_rate)
             for shaper, joint, goal in zip(
                 trajectory.shapers, self.config.joints, self._within_reach(goals), strict=True
             )

@@ -166,7 +166,7 @@ class RateInterface:
     def _advance(self, requested: list[float], moment: Moment) -> Command:
         positions = self.joints.positions
         values = []
-        for index, (shaper, target) in enumerate(zip(self._shapers, requested, strict=True)):
+        for index, (shaper, target) in enumerate(zip(self._shapers, self._slowed(requested, moment), strict=True)):
             if isinstance(shaper, VelocityShaper) and positions:
                 age_s = max(0.0, moment.now_s - self.joints.sensed_s)
                 values.append(shaper.advance_at(target, moment.dt_s, positions[index], age_s, moment.period_s))
@@ -176,6 +176,12 @@ class RateInterface:
                 self.limits.add(shaper.limit)
         return self._constants.command(values, stopping=False)
 
+    def _slowed(self, requested: list[float], moment: Moment) -> list[float]:
+        """The requested commands within the share of their bounds that the speed scale leaves; stops are not scaled."""
+        scale = moment.speed_scale
+        pairs = zip(self.config.joints, requested, strict=True)
+        return [clamp(target, scale * joint.low, scale * joint.high) for joint, target in pairs]
+
     def go_home(self, home: Mapping[str, float], moment: Moment) -> Command:
         """The safe stop's command: what has no position is at home."""
         return self.shape(None, moment)
@@ -183,6 +189,10 @@ class RateInterface:
     def is_home(self, home: Mapping[str, float]) -> bool:
         """Always: what has no position is at home."""
         return True
+
+    def is_told(self, places: Mapping[str, float]) -> bool:
+        """Never: no positions are commanded."""
+        return False
 
     def can_return(self) -> bool:
         """Whether joints that are out of bounds can be brought back by commands: by velocities of either direction."""

@@ -47,6 +47,7 @@ class Watch:
         now_s: the present, which never goes back.
         observed_s: when the newest observation was sent.
         enabled: whether a person lets the robot move.
+        follows: whether the joints are commanded, and so have to follow.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Watch:
         self.machine = StopMachine(timing.recover_steps)
         self.now_s = self.observed_s = -math.inf
         self.enabled = enabled
+        self.follows = True
         self._unattended, self._lockstep = enabled, lockstep
         self._pipeline = pipeline
         self._enable = EnableSwitch(on=enabled, timeout_s=timing.enable_timeout_s)
@@ -378,6 +380,6 @@ class Watch:
             joints.forgive()
         if fault := interface.out_of_bounds():
             self.latch(Reason.JOINT_LIMIT, fault)
-        if fault := interface.following_fault():
+        if self.follows and (fault := interface.following_fault()):
             # It may be blocked on its way back.
             self.latch(Reason.FOLLOWING_ERROR, fault)

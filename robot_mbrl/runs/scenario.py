@@ -66,6 +66,10 @@ class Options:
     """What computes the policy: auto, cpu, cuda or tensorrt."""
     accept_new_run: bool = False
     """Whether bundles of another learning run replace those that the robot has."""
+    shadow: bool = False
+    """Whether nothing is sent to the driver, while all else goes on."""
+    speed_scale: float = 1.0
+    """Share of every joint's speed that the guard allows."""
     faults: Path | None = None
     """YAML of what goes wrong with the simulated robot, or with the stand-in for a real one's driver."""
     robots: tuple[str, ...] = ()
@@ -195,6 +199,8 @@ def _actuator(s: Situation) -> dict[str, Parameter]:
         "speed": s.options.speed,
         "lockstep": s.options.lockstep,
         "enable_on_start": s.simulated,
+        "shadow": s.options.shadow,
+        "speed_scale": s.options.speed_scale,
     }
 
 

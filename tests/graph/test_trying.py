@@ -1,0 +1,140 @@
+"""Trying a robot without risk, over real DDS with a stand-in for its driver: in shadow, slowly, one joint a little."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool, Float64MultiArray, String
+
+from benchmarks.campaign.kills import HARDWARE
+from robot_mbrl import messages, topics
+from robot_mbrl.config import load_run
+from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.runs.scenario import Options, scenario
+from robot_mbrl.specs import Source
+from ros_nodes import qos
+from tests.graph.graph import Graph
+from tests.graph.test_stand_in_node import SOURCE, STAND_IN
+
+TASK = str(HARDWARE / "arm-task.yaml")
+COMMANDS = "position_controller/commands"
+
+
+@pytest.fixture
+def arm(graph_environment: dict[str, str]) -> Iterator[Graph]:
+    """The namespace of the bench's arm, with a stand-in for its driver."""
+    graph = Graph(graph_environment, "/arm")
+    graph.start(STAND_IN, config=TASK)
+    yield graph
+    graph.close()
+
+
+class Side:
+    """The robot's side without a recorder, and what it says."""
+
+    def __init__(self, graph: Graph, path: Path, **options: Any) -> None:
+        self.graph = graph
+        folder = RunFolder.create(load_run(TASK), path)
+        self.spec = load_run(TASK).action_spec()
+        self.commands = graph.collect(Float64MultiArray, COMMANDS, qos.EVENTS)
+        self.applied = graph.collect(JointState, topics.APPLIED_ACTION, qos.FOLLOWED)
+        self.states = graph.collect(String, topics.STATE, qos.LATCHED)
+        self._reports = graph.collect(DiagnosticArray, topics.GUARD, qos.EVENTS)
+        self.enables = graph.publisher(Bool, topics.ENABLE, qos.EVENTS)
+        chosen = Options(start_policy="random", **options)
+        for node in scenario("robot", load_run(TASK), folder.path, chosen, simulated=False):
+            if node.name != "recorder":
+                graph.launch(node)
+
+    def report(self) -> dict[str, str]:
+        """The guard's next report."""
+        count = len(self._reports)
+        self.graph.until(lambda: len(self._reports) > count)
+        return {pair.key: pair.value for pair in self._reports[-1].status[0].values}
+
+    def enable(self) -> None:
+        self.graph.until(lambda: self.report()["may_enable"] == "True")
+        self.enables.publish(Bool(data=True))
+
+    def sources(self) -> list[Source]:
+        return [messages.read_action(message, self.spec).source for message in self.applied]
+
+    def set_scale(self, scale: float) -> Any:
+        request = [Parameter("speed_scale", value=scale).to_parameter_msg()]
+        return self.graph.call(SetParameters, "actuator/set_parameters", parameters=request).results[0]
+
+
+def test_in_shadow_every_step_is_decided_and_nothing_is_sent(arm: Graph, tmp_path: Path) -> None:
+    side = Side(arm, tmp_path / "run", shadow=True)
+    side.enable()
+    arm.until(lambda: side.sources().count(Source.RANDOM) > 60)
+    assert side.states[-1].data == "moving (shadow)"
+    assert side.report()["shadow"] == "True"
+    assert side.report()["moving"] == "False"
+    assert side.commands == []
+    assert arm.node.count_publishers("/arm/" + COMMANDS) == 0
+
+
+def test_speed_is_lowered_while_it_moves_and_raised_only_while_it_is_disabled(arm: Graph, tmp_path: Path) -> None:
+    side = Side(arm, tmp_path / "run", speed_scale=0.5)
+    side.enable()
+    arm.until(lambda: side.sources().count(Source.RANDOM) > 20)
+    assert side.report()["speed_scale"] == "0.5"
+    assert side.set_scale(0.1).successful
+    refused = side.set_scale(0.4)
+    assert not refused.successful
+    assert "raised only while the robot is disabled" in refused.reason
+    count = len(side.commands)
+    arm.until(lambda: len(side.commands) > count + 100)
+    values = [message.data[0] for message in side.commands[count + 25 :]]
+    period_s = 1.0 / load_run(TASK).robot.guard.command_rate_hz
+    # Each command is shaped for the time since the one before, which jitters: over ten of them that evens out.
+    over_ten = [abs(b - a) for a, b in zip(values, values[10:], strict=False)]
+    assert 0.0 < max(over_ten) <= 0.1 * 2.0 * 10 * period_s * 1.25
+    side.enables.publish(Bool(data=False))
+    arm.until(lambda: side.report()["enabled"] == "False")
+    assert side.set_scale(0.4).successful
+    assert side.report()["speed_scale"] == "0.4"
+
+
+def test_a_joint_is_jogged_by_a_guard_that_is_started_for_it_alone(arm: Graph) -> None:
+    joints = arm.collect(JointState, "joint_states", SOURCE)
+    commands = arm.collect(Float64MultiArray, COMMANDS, qos.EVENTS)
+    arm.until(lambda: bool(joints))
+    done = jog(arm, "elbow", "0.05")
+    assert done.returncode == 0, done.stderr
+    assert "elbow was asked to move by +0.05 rad or m: found at 0.0000 before, 0.0500 after (+0.0500)" in done.stdout
+    # The other one stays.
+    assert {round(message.data[0], 9) for message in commands} == {0.0}
+    done = jog(arm, "elbow", "-0.1")
+    assert "0.0500 before, -0.0500 after (-0.1000)" in done.stdout, done.stderr
+
+
+def test_jogs_that_may_not_be_say_why(arm: Graph, tmp_path: Path) -> None:
+    done = jog(arm, "wrist", "0.05")
+    assert done.returncode == 2
+    assert "there is no joint 'wrist' to jog; there are shoulder, elbow" in done.stderr
+    side = Side(arm, tmp_path / "run")
+    side.enable()
+    arm.until(lambda: Source.RANDOM in side.sources())
+    done = jog(arm, "elbow", "0.05", patience_s=60.0)
+    assert done.returncode == 1
+    assert "not jogged: its policy drives the robot" in done.stderr
+    assert side.report()["enabled"] == "True"
+
+
+def jog(graph: Graph, *words: str, patience_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "robot_mbrl.cli", "jog", TASK, *words]
+    process = subprocess.Popen(
+        command, env=graph.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    graph.until(lambda: process.poll() is not None, patience_s)
+    printed, complaint = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, printed, complaint)

@@ -8,6 +8,9 @@ BUNDLE = "bundle"
 ENABLE = "enable"
 EMERGENCY_STOP = "emergency_stop"
 TELEOP = "teleop"
+"""JointState, of a person's stick: an action by name, in action units. It counts only while `takeover` is held."""
+TAKEOVER = "takeover"
+"""std_msgs/Bool, the dead-man switch of a person who takes over from the policy, sent at 5 Hz or more while held."""
 GOAL = "goal"
 FEEDBACK = "feedback"
 METRICS = "metrics"
@@ -106,6 +109,7 @@ TYPES = {
     ENABLE: "std_msgs/msg/Bool",
     EMERGENCY_STOP: "std_msgs/msg/Bool",
     TELEOP: JOINT_STATE,
+    TAKEOVER: "std_msgs/msg/Bool",
     GOAL: JOINT_STATE,
     FEEDBACK: JOINT_STATE,
     METRICS: JOINT_STATE,

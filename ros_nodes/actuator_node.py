@@ -83,6 +83,7 @@ class ActuatorNode:
         self._guard = Guard(
             config.robot, config.step_s, enabled=enabled, lockstep=lockstep, rest_s=rest_s, shadow=self._shadow
         )
+        self._guard.takeover.speed = self._speed
         self._guard.scale_speed(scale)
         node.add_on_set_parameters_callback(self._on_parameters)
         self._horizon_s = TRAJECTORY_PERIODS / config.robot.guard.command_rate_hz
@@ -103,6 +104,7 @@ class ActuatorNode:
             exclusive=(topics.OBSERVATION, topics.ACTION),
             commands=list(self._drivers.values()),
             sources=self._of_joints.values(),
+            people=(topics.TELEOP, topics.TAKEOVER),
         )
         self._conflicts: tuple[Conflict, ...] = ()
 
@@ -157,6 +159,8 @@ class ActuatorNode:
         node = self.node
         node.create_subscription(JointState, topics.OBSERVATION, with_info(self._on_observation), observations)
         node.create_subscription(JointState, topics.ACTION, self._on_action, qos.ACTION)
+        node.create_subscription(Bool, topics.TAKEOVER, self._on_takeover, qos.EVENTS)
+        node.create_subscription(JointState, topics.TELEOP, self._on_teleop, qos.EVENTS)
         node.create_subscription(JointState, topics.JOG, self._on_jog, qos.EVENTS)
         node.create_subscription(Bool, topics.ENABLE, self._on_enable, qos.EVENTS)
         node.create_subscription(Bool, topics.EMERGENCY_STOP, self._on_emergency_stop, qos.EVENTS)
@@ -175,9 +179,10 @@ class ActuatorNode:
         if conflicts == self._conflicts:
             return
         self._conflicts = conflicts
+        told = {kind: "; ".join(c.text for c in conflicts if c.kind is kind) for kind in ConflictKind}
         for kind, reason in CONFLICTS.items():
-            detail = "; ".join(conflict.text for conflict in conflicts if conflict.kind is kind)
-            self._guard.note(reason, detail, self._now_s())
+            self._guard.note(reason, told[kind], self._now_s())
+        self._guard.takeover.contest(told[ConflictKind.PEOPLE], self._now_s())
 
     def _on_observation(self, message: Any, info: dict[str, int]) -> None:
         try:
@@ -218,6 +223,16 @@ class ActuatorNode:
         if source in self._of_joints:
             self._watch.note(self._of_joints[source], message.name, info, time.monotonic())
         self._guard.sense(source, message, self._now_s())
+        self._update()
+
+    def _on_takeover(self, message: Any) -> None:
+        self._look_around()
+        self._guard.take_over(message.data, self._now_s())
+        self._update()
+
+    def _on_teleop(self, message: Any) -> None:
+        self._look_around()
+        self._guard.steer(message, self._now_s())
         self._update()
 
     def _on_enable(self, message: Any) -> None:
@@ -289,6 +304,8 @@ class ActuatorNode:
         watch = guard.watch
         report = (
             state,
+            guard.acting is Source.TELEOP,
+            guard.takeover.state,
             guard.jogging.number,
             guard.jogging.told,
             guard.stopped,
@@ -351,6 +368,8 @@ class ActuatorNode:
             "detail": guard.detail,
             "moving": guard.is_moving,
             "shadow": self._shadow,
+            "acting": guard.acting.name.lower(),
+            "takeover": guard.takeover.state.value,
             "speed_scale": guard.pipeline.speed_scale,
             "jog": guard.jogging.told,
             "jog_number": guard.jogging.number,

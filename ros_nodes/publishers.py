@@ -29,6 +29,8 @@ class ConflictKind(StrEnum):
 
     PUBLISHERS = "publishers"
     """More than one publisher of what must come from one."""
+    PEOPLE = "people"
+    """More than one publisher of what a person takes over by."""
     UNHEARD = "unheard"
     """No driver listens to a command topic."""
 
@@ -56,7 +58,13 @@ class PublisherWatch:
     """
 
     def __init__(
-        self, node: Node, *, exclusive: Iterable[str], commands: Sequence[Publisher], sources: Iterable[str] = ()
+        self,
+        node: Node,
+        *,
+        exclusive: Iterable[str],
+        commands: Sequence[Publisher],
+        sources: Iterable[str] = (),
+        people: Iterable[str] = (),
     ) -> None:
         """Begin to watch.
 
@@ -66,11 +74,13 @@ class PublisherWatch:
             commands: the node's publishers of the driver's command topics: it alone may publish those, and a driver
                 must listen.
             sources: topics that several nodes may publish, as long as each joint comes from one; see `note`.
+            people: topics that a person takes over by: of two people, neither does.
         """
         self._node = node
         self._endpoints = Endpoints(node)
         self._commands = {publisher.topic_name: publisher for publisher in commands}
         self._exclusive = [node.resolve_topic_name(topic) for topic in exclusive] + list(self._commands)
+        self._people = [node.resolve_topic_name(topic) for topic in people]
         self._writers = {node.resolve_topic_name(topic): WriterWatch() for topic in sources}
         self._counts: list[int] = []
         self._refresh_s = 0.0
@@ -98,16 +108,15 @@ class PublisherWatch:
         return self._conflicts
 
     def _count(self) -> list[int]:
-        counts = [self._node.count_publishers(topic) for topic in self._exclusive]
+        counts = [self._node.count_publishers(topic) for topic in (*self._exclusive, *self._people)]
         return counts + [self._node.count_subscribers(topic) for topic in self._commands]
 
     def _find(self, now_s: float) -> Iterable[Conflict]:
-        for topic in self._exclusive:
+        for topic in (*self._exclusive, *self._people):
             publishers = self._distinct(self._endpoints.publishers(topic))
             if len(publishers) > 1:
-                yield Conflict(
-                    ConflictKind.PUBLISHERS, topic, f"{_publishers(publishers)} of {_list(topic, publishers)}"
-                )
+                kind = ConflictKind.PEOPLE if topic in self._people else ConflictKind.PUBLISHERS
+                yield Conflict(kind, topic, f"{_publishers(publishers)} of {_list(topic, publishers)}")
         for topic, watch in self._writers.items():
             if joints := watch.contradicted(now_s):
                 publishers = self._endpoints.publishers(topic)

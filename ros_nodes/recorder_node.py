@@ -36,7 +36,7 @@ DEPTH = 1000
 SENT_COMMANDS = f"actuator/{topics.SHAPED_COMMAND.removeprefix('~/')}"
 SAID = "recorder/said"
 """DiagnosticArray, in the files alone: who publishes `enable` or another of these when one of them is heard."""
-SPOKEN = (topics.ENABLE, topics.EMERGENCY_STOP, topics.TELEOP, topics.FEEDBACK, topics.GOAL)
+SPOKEN = (topics.ENABLE, topics.EMERGENCY_STOP, topics.TELEOP, topics.TAKEOVER, topics.FEEDBACK, topics.GOAL)
 """Topics by which people and their programs speak to the robot."""
 LASTING = (topics.STATE, topics.MOVING, topics.BUNDLE)
 """Topics whose newest message counts until the next."""

@@ -18,6 +18,8 @@ DESCRIBED = (
     topics.BUNDLE,
     topics.ENABLE,
     topics.EMERGENCY_STOP,
+    topics.TELEOP,
+    topics.TAKEOVER,
     topics.FEEDBACK,
     topics.GOAL,
     topics.METRICS,

@@ -20,9 +20,10 @@ from robot_mbrl.control.command_interface import Command
 from robot_mbrl.control.jogging import Jogging
 from robot_mbrl.control.pipeline import STILL, CommandPipeline, Motion
 from robot_mbrl.control.stops import Reason
+from robot_mbrl.control.takeover import Holding, Takeover
 from robot_mbrl.control.watch import Watch
 from robot_mbrl.errors import MessageError, NonFiniteError
-from robot_mbrl.messages import read_action, read_key
+from robot_mbrl.messages import read_action, read_key, read_named
 from robot_mbrl.robot_config import SLOWEST_SCALE
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, StepKey
@@ -94,6 +95,8 @@ class Guard:
         self._applied_s = -math.inf
         self._decided: list[Action] = []
         self._asked = AskedMove()
+        self._lost = ""
+        self.takeover = Takeover(self._spec, step_s)
         self.jogging = Jogging(robot, self.pipeline, self.watch, self._asked, shadow=shadow)
 
     @property
@@ -206,6 +209,28 @@ class Guard:
             # It moves by this person's word alone; the policy needs another.
             self.watch.revoke("brought back")
         return False
+
+    @property
+    def acting(self) -> Source:
+        """Whose action is carried out, or what stands for it."""
+        return self._held.source if self._acting else Source.STOP
+
+    def take_over(self, on: bool, now_s: float) -> None:
+        """Hear the dead-man switch of a person who drives in the policy's place, by `steer`, while it is held."""
+        self._pass(now_s)
+        self.takeover.press(on, now_s)
+        self._pass(now_s)
+
+    def steer(self, message: Any, now_s: float) -> None:
+        """Take in a JointState of the topic `teleop`: the person's action, of no account unless the switch is held."""
+        self._pass(now_s)
+        try:
+            values = read_named(message)
+        except MessageError:
+            values = {}
+        if self.takeover.steer(values, now_s):
+            self.machine.count(Reason.MALFORMED)
+        self._pass(now_s)
 
     def jog(self, number: int, joint: str, delta: float, now_s: float) -> None:
         """Move one joint slowly a little way, a person's act: ask again with the same number, or it stops.
@@ -335,11 +360,24 @@ class Guard:
         if self._asked.goes_on(Motion.BRING_BACK, now_s) and (hindrance := self.watch.bring_back_hindrance()):
             self._asked.call_off(hindrance, now_s)
         self.jogging.follow(now_s)
+        self._follow_person(now_s)
         self._settle()
+
+    def _follow_person(self, now_s: float) -> None:
+        """Stop where a person who has taken over is lost."""
+        self.takeover.look(now_s)
+        lost = self.takeover.trouble
+        if lost != self._lost:
+            self._lost = lost
+            self.watch.note(Reason.TAKEOVER_LOST, lost)
+            self.watch.look(now_s)
 
     def _out_of_turn(self, key: StepKey) -> bool:
         """Age and sequence: whether an action is of no use, because its observation is not the present one."""
         latest, requested = self._latest, self._requested
+        if key == latest and self._held.source is Source.TELEOP and self._held.key == latest:
+            # A person has answered in the policy's place; its state follows what was applied.
+            return True
         reason = None
         if requested is not None and requested.key == key:
             reason = Reason.REPEATED
@@ -357,7 +395,9 @@ class Guard:
         """Decide on the present observation if its action is there, or has not come in time."""
         if not self._awaiting or self._latest is None:
             return
-        if self._requested is not None and self._requested.key == self._latest:
+        if self.takeover.state is Holding.HELD:
+            self._take_from_person(self._latest)
+        elif self._requested is not None and self._requested.key == self._latest:
             requested, self._requested = self._requested, None
             self._take(requested)
         elif self.watch.now_s >= self.watch.observed_s + self._deadline_s:
@@ -372,6 +412,18 @@ class Guard:
         if np.abs(requested.values - values).max() > CLIP_TOLERANCE:
             self.machine.count(Reason.CLIPPED)
         self._decide(Action(requested.key, values, requested.source, requested.policy_version), acting=True)
+
+    def _take_from_person(self, latest: StepKey) -> None:
+        """Answer the present observation with the person's action; the policy's, if it has come, counts for nothing."""
+        if self._requested is not None and self._requested.key == latest:
+            self._requested = None
+        self.watch.timely()
+        if self.stopped:
+            self._stop()
+            return
+        before = self._held.values if self._acting else self.pipeline.stop_values()
+        values = self.takeover.action(before, self.watch.now_s)
+        self._decide(Action(latest, values, Source.TELEOP), acting=True)
 
     def _miss(self) -> None:
         self.machine.missed()

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     DISABLED = "disabled"
     SECOND_PUBLISHER = "second_publisher"
     NO_DRIVER = "no_driver"
+    TAKEOVER_LOST = "takeover_lost"
     STALE_JOINTS = "stale_joints"
     CONDITION = "condition"
     OUT_OF_RANGE = "out_of_range"

@@ -328,7 +328,7 @@ class Watch:
 
     def _find_lasting(self) -> tuple[Reason, str] | None:
         """What is amiss whether or not an episode is under way."""
-        for reason in (Reason.SECOND_PUBLISHER, Reason.NO_DRIVER):
+        for reason in (Reason.SECOND_PUBLISHER, Reason.NO_DRIVER, Reason.TAKEOVER_LOST):
             if text := self._noted.get(reason):
                 return reason, text
         pipeline = self._pipeline

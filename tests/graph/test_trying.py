@@ -37,7 +37,7 @@ def arm(graph_environment: dict[str, str]) -> Iterator[Graph]:
 
 
 class Side:
-    """The robot's side without a recorder, and what it says."""
+    """The robot's side, and what it says."""
 
     def __init__(self, graph: Graph, path: Path, **options: Any) -> None:
         self.graph = graph
@@ -50,8 +50,7 @@ class Side:
         self.enables = graph.publisher(Bool, topics.ENABLE, qos.EVENTS)
         chosen = Options(start_policy="random", **options)
         for node in scenario("robot", load_run(TASK), folder.path, chosen, simulated=False):
-            if node.name != "recorder":
-                graph.launch(node)
+            graph.launch(node)
 
     def report(self) -> dict[str, str]:
         """The guard's next report."""

@@ -24,7 +24,7 @@ COMMANDS = {
     "layout": ("layout",),
     "hardware": ("robot", "workstation"),
     "stand_in": ("stand-in",),
-    "operate": ("enable", "stop", "release", "bring-back", "start-episode"),
+    "operate": ("enable", "stop", "release", "bring-back", "start-episode", "console"),
     "status": ("status",),
     "watch": ("watch",),
     "bundle": ("bundle",),

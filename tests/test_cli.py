@@ -34,7 +34,7 @@ EXTRAS = [
         "pybullet",
         "rosbags",
     ),
-    *("rclpy", "safetensors", "scipy", "sensor_msgs", "tensorboard", "torch"),
+    *("rclpy", "safetensors", "scipy", "sensor_msgs", "tensorboard", "textual", "torch"),
 ]
 """Modules that extras bring."""
 
@@ -80,6 +80,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "sessions",
         "check",
         "jog",
+        "console",
         "label",
     ):
         assert command in shown

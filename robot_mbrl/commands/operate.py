@@ -14,12 +14,14 @@ from robot_mbrl.runs.folder import RunFolder, read_json
 from robot_mbrl.runs.running import running_runs
 from robot_mbrl.strict_yaml import read_mapping
 
+CONSOLE = "console"
 ACTS = {
     "enable": "let a real robot move, or with --off stop it; where it has a dead-man timeout, until Ctrl-C",
     "stop": "press a robot's emergency stop, which latches: for robots whose own button is out of reach",
     "release": "let go of the emergency stop and release what has latched; the robot is then to be enabled anew",
     "bring-back": "move a joint that was found out of its range slowly back inside, for as long as this command runs",
     "start-episode": "tell a robot whose task resets by a person that the scene is ready",
+    CONSOLE: "one terminal that shows the robot at a glance and acts by single keys: space stops it",
 }
 
 
@@ -51,6 +53,9 @@ def run(args: argparse.Namespace) -> int:
         if state is not None:
             print(console.outcome(act, state))
             return 0
+    if act == CONSOLE:
+        command = [sys.executable, "-m", "ros_nodes.operator_console", "--space", space]
+        return os.execve(sys.executable, command, node_environment(environment))
     command = [sys.executable, "-m", "ros_nodes.operate", *words, "--ros-args", "-r", f"__ns:={space}"]
     return os.execve(sys.executable, command, node_environment(environment))
 

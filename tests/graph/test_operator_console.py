@@ -1,0 +1,142 @@
+"""The operator's console in a terminal of its own, with a guard that the test plays."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+
+from robot_mbrl import messages, topics
+from robot_mbrl.config import load_run
+from robot_mbrl.runs.folder import RunFolder
+from ros_nodes import qos
+from tests.graph.conftest import IN_TERMINAL
+from tests.graph.graph import PATIENCE_S, Graph
+from tests.graph.test_operating import Guard
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?<>=]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>]")
+
+
+class Terminal:
+    """A terminal of 120 by 40, and the console in it."""
+
+    def __init__(self, graph: Graph, folder: RunFolder) -> None:
+        self.graph, self.shown = graph, ""
+        self._keyboard, screen = pty.openpty()
+        fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        os.set_blocking(self._keyboard, False)
+        command = [sys.executable, "-m", "robot_mbrl.cli", "console", f"--run={folder.path}"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", IN_TERMINAL, *command],
+            env={**graph.environment, "TERM": "xterm-256color"},
+            stdin=screen,
+            stdout=screen,
+            stderr=screen,
+        )
+        os.close(screen)
+        graph.every(0.02, self._read)
+
+    def press(self, key: str) -> None:
+        os.write(self._keyboard, key.encode())
+
+    def until_shown(self, text: str) -> None:
+        """Wait until something is on the screen that was drawn from now on."""
+        self.shown = ""
+        self.graph.until(lambda: text in self.shown)
+
+    def _read(self) -> None:
+        try:
+            self.shown += ESCAPES.sub("", os.read(self._keyboard, 1 << 16).decode(errors="replace"))
+        except (BlockingIOError, OSError):
+            return
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
+        os.close(self._keyboard)
+
+
+@pytest.fixture
+def guard(cartpole: Graph) -> Guard:
+    return Guard(cartpole)
+
+
+@pytest.fixture
+def terminal(cartpole: Graph, guard: Guard, tmp_path: Path) -> Iterator[Terminal]:
+    folder = RunFolder.create(load_run("cartpole", {"task.reset": "human"}), tmp_path / "run")
+    terminal = Terminal(cartpole, folder)
+    terminal.until_shown("disabled")
+    yield terminal
+    terminal.close()
+
+
+def test_keys_are_acts_and_the_screen_says_what_became_of_them(
+    cartpole: Graph, guard: Guard, terminal: Terminal
+) -> None:
+    calls: list[str] = []
+
+    def answer(name: str):
+        def on_call(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            calls.append(name)
+            response.success, response.message = name == "release", "released" if name == "release" else "not ready"
+            return response
+
+        return on_call
+
+    cartpole.node.create_service(Trigger, "actuator/reset_stop", answer("release"))
+    cartpole.node.create_service(Trigger, "sensor/start_episode", answer("begin"))
+    labels = cartpole.collect(JointState, topics.FEEDBACK, qos.EVENTS)
+    terminal.press("e")
+    cartpole.until(lambda: [message.data for message in guard.enabled_by] == [True])
+    guard.be("moving", enabled=True)
+    terminal.until_shown("moving")
+    terminal.press("d")
+    cartpole.until(lambda: [message.data for message in guard.enabled_by] == [True, False])
+    for key, label in (("s", "success"), ("f", "failure")):
+        terminal.press(key)
+        cartpole.until(lambda label=label: labels and messages.read_named(labels[-1]) == {label: 1.0})
+    # Clients meet their services later than publishers their subscribers.
+    cartpole.serve(0.5)
+    terminal.press("n")
+    terminal.until_shown("no episode was begun: not ready")
+    terminal.press("r")
+    cartpole.until(lambda: calls[-1] == "release")
+    guard.be("latched: joint_limit", "slider is at 1.2 m, beyond 1.0", latched=True)
+    terminal.until_shown("slider is at 1.2 m, beyond 1.0")
+    terminal.press("q")
+    cartpole.until(lambda: terminal.process.poll() is not None)
+    assert terminal.process.returncode == 0
+
+
+def test_space_reaches_the_guard_within_a_tenth_of_a_second(cartpole: Graph, guard: Guard, terminal: Terminal) -> None:
+    took_s = []
+    for _ in range(5):
+        guard.stopped_by.clear()
+        begin_s = time.monotonic()
+        terminal.press(" ")
+        cartpole.until(lambda: bool(guard.stopped_by))
+        took_s.append(time.monotonic() - begin_s)
+        assert guard.stopped_by[0].data
+        guard.obey()
+        cartpole.serve(0.3)
+        guard.be("disabled")
+    # The best of them, since other tests may run beside this one.
+    assert min(took_s) < 0.1
+
+
+def test_without_a_terminal_it_says_what_else_there_is(cartpole: Graph, robot_mbrl, tmp_path: Path) -> None:
+    folder = RunFolder.create(load_run("cartpole"), tmp_path / "run")
+    console = robot_mbrl("console", f"--run={folder.path}")
+    cartpole.until(lambda: console.poll() is not None)
+    assert console.returncode == 1
+    assert "needs a terminal" in console.communicate()[1]

@@ -27,6 +27,7 @@ from robot_mbrl.readiness.heard import Heard, judge_source, wanted_joints
 from robot_mbrl.readiness.machine import judge_machine
 from robot_mbrl.readiness.pose import Pose
 from robot_mbrl.readiness.urdf import judge_limits, read_urdf
+from robot_mbrl.runs.scenario import namespace
 from robot_mbrl.terminal import with_output
 from ros_nodes import commands, qos
 from ros_nodes.actuator_node import PRIORITY
@@ -54,6 +55,9 @@ class Checker:
         """Join the graph in the robot's namespace."""
         self.node = node = Node("check", start_parameter_services=False, enable_rosout=False)
         self._config, self._robot = config, config.robot
+        self._command_types: dict[str, type] = {}
+        for command in config.robot.commands:
+            self._command_types |= commands.command_topics(command)
         self._endpoints, self._discovery = Endpoints(node), Discovery(node)
         joint_sources = {c.source for c in self._robot.commands if c.source is not None}
         self._watch = PublisherWatch(
@@ -185,13 +189,13 @@ class Checker:
     def _driver_endpoints(self) -> Iterator[Endpoint]:
         for source in self._robot.sources.values():
             yield from self._endpoints.publishers(self.node.resolve_topic_name(source.topic))
-        for command in self._robot.commands:
-            yield from self._endpoints.subscribers(self.node.resolve_topic_name(command.topic))
+        for topic in self._command_types:
+            yield from self._endpoints.subscribers(self.node.resolve_topic_name(topic))
 
     def _versions(self, endpoints: Iterable[Endpoint]) -> Finding:
         """Whether both sides mean the same by the names of their messages, by the definitions' hashes."""
         wanted = {source.type: message_type(source.type) for source in self._robot.sources.values()}
-        wanted |= {command.type: commands.TYPES[command.type] for command in self._robot.commands}
+        wanted |= {message_name(kind): kind for kind in self._command_types.values()}
         hashes = {name: self._hash(kind) for name, kind in wanted.items()}
         differing = sorted(
             f"{endpoint} has another {endpoint.info.topic_type}"
@@ -217,20 +221,24 @@ class Checker:
 
     def _command(self, command: CommandConfig) -> Iterator[Finding]:
         """Whether a driver hears a command topic, and nobody but our guard publishes on it."""
-        of, topic = f"commands.{command.topic}", self.node.resolve_topic_name(command.topic)
+        for topic, kind in commands.command_topics(command).items():
+            yield from self._command_topic(topic, message_name(kind))
+
+    def _command_topic(self, name: str, type_name: str) -> Iterator[Finding]:
+        of, topic = f"commands.{name}", self.node.resolve_topic_name(name)
         space = self.node.get_namespace()
         refusals, drivers = [], []
         for listener in self._endpoints.subscribers(topic):
             if is_onlooker(listener, space):
                 continue
-            if listener.info.topic_type != command.type:
-                refusals.append(f"{listener} expects {listener.info.topic_type}, the YAML says {command.type}")
+            if listener.info.topic_type != type_name:
+                refusals.append(f"{listener} expects {listener.info.topic_type}, the YAML says {type_name}")
             elif reason := qos_mismatch(qos.COMMANDS, listener.info.qos_profile):
                 refusals.append(f"{listener} asks for another quality of service ({reason})")
             else:
                 drivers.append(str(listener))
         if drivers:
-            yield green(f"{of}.heard", f"{command.type} is heard by {', '.join(drivers)}")
+            yield green(f"{of}.heard", f"{type_name} is heard by {', '.join(drivers)}")
         elif refusals:
             yield red(f"{of}.heard", "; ".join(refusals), "correct the type in the YAML, or the driver's subscription")
         else:
@@ -256,6 +264,12 @@ class Checker:
             return list(judge_limits(self._robot, read_urdf(urdf)))
         except ConfigError as error:
             return [amber("limits", str(error), "publish the expanded URDF, or name one with --urdf FILE")]
+
+
+def message_name(kind: type) -> str:
+    """The name of a message's type, such as `std_msgs/msg/String`."""
+    package, _, _ = kind.__module__.partition(".")
+    return f"{package}/msg/{kind.__name__}"
 
 
 def _vendor(endpoint: Endpoint) -> str:
@@ -288,7 +302,7 @@ def _run(args: argparse.Namespace) -> int:
     try:
         config = load_run(args.task)
         check_robot(config.robot)
-        space = topics.namespace(config.robot.name)
+        space = namespace(config)
         words = ["check", "--ros-args", "-r", f"__ns:={space}", *NO_LOG_FILE[1:]]
         rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
     except (RobotMbrlError, RuntimeError) as error:

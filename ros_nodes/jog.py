@@ -19,6 +19,7 @@ from robot_mbrl import messages, topics
 from robot_mbrl.config import RobotConfig, load_run
 from robot_mbrl.control.jogging import DONE
 from robot_mbrl.errors import USER_ERROR, MessageError, RobotMbrlError
+from robot_mbrl.runs.scenario import namespace
 from robot_mbrl.terminal import with_output
 from ros_nodes import qos
 from ros_nodes.operate import ACTUATOR, INTERRUPTED, NO_LOG_FILE, RefusedError
@@ -153,8 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     try:
-        robot = load_run(args.task).robot
-        space = topics.namespace(robot.name)
+        config = load_run(args.task)
+        robot, space = config.robot, namespace(config)
         words = ["jog", "--ros-args", "-r", f"__ns:={space}", *NO_LOG_FILE[1:]]
         rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
     except (RobotMbrlError, RuntimeError) as error:

@@ -8,10 +8,11 @@ from robot_mbrl.tasks.cartpole_swingup import CartpoleSwingup
 from robot_mbrl.tasks.drive_to_goal import DriveToGoal
 from robot_mbrl.tasks.importing import PATH_SEPARATOR, import_task
 from robot_mbrl.tasks.labels import Labels
+from robot_mbrl.tasks.objective import Objective
 from robot_mbrl.tasks.pendulum_swingup import PendulumSwingup
 from robot_mbrl.tasks.quadruped_walk import QuadrupedWalk
 from robot_mbrl.tasks.reach_goal_in_arena import ReachGoalInArena
-from robot_mbrl.tasks.reach_target import ReachTarget
+from robot_mbrl.tasks.reach_target import ReachGoal, ReachTarget
 from robot_mbrl.tasks.task import GoalTask, Judgement, Task
 
 TASKS: dict[str, type[Task]] = {
@@ -20,6 +21,7 @@ TASKS: dict[str, type[Task]] = {
     "labels": Labels,
     "pendulum_swingup": PendulumSwingup,
     "quadruped_walk": QuadrupedWalk,
+    "reach_goal": ReachGoal,
     "reach_goal_in_arena": ReachGoalInArena,
     "reach_target": ReachTarget,
 }
@@ -65,4 +67,4 @@ def make_task(name: str | None) -> Task:
     return find_task(name)()
 
 
-__all__ = ["TASKS", "GoalTask", "Judgement", "Task", "computed_by", "find_task", "make_task"]
+__all__ = ["TASKS", "GoalTask", "Judgement", "Objective", "Task", "computed_by", "find_task", "make_task"]

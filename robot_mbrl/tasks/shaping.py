@@ -1,18 +1,15 @@
-"""Smooth factors that rewards are made of."""
+"""Smooth factors that rewards and costs are made of, by operators alone (see `objective`)."""
 
-import math
-
-import numpy as np
+from typing import Any
 
 VALUE_AT_MARGIN = 0.1
 
 
-def closeness(value: float, margin: float) -> float:
+def closeness(value: Any, margin: float) -> Any:
     """How close a value is to zero: a Gaussian that is 1 at zero and 0.1 at `margin` (dm_control's tolerance)."""
-    return math.exp(math.log(VALUE_AT_MARGIN) * (value / margin) ** 2)
+    return closeness_of_square(value**2, margin)
 
 
-def closeness_of_each(values: np.ndarray, margin: float) -> np.ndarray:
-    """The closeness of each of these values, float64, of the same shape."""
-    each: np.ndarray = np.exp(math.log(VALUE_AT_MARGIN) * (values / margin) ** 2)
-    return each
+def closeness_of_square(square: Any, margin: float) -> Any:
+    """The same of a value whose square is known, such as a distance, which has no derivative at zero."""
+    return VALUE_AT_MARGIN ** (square / margin**2)

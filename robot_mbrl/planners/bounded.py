@@ -1,0 +1,85 @@
+"""The minimum of a quadratic function within bounds, and how it follows what its gradient depends on.
+
+Written in the operations that ONNX has: it knows no linear solver.
+"""
+
+import torch
+from torch import Tensor
+
+SWEEPS = 8
+"""Rounds of coordinate descent: a step that is not bounded is solved exactly, whatever this is."""
+SMALLEST_PIVOT = 1e-6
+"""What the curvature along any direction is taken for at least: a function that falls for ever has no minimum."""
+
+
+def solve(matrix: Tensor, right: Tensor) -> Tensor:
+    """Solve `matrix @ x = right` for symmetric matrices, as if their pivots were at least `SMALLEST_PIVOT`.
+
+    Elimination without a search for pivots, which positive definite matrices do not need; of others it solves a
+    neighbour that is positive definite (a modified Cholesky factorisation, Nocedal and Wright 2006, section 3.4).
+
+    Args:
+        matrix: (..., n, n), small: the graph grows with n.
+        right: (..., n, m).
+
+    Returns:
+        x, (..., n, m).
+    """
+    size = matrix.shape[-1]
+    identity = torch.eye(size, dtype=matrix.dtype, device=matrix.device)
+    rows = torch.cat([matrix, right], -1)  # (..., n, n + m)
+    for index in range(size):
+        pivot = rows[..., index : index + 1, index : index + 1].clamp(min=SMALLEST_PIVOT)
+        row = rows[..., index : index + 1, :] / pivot
+        unit = identity[:, index : index + 1]
+        others = (1.0 - unit) * rows[..., :, index : index + 1]
+        rows = (1.0 - unit) * rows + unit * row - others * row
+    return rows[..., size:]
+
+
+def bounded_minimum(
+    curvature: Tensor, gradient: Tensor, mixed: Tensor, low: Tensor, high: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Minimise d' curvature d / 2 + gradient' d within bounds (the step of control-limited DDP, Tassa et al. 2014).
+
+    Args:
+        curvature: (..., n, n), symmetric; directions that do not curve upwards are taken to do so slightly.
+        gradient: (..., n).
+        mixed: (..., n, s), derivative of the gradient by what it depends on.
+        low: lower bounds, of the shape of `gradient` or broadcasting to it, at most 0.
+        high: upper bounds, at least 0.
+
+    Returns:
+        The minimum d, (..., n); and its derivative by what the gradient depends on, (..., n, s): zero along directions
+        that are held by a bound.
+    """
+    free_step = -solve(curvature, gradient.unsqueeze(-1)).squeeze(-1)
+    step = torch.minimum(torch.maximum(free_step, low), high)
+    size = curvature.shape[-1]
+    if size > 1:
+        step = _descend(curvature, gradient, low, high, step)
+    slope = (curvature @ step.unsqueeze(-1)).squeeze(-1) + gradient
+    held = ((step <= low) & (slope > 0.0)) | ((step >= high) & (slope < 0.0))
+    free = (~held).to(step)
+    identity = torch.eye(size, dtype=step.dtype, device=step.device)
+    reduced = free.unsqueeze(-1) * curvature * free.unsqueeze(-2) + (1.0 - free).unsqueeze(-1) * identity
+    follows = -solve(reduced, free.unsqueeze(-1) * mixed)
+    if size > 1:
+        # Coordinate descent finds which directions are held; how far the others go is solved exactly.
+        at_bounds = (1.0 - free) * step
+        rest = gradient + (curvature @ at_bounds.unsqueeze(-1)).squeeze(-1)
+        exact = -solve(reduced, (free * rest).unsqueeze(-1)).squeeze(-1)
+        step = torch.minimum(torch.maximum(free * exact + at_bounds, low), high)
+    return step, follows
+
+
+def _descend(curvature: Tensor, gradient: Tensor, low: Tensor, high: Tensor, step: Tensor) -> Tensor:
+    """Cyclic coordinate descent from a step (..., n) within the bounds."""
+    size = curvature.shape[-1]
+    identity = torch.eye(size, dtype=step.dtype, device=step.device)
+    for index in list(range(size)) * SWEEPS:
+        slope = (curvature[..., index, :] * step).sum(-1, keepdim=True) + gradient[..., index : index + 1]
+        pivot = curvature[..., index : index + 1, index].clamp(min=SMALLEST_PIVOT)
+        moved = step - identity[index] * slope / pivot
+        step = torch.minimum(torch.maximum(moved, low), high)
+    return step

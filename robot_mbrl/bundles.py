@@ -2,10 +2,11 @@
 
 The signature of every bundle, each tensor with a batch dimension of 1:
 inputs `observation.<name>`… (vectors in physical units, pictures as they are), `prev_action`, `is_first`, `explore`,
-`goal.<name>`… (in physical units), `noise.<name>`…, `state.<name>`…; outputs `action`, `next_state.<name>`…. Inputs
-that an agent has no use for are absent. At the start of an episode `prev_action` is zeros and `is_first` 1.0; both are
-float32, of shapes (1, A) and (1,). `explore` = 0 gives the mode of the policy, whatever the noise. Reading it needs
-ONNX Runtime only.
+`goal.<name>`… (in physical units), `noise.<name>`…, `state.<name>`…; outputs `action`, `next_state.<name>`…, and of
+policies that may request no action `decided`, float32, (1,): 0.0 where they do not, and the action means nothing.
+Inputs that an agent has no use for are absent. At the start of an episode `prev_action` is zeros and `is_first` 1.0;
+both are float32, of shapes (1, A) and (1,). `explore` = 0 gives the mode of the policy, whatever the noise, but for
+policies that search by it. Reading it needs ONNX Runtime only.
 """
 
 from typing import Literal
@@ -18,6 +19,8 @@ from robot_mbrl.fingerprint import Fingerprint
 from robot_mbrl.specs import ActionSpec, Count, Frozen, NonNegative, ObservationSpec, TensorSpec, VectorSpec
 
 FORMAT = 2
+DECIDED = "decided"
+"""The output that says whether there is an action."""
 METADATA_KEY = "robot_mbrl"
 """Key of the ONNX file's metadata entry that holds a `BundleMetadata` as JSON."""
 
@@ -44,6 +47,8 @@ class ComputeBudget(Frozen):
 
     step_ms: NonNegative
     """Median duration of a step on the learner's CPU, milliseconds."""
+    p99_ms: NonNegative | None = None
+    """Its 99th percentile there; None in bundles that were not measured for it."""
     threads: Count = 1
     """Threads that compute an operation; robots use as many."""
 

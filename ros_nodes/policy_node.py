@@ -251,6 +251,7 @@ class PolicyNode:
         values: dict[str, object] = {
             "requests": self._runner.requests,
             "cuts": self._runner.cuts,
+            "undecided": self._runner.undecided,
             "failed": self._failed,
             "half_pairs": self._pairing.half_pairs,
             "refused": self._refused,

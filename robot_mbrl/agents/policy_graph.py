@@ -3,9 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
-from robot_mbrl.bundles import NoiseSpec
+from robot_mbrl.bundles import DECIDED, NoiseSpec
 from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec, VectorSpec
 
 
@@ -17,6 +18,8 @@ class PolicyGraph(nn.Module, ABC):
 
     threads = 1
     """CPU threads that robots give to a step; more than one is worth it for planners."""
+    abstains = False
+    """Whether there may be steps at which it requests no action; its graph then has the output `decided`."""
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class PolicyGraph(nn.Module, ABC):
     @property
     def output_names(self) -> list[str]:
         """Names of the results of `forward`, in order."""
-        return ["action", *(f"next_state.{name}" for name in self.state)]
+        return ["action", *(f"next_state.{name}" for name in self.state), *([DECIDED] if self.abstains else [])]
 
     @abstractmethod
     def step(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
@@ -65,10 +68,15 @@ class PolicyGraph(nn.Module, ABC):
             inputs: by `input_names`, each with a batch dimension of 1 (see `bundles`).
 
         Returns:
-            The action (1, A), within [-1, 1] or one-hot, and the next state by the names of `state`, (1, ...).
+            The action (1, A), within [-1, 1] or one-hot, and the next state by the names of `state`, (1, ...). Of a
+            policy that abstains the action is NaN where it requests none; the state is finite all the same.
         """
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """`step`, with inputs and outputs in the order of `input_names` and `output_names`."""
         action, state = self.step(dict(zip(self.input_names, inputs, strict=True)))
-        return action, *(state[name] for name in self.state)
+        following = [state[name] for name in self.state]
+        if not self.abstains:
+            return action, *following
+        decided = torch.isfinite(action).all(-1)  # (1,)
+        return torch.where(decided.unsqueeze(-1), action, 0.0), *following, decided.to(action)

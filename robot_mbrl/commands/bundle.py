@@ -1,6 +1,7 @@
 """`robot-mbrl bundle show|check FILE`: what a policy bundle says of itself, and whether it may drive a robot."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,12 @@ from rich.table import Table
 
 from robot_mbrl.bundles import BundleMetadata
 from robot_mbrl.commands.options import Subparsers, add_json
-from robot_mbrl.config import load_run
-from robot_mbrl.errors import BundleError
+from robot_mbrl.config import RunConfig, load_run
+from robot_mbrl.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
     from robot_mbrl.control.bundle_file import Bundle
+    from robot_mbrl.control.bundle_provider import Timing
 
 SOUND, UNSOUND = 0, 1
 
@@ -29,7 +31,9 @@ def register(subparsers: Subparsers) -> None:
     checker = verbs.add_parser("check", help="run all the checks that a robot makes before it lets a bundle drive")
     checker.add_argument("file", type=Path, metavar="FILE", help="an ONNX file, such as a run's policy.onnx")
     checker.add_argument("--task", help="task or run that it must fit, as the robot's nodes are started with")
-    checker.set_defaults(run=lambda args: check(args.file, args.task))
+    checker.add_argument("--time", action="store_true", help="also measure what a step takes here, on a CPU")
+    checker.add_argument("--json", action="store_true", help="with --time: print the milliseconds as JSON, and no more")
+    checker.set_defaults(run=lambda args: check(args.file, args.task, timed=args.time, as_json=args.json))
 
 
 def show(path: Path, *, as_json: bool = False) -> int:
@@ -60,19 +64,24 @@ def show(path: Path, *, as_json: bool = False) -> int:
     return SOUND
 
 
-def check(path: Path, task: str | None = None) -> int:
+def check(path: Path, task: str | None = None, *, timed: bool = False, as_json: bool = False) -> int:
     """Check a bundle as the robot does, against a task if one is named; returns 1 if the robot would refuse it.
 
     Args:
         path: the bundle.
         task: what the robot's nodes would be started with; see `load_run`.
+        timed: whether what a step takes here is measured and held to the control rate, and to the task's deadline.
+        as_json: whether what was measured is printed for programs, and nothing else.
 
     Raises:
-        ConfigError: if there is no such task.
+        ConfigError: if there is no such task, or `as_json` without `timed`.
     """
     from robot_mbrl.control.bundle_file import check_behaviour, check_fit, read_bundle
+    from robot_mbrl.control.bundle_provider import measure
 
-    console = Console(soft_wrap=True)
+    if as_json and not timed:
+        raise ConfigError("--json prints what --time measures: give both")
+    console = Console(soft_wrap=True, quiet=as_json)
     config = None if task is None else load_run(task)
     try:
         bundle = read_bundle(path)
@@ -81,11 +90,33 @@ def check(path: Path, task: str | None = None) -> int:
             check_fit(bundle, config)
             console.print(f"fits task {config.task.name} of robot {config.robot.name}", style="green")
         check_behaviour(bundle)
+        cost = _cost(bundle, measure(bundle), config) if timed else None
     except BundleError as error:
+        if as_json:
+            print(json.dumps({"file": str(path), "refused": str(error)}))
         return _refuse(console, error)
     canary = "reproduces the learner's action" if bundle.metadata.canary else "no canary, but finite and within bounds"
     console.print(f"behaves: {canary}", style="green")
-    return SOUND
+    if cost is None:
+        return SOUND
+    if as_json:
+        print(json.dumps(cost))
+    fast = cost["p50_ms"] <= cost["budget_ms"]
+    console.print(
+        f"a step takes {cost['p50_ms']:.3g} ms, 1 in 100 more than {cost['p99_ms']:.3g} ms, with {cost['threads']} "
+        f"threads; it may take {cost['budget_ms']:.3g} ms" + ("" if fast else ": too slow for this machine"),
+        style="green" if fast else "red",
+    )
+    return SOUND if fast else UNSOUND
+
+
+def _cost(bundle: "Bundle", timing: "Timing", config: RunConfig | None) -> dict[str, float]:
+    """What a step takes, and what it may: a period of its control rate, or less by the robot's deadline."""
+    from robot_mbrl.control.bundle_provider import budget_ms
+
+    metadata = bundle.metadata
+    limit_ms = 1e3 / metadata.control_rate_hz if config is None else budget_ms(config.robot)
+    return {**asdict(timing), "budget_ms": limit_ms, "threads": metadata.budget.threads}
 
 
 def described(bundle: "Bundle") -> dict[str, Any]:
@@ -116,7 +147,7 @@ def _origin(bundle: "Bundle") -> Table:
         "version": str(metadata.version),
         "updates": str(metadata.updates),
         "control rate": f"{metadata.control_rate_hz:g} Hz",
-        "a step takes": f"{metadata.budget.step_ms:.3g} ms where it was exported, threads: {metadata.budget.threads}",
+        "a step takes": _stated_cost(metadata),
         "canary": "none" if metadata.canary is None else f"within {metadata.canary.tolerance:g}",
         "size": f"{bundle.size_bytes / 1e6:.2f} MB",
         "sha256": bundle.sha256,
@@ -124,6 +155,12 @@ def _origin(bundle: "Bundle") -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _stated_cost(metadata: BundleMetadata) -> str:
+    budget = metadata.budget
+    rare = "" if budget.p99_ms is None else f", 1 in 100 more than {budget.p99_ms:.3g} ms,"
+    return f"{budget.step_ms:.3g} ms{rare} where it was exported, threads: {budget.threads}"
 
 
 def _observations(metadata: BundleMetadata) -> Table:

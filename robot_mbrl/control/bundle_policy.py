@@ -22,7 +22,11 @@ class NonFiniteActionError(BundleError):
 
 
 class BundlePolicy:
-    """Steps a bundle and exchanges it between two steps."""
+    """Steps a bundle and exchanges it between two steps.
+
+    Attributes:
+        undecided: steps for which a bundle requested no action.
+    """
 
     def __init__(self, bundle: Bundle, seed: int = 0) -> None:
         """Take a bundle to work.
@@ -31,6 +35,7 @@ class BundlePolicy:
             bundle: opened and checked; the policy owns its arrays from now on.
             seed: of the noise it draws for the policy.
         """
+        self.undecided = 0
         self._rng = np.random.default_rng(seed)
         self._fresh = True  # Whether the state is that of no step, so that the next one is told it is the first.
         self._noise: list[Callable[[], object]] = []
@@ -41,7 +46,7 @@ class BundlePolicy:
         """The bundle at work."""
         return self._bundle
 
-    def act(self, observation: Observation, prev_action: np.ndarray | None) -> Action:
+    def act(self, observation: Observation, prev_action: np.ndarray | None) -> Action | None:
         """The action that the policy requests for this observation.
 
         Args:
@@ -50,7 +55,7 @@ class BundlePolicy:
                 previous step or it is not known: the state then starts afresh, as at the first step of an episode.
 
         Returns:
-            The action, within [-1, 1] or a one-hot, under the observation's key.
+            The action, within [-1, 1] or a one-hot, under the observation's key; None where the bundle decides on none.
 
         Raises:
             MessageError: if the observation lacks a value or image, or an image has another shape.
@@ -74,6 +79,9 @@ class BundlePolicy:
             )
         self._bundle.carry_state()
         self._fresh = False
+        if not self._bundle.decided:
+            self.undecided += 1
+            return None
         return Action(observation.key, action.clip(-1.0, 1.0), Source.POLICY, version)
 
     def swap(self, bundle: Bundle) -> bool:

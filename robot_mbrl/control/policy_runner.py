@@ -55,6 +55,11 @@ class PolicyRunner:
         """The bundle that is the active policy; None while something else is."""
         return self._policy.bundle if isinstance(self._policy, BundlePolicy) else None
 
+    @property
+    def undecided(self) -> int:
+        """Steps for which bundles requested no action: the guard holds, as it does where one is late."""
+        return self._policy.undecided if isinstance(self._policy, BundlePolicy) else 0
+
     def take_over(self, bundle: Bundle) -> bool:
         """Make a bundle the active policy, between two steps; returns whether the state was carried over."""
         if isinstance(self._policy, BundlePolicy):

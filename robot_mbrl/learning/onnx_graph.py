@@ -8,7 +8,7 @@ would never leave the learner.
 import copy
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import onnx
 import torch
@@ -44,7 +44,7 @@ class OnnxGraph:
         self._policy = copy.deepcopy(policy).cpu().eval()
         names = list(named_tensors(self._policy))
         model = _trace(self._policy, names, arguments, input_names, output_names)
-        used = {name for node in model.graph.node for name in node.input}
+        used = {name for node in _nodes(model.graph) for name in node.input}
         self.weights = tuple(name for name in names if name in used)
         for value in [value for value in model.graph.input if value.name in names]:
             model.graph.input.remove(value)
@@ -127,11 +127,20 @@ def _trace(
     assert exported is not None
     model: onnx.ModelProto = exported.model_proto
     # Names of source files and nodes of the trace are of no use to a robot.
-    for node in model.graph.node:
+    for node in _nodes(model.graph):
         del node.metadata_props[:]
         node.doc_string = ""
     del model.graph.value_info[:]
     return model
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Every node of a graph, those in the bodies of its loops included."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _nodes(attribute.g)
 
 
 def _check_constants(constants: Mapping[str, object], weights: Mapping[str, Tensor]) -> None:

@@ -51,6 +51,8 @@ def _inputs(policy: PolicyGraph, generator: torch.Generator) -> dict[str, Tensor
         inputs[f"observation.{name}"] = (255.0 * draw(*image.shape)).to(kind)
     inputs["prev_action"] = 2.0 * draw(policy.action.size) - 1.0
     inputs |= {"is_first": torch.zeros(1), "explore": torch.zeros(1)}
+    for name, goal in policy.goal.items():
+        inputs[f"goal.{name}"] = (2.0 * draw(goal.size) - 1.0) * torch.from_numpy(goal.scales)
     inputs |= {f"noise.{name}": draw(*noise.shape) for name, noise in policy.noise.items()}
     for name, tensor in policy.state.items():
         inputs[f"state.{name}"] = torch.zeros(1, *tensor.shape, dtype=getattr(torch, tensor.dtype))
@@ -61,9 +63,11 @@ def _outputs(agent: Agent, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """On the CPU: a GPU rounds so coarsely that another latent may be the likeliest."""
     policy = copy.deepcopy(agent.policy).cpu()
     with torch.no_grad():
-        action, *state = policy(*(_as_seen(inputs[name]) for name in policy.input_names))
-    others = agent.probe(dict(zip(policy.state, state, strict=True)))
-    return {f"{_OUTPUT}{name}": tensor.contiguous() for name, tensor in {"action": action, **others}.items()}
+        results = policy(*(_as_seen(inputs[name]) for name in policy.input_names))
+    outputs = dict(zip(policy.output_names, results, strict=True))
+    others = agent.probe({name: outputs[f"next_state.{name}"] for name in policy.state})
+    named = {"action": outputs["action"], **others}
+    return {f"{_OUTPUT}{name}": tensor.contiguous() for name, tensor in named.items()}
 
 
 def _as_seen(value: Tensor) -> Tensor:

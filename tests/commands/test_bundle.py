@@ -9,6 +9,7 @@ import pytest
 
 from robot_mbrl.commands import bundle
 from robot_mbrl.config import RunConfig, load_run
+from robot_mbrl.errors import ConfigError
 from tests.bundles import change_metadata, make_bundle, write_bundle
 
 
@@ -75,7 +76,7 @@ def test_show_as_json_gives_programs_everything(
     assert run("show", str(path), "--json") == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["format"], shown["version"], shown["robot"], shown["goal"]) == (2, 12, "cartpole", {})
-    assert shown["budget"] == {"step_ms": 0.5, "threads": 2}
+    assert shown["budget"] == {"step_ms": 0.5, "p99_ms": None, "threads": 2}
     assert shown["inputs"]["state.count"] == {"shape": [1, 1], "dtype": "float32"}
     assert shown["outputs"]["action"] == {"shape": [1, 1], "dtype": "float32"}
     assert shown["sha256"] == hashlib.sha256(data).hexdigest()
@@ -91,3 +92,38 @@ def test_a_bundle_of_the_format_before_is_named_with_its_field_and_a_remedy(
     assert run("show", str(path)) == 1
     printed = " ".join(capsys.readouterr().out.split())
     assert f"{path}: metadata field format is 1, this version reads 2: run it with the version that wrote it" in printed
+
+
+def test_check_measures_what_a_step_takes_for_programs(
+    tmp_path: Path, config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_bundle(config, budget={"step_ms": 0.5, "threads": 2}, layers=8)
+    path = str(write_bundle(tmp_path / "policy.onnx", data))
+    assert run("check", path, "--time", "--json") == 0
+    cost = json.loads(capsys.readouterr().out)
+    assert cost.keys() == {"p50_ms", "p99_ms", "budget_ms", "threads"}
+    assert 0.0 < cost["p50_ms"] <= cost["p99_ms"]
+    assert (cost["budget_ms"], cost["threads"]) == (50.0, 2)
+    # The robot of a task awaits an action for less than the period.
+    assert run("check", path, "--time", "--json", "--task", "cartpole") == 0
+    assert json.loads(capsys.readouterr().out)["budget_ms"] == pytest.approx(40.0)
+
+
+def test_check_refuses_a_bundle_that_is_too_slow_for_its_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fast = load_run("cartpole", {"robot.control_rate_hz": 5000.0})
+    path = str(write_bundle(tmp_path / "policy.onnx", make_bundle(fast, layers=60)))
+    assert run("check", path) == 0
+    assert run("check", path, "--time") == 1
+    assert "it may take 0.2 ms: too slow for this machine" in capsys.readouterr().out
+
+
+def test_check_as_json_says_why_a_bundle_is_refused(
+    tmp_path: Path, config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(write_bundle(tmp_path / "policy.onnx", make_bundle(config, bias=float("nan"))))
+    assert run("check", path, "--time", "--json") == 1
+    assert "not finite" in json.loads(capsys.readouterr().out)["refused"]
+    with pytest.raises(ConfigError, match="--json prints what --time measures"):
+        run("check", path, "--json")

@@ -7,7 +7,7 @@ import pytest
 
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control import bundle_provider
-from robot_mbrl.control.bundle_provider import BundleOpener, parse_provider, step_ms
+from robot_mbrl.control.bundle_provider import BundleOpener, budget_ms, measure, parse_provider, step_ms
 from robot_mbrl.errors import BundleError, ConfigError
 from tests.bundles import make_bundle, write_bundle
 
@@ -91,3 +91,17 @@ def test_measuring_leaves_the_inputs_as_they_are(config: RunConfig, path: Path) 
     assert step_ms(bundle) > 0
     assert (bundle.inputs["prev_action"] == 0.5).all()
     assert bundle_provider.TIMED_STEPS > 1
+
+
+def test_a_bundle_whose_every_action_would_be_late_is_refused(tmp_path: Path, config: RunConfig) -> None:
+    patient = load_run("cartpole", {"robot.guard.action_deadline_s": 0.0003, "robot.guard.command_timeout_s": 0.130})
+    path = write_bundle(tmp_path / "policy.onnx", make_bundle(config, layers=60))
+    BundleOpener(config).open(path)
+    with pytest.raises(BundleError, match=r"guard\.action_deadline_s at 20 Hz leaves 0\.3 ms"):
+        BundleOpener(patient).open(path)
+    assert budget_ms(patient.robot) == pytest.approx(0.3)
+
+
+def test_measuring_tells_usual_steps_from_rare_ones(config: RunConfig, path: Path) -> None:
+    timing = measure(BundleOpener(config).open(path).bundle)
+    assert 0.0 < timing.p50_ms <= timing.p99_ms

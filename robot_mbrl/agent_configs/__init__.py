@@ -8,10 +8,11 @@ from robot_mbrl.agent_configs.daydreamer import DayDreamerConfig
 from robot_mbrl.agent_configs.dreamer import DreamerConfig
 from robot_mbrl.agent_configs.dreamer_v1 import DreamerV1Config
 from robot_mbrl.agent_configs.dreamer_v3 import DreamerV3Config
+from robot_mbrl.agent_configs.mpc import MPCConfig
 from robot_mbrl.agent_configs.settings import AgentSettings, SequenceSettings
 
 AgentConfig = Annotated[
-    DreamerConfig | DreamerV1Config | DayDreamerConfig | DreamerV3Config, Field(discriminator="family")
+    DreamerConfig | DreamerV1Config | DayDreamerConfig | DreamerV3Config | MPCConfig, Field(discriminator="family")
 ]
 """Any agent's settings: a union with one member per family."""
 
@@ -22,5 +23,6 @@ __all__ = [
     "DreamerConfig",
     "DreamerV1Config",
     "DreamerV3Config",
+    "MPCConfig",
     "SequenceSettings",
 ]

@@ -12,17 +12,24 @@ from robot_mbrl.agents.dreamer_agent import DreamerAgent
 from robot_mbrl.agents.dreamer_v1 import DreamerV1
 from robot_mbrl.agents.dreamer_v3 import DreamerV3
 from robot_mbrl.agents.imagining_agent import ImaginingAgent
+from robot_mbrl.agents.mpc import MPC
+from robot_mbrl.agents.purpose import Purpose
 from robot_mbrl.specs import ActionSpec, ObservationSpec
 
-Factory = Callable[[ObservationSpec, ActionSpec, Any, torch.device, int], Agent]
-"""Makes an agent of (observation, action, settings of its family, device, seed)."""
+Factory = Callable[[ObservationSpec, ActionSpec, Any, torch.device, int, Purpose | None], Agent]
+"""Makes an agent of (observation, action, settings of its family, device, seed, purpose)."""
 
 
 def _imagining(networks: type[DreamerV1] | type[DayDreamer] | type[DreamerV3]) -> Factory:
     """What makes agents of one published Dreamer."""
 
     def make(
-        observation: ObservationSpec, action: ActionSpec, config: Any, device: torch.device, seed: int
+        observation: ObservationSpec,
+        action: ActionSpec,
+        config: Any,
+        device: torch.device,
+        seed: int,
+        _: Purpose | None,
     ) -> ImaginingAgent:
         made = networks(observation, action, config).to(device)
         return ImaginingAgent(made, observation, action, config, device, seed)
@@ -31,15 +38,23 @@ def _imagining(networks: type[DreamerV1] | type[DayDreamer] | type[DreamerV3]) -
 
 
 FAMILIES: dict[str, Factory] = {
-    "dreamer": DreamerAgent,
+    "dreamer": lambda observation, action, config, device, seed, _: DreamerAgent(
+        observation, action, config, device, seed
+    ),
     "dreamer-v1": _imagining(DreamerV1),
     "daydreamer": _imagining(DayDreamer),
     "dreamerv3": _imagining(DreamerV3),
+    "mpc": MPC,
 }
 
 
 def make_agent(
-    observation: ObservationSpec, action: ActionSpec, settings: AgentSettings, device: torch.device, seed: int
+    observation: ObservationSpec,
+    action: ActionSpec,
+    settings: AgentSettings,
+    device: torch.device,
+    seed: int,
+    purpose: Purpose | None = None,
 ) -> Agent:
     """A new agent: its seed alone decides its first weights, whatever else this process drew before.
 
@@ -49,10 +64,11 @@ def make_agent(
         settings: of its family.
         device: where it learns; on "meta" it has shapes, but no numbers.
         seed: of its weights and of all that it draws.
+        purpose: what it is to bring about; None if nobody asks for its policy.
     """
     with torch.random.fork_rng(devices=[]), torch.device(device if device.type == "meta" else "cpu"):
         torch.manual_seed(seed)
-        return FAMILIES[settings.family](observation, action, settings, device, seed)
+        return FAMILIES[settings.family](observation, action, settings, device, seed, purpose)
 
 
 def count_parameters(observation: ObservationSpec, action: ActionSpec, settings: AgentSettings) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from robot_mbrl.agents.agent import LEFT_OUT
 from robot_mbrl.agents.families import make_agent
+from robot_mbrl.agents.purpose import Purpose
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import CheckpointError, ConfigError, ExperienceError
 from robot_mbrl.experience.goals import GoalJudge
@@ -61,7 +62,8 @@ class Learner:
         keep_freed_memory()
         self._threads = sharing(config.agent.threads, self.device)
         observation, action = config.observation_spec(), config.action_spec()
-        self.agent = make_agent(observation, action, config.agent, self.device, config.seed)
+        purpose = Purpose.of(config)
+        self.agent = make_agent(observation, action, config.agent, self.device, config.seed, purpose)
         self._compute = updating(self.agent, self.device, capture=config.agent.cuda_graph)
         self.schedule = make_schedule(config.agent)
         self.rng = np.random.default_rng(config.seed)

@@ -49,7 +49,9 @@ class Reflex(PolicyGraph):
 class Imitator:
     """Learns to do what was done before the best rewards: from transitions, remembering nothing."""
 
-    def __init__(self, observation: ObservationSpec, action: ActionSpec, _: object, device: torch.device, seed: int):
+    def __init__(
+        self, observation: ObservationSpec, action: ActionSpec, _: object, device: torch.device, seed: int, __: object
+    ):
         self.policy = Reflex(observation, action).to(device)
         self.remembers: dict[str, Any] = {}
         self.cautions: dict[str, str] = {}
@@ -249,7 +251,7 @@ def test_an_agents_first_weights_depend_on_its_seed_alone() -> None:
 def test_no_part_that_serves_agents_names_one() -> None:
     root = Path(package.__file__).parent
     served = [root.parent / "ros_nodes", *(root / part for part in ("learning", "experience", "control", "commands"))]
-    own = {"agent", "families", "policy_graph"}
+    own = {"agent", "families", "policy_graph", "purpose"}
     for path in (path for folder in served for path in folder.glob("*.py")):
         code = path.read_text()
         assert set(re.findall(r"robot_mbrl\.agents\.(\w+)", code)) <= own, path

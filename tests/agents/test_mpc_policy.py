@@ -1,0 +1,157 @@
+"""The planning agent's policy: the graph that leaves the learner acts as torch does, by the goal of that very step."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import Tensor
+
+from robot_mbrl.agents.mpc import MPC
+from robot_mbrl.config import load_run
+from robot_mbrl.control.bundle_file import Bundle, check_behaviour
+from robot_mbrl.errors import BundleError
+from robot_mbrl.learning.exporter import PolicyExporter
+from robot_mbrl.planners import PLANNERS
+from tests.agents.planning import ACTION, GOAL, OBSERVATION, batches, planning_agent
+
+STEPS = 100
+KINDS: dict[str, dict[str, Any]] = {name: {"planner": name} for name in PLANNERS} | {
+    "cem of a gaussian with a history": {"planner": "cem", "likelihood": "gaussian", "history": 3},
+    "ilqr with a history": {"planner": "ilqr", "history": 2, "likelihood": "gaussian", "activation": "relu"},
+    "mppi of coloured noise without a memory": {"planner": "mppi", "noise_colour": 2.0, "warm_start": False},
+}
+
+
+class _Config:
+    """A run whose robot has the specifications a test wants."""
+
+    def __init__(self) -> None:
+        config = load_run("cartpole")
+        self.robot, self.task, self.agent = config.robot, config.task, config.agent
+        self.observation_spec, self.action_spec, self.goal_spec = lambda: OBSERVATION, lambda: ACTION, lambda: GOAL
+
+
+def learned(**changes: Any) -> MPC:
+    agent = planning_agent(**changes)
+    for seed in range(30):
+        agent.update(batches(agent, seed))
+    return agent
+
+
+def exported(agent: MPC) -> Bundle:
+    exporter = PolicyExporter(agent.policy, _Config(), "run")  # type: ignore[arg-type]
+    exporter.prepare()
+    # Weights and statistics learned since the graph was traced must be the bundle's.
+    for seed in range(30, 60):
+        agent.update(batches(agent, seed))
+    bundle = Bundle(exporter.export(1, updates=1), "policy")
+    check_behaviour(bundle)
+    return bundle
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[MPC, Bundle]]:
+    agent = learned(**request.param)
+    yield agent, exported(agent)
+
+
+def draw_inputs(bundle: Bundle, rng: np.random.Generator, *, first: bool = False) -> None:
+    for name, array in bundle.inputs.items():
+        if name.startswith("noise."):
+            uniform = bundle.metadata.noise[name.removeprefix("noise.")].distribution == "uniform"
+            array[:] = rng.random(array.shape) if uniform else rng.standard_normal(array.shape)
+        elif name.startswith(("observation.", "prev_action", "goal.")):
+            array[:] = rng.normal(size=array.shape)
+    bundle.inputs["is_first"][:] = float(first or rng.random() < 0.05)
+    bundle.inputs["explore"][:] = float(rng.random() < 0.5)
+
+
+def in_torch(agent: MPC, bundle: Bundle) -> dict[str, np.ndarray]:
+    arguments = [torch.from_numpy(bundle.inputs[name].copy()) for name in agent.policy.input_names]
+    with torch.no_grad():
+        return dict(zip(agent.policy.output_names, (x.numpy() for x in agent.policy(*arguments)), strict=True))
+
+
+def test_a_bundle_agrees_with_torch_at_every_step(pair: tuple[MPC, Bundle]) -> None:
+    agent, bundle = pair
+    rng, chosen_otherwise = np.random.default_rng(0), 0
+    for index in range(STEPS):
+        draw_inputs(bundle, rng, first=index == 0)
+        expected = in_torch(agent, bundle)
+        bundle.run()
+        assert expected.keys() == bundle.outputs.keys()
+        assert bundle.decided
+        differs = any(np.abs(bundle.outputs[name] - value).max() > 1e-3 for name, value in expected.items())
+        # Of two plans that cost about the same, rounding may make the other the cheaper one.
+        chosen_otherwise += differs
+        assert np.abs(bundle.outputs["action"]).max() <= 1.0
+        bundle.carry_state()
+    assert chosen_otherwise <= 2
+
+
+def test_its_loops_stay_loops(pair: tuple[MPC, Bundle]) -> None:
+    agent, _ = pair
+    exporter = PolicyExporter(agent.policy, _Config(), "run")  # type: ignore[arg-type]
+    model = onnx.load_from_string(exporter.export(2, updates=2))
+
+    def count(graph: onnx.GraphProto) -> int:
+        inner = sum(count(a.g) for node in graph.node for a in node.attribute if a.type == onnx.AttributeProto.GRAPH)
+        return len(graph.node) + inner
+
+    assert count(model.graph) < 500
+    weights = {name for name, value in agent.policy.named_parameters() if "variance" not in name}
+    replaceable = {initializer.name for initializer in model.graph.initializer}
+    assert weights <= replaceable
+
+
+def test_a_goal_that_changes_between_two_steps_changes_the_very_next_action(pair: tuple[MPC, Bundle]) -> None:
+    _, bundle = pair
+    draw_inputs(bundle, np.random.default_rng(1), first=True)
+    bundle.inputs["explore"][:] = 0.0
+    actions = []
+    for goal in (-3.0, 3.0, -3.0):
+        bundle.inputs["goal.place"][:] = (goal, 0.0)
+        bundle.run()
+        actions.append(bundle.outputs["action"].copy())
+    assert np.array_equal(actions[0], actions[2])
+    assert np.abs(actions[1] - actions[0]).max() > 0.1
+
+
+def test_where_nothing_finite_is_found_it_decides_on_no_action(pair: tuple[MPC, Bundle]) -> None:
+    agent, bundle = pair
+    draw_inputs(bundle, np.random.default_rng(2), first=True)
+    bundle.inputs["goal.place"][:] = np.inf
+    bundle.run()
+    assert not bundle.decided
+    assert all(np.isfinite(array).all() for array in bundle.outputs.values())
+    assert in_torch(agent, bundle)["decided"] == 0.0
+    bundle.carry_state()
+    draw_inputs(bundle, np.random.default_rng(3))
+    bundle.run()
+    assert bundle.decided
+
+
+def test_it_explores_when_told_to_and_not_otherwise() -> None:
+    agent = learned(exploration=0.5)
+    inputs: dict[str, Tensor] = {
+        f"observation.{name}": torch.zeros(1, vector.size) for name, vector in OBSERVATION.vectors.items()
+    }
+    inputs |= {f"noise.{name}": torch.zeros(1, *spec.shape) for name, spec in agent.policy.noise.items()}
+    inputs |= {f"state.{name}": torch.zeros(1, *spec.shape) for name, spec in agent.policy.state.items()}
+    inputs |= {"prev_action": torch.zeros(1, 2), "is_first": torch.ones(1), "goal.place": torch.zeros(1, 2)}
+    inputs["noise.exploration"] = torch.tensor([[0.4, -0.4]])
+    with torch.no_grad():
+        told, judged = (agent.policy.step(inputs | {"explore": torch.tensor([x])})[0] for x in (1.0, 0.0))
+    torch.testing.assert_close(told - judged, torch.tensor([[0.2, -0.2]]))
+
+
+def test_a_model_that_has_broken_down_is_not_exported() -> None:
+    agent = learned()
+    exporter = PolicyExporter(agent.policy, _Config(), "run")  # type: ignore[arg-type]
+    with torch.no_grad():
+        agent.model.network.biases[0].fill_(torch.nan)
+    with pytest.raises(BundleError, match="version 1: the policy finds no action; learning has broken down"):
+        exporter.export(1, updates=1)

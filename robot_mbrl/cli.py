@@ -25,6 +25,7 @@ COMMANDS = {
     "hardware": ("robot", "workstation"),
     "stand_in": ("stand-in",),
     "operate": ("enable", "stop", "release", "bring-back", "start-episode", "console"),
+    "goal": ("goal",),
     "status": ("status",),
     "watch": ("watch",),
     "bundle": ("bundle",),

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from robot_mbrl.bundles import METADATA_KEY, BundleMetadata, Canary, ComputeBudget, NoiseSpec, canary_inputs
+from robot_mbrl.bundles import DECIDED, METADATA_KEY, BundleMetadata, Canary, ComputeBudget, NoiseSpec, canary_inputs
 from robot_mbrl.config import RunConfig
 from robot_mbrl.fingerprint import Fingerprint
 from robot_mbrl.specs import ObservationSpec, TensorSpec
@@ -50,6 +50,7 @@ def make_bundle(
     bias: float = 0.0,
     goal: float = 0.0,
     nan_from_step: int | None = None,
+    undecided_step: int | None = None,
     layers: int = 0,
     canary: bool = True,
     canary_error: float = 0.0,
@@ -71,6 +72,7 @@ def make_bundle(
         goal: weight of the goal.
         bias: constant part; NaN makes a bundle that fails its checks.
         nan_from_step: the count from which actions are NaN, which a canary cannot see.
+        undecided_step: the count at which no action is requested; None for a bundle that always requests one.
         layers: dense layers of 1 MiB each that are computed and not used, for size and duration.
         canary: whether the metadata carry a canary.
         canary_error: added to the canary's first expected value.
@@ -79,7 +81,7 @@ def make_bundle(
     metadata = make_metadata(config, **changes)
     weights = {"previous": previous, "explore": explore, "count": count, "first": first, "noise": noise, "bias": bias}
     weights |= {"goal": goal} if metadata.goal else {}
-    model = _graph(metadata, weights, nan_from_step, layers)
+    model = _graph(metadata, weights, nan_from_step, undecided_step, layers)
     if canary:
         seed = 7
         _set_metadata(model, metadata)
@@ -129,7 +131,11 @@ def _inputs(metadata: BundleMetadata) -> list[onnx.ValueInfoProto]:
 
 
 def _graph(
-    metadata: BundleMetadata, weights: dict[str, float], nan_from_step: int | None, layers: int
+    metadata: BundleMetadata,
+    weights: dict[str, float],
+    nan_from_step: int | None,
+    undecided_step: int | None,
+    layers: int,
 ) -> onnx.ModelProto:
     make = helper.make_node
     constants = {name: np.float32(value) for name, value in weights.items()}
@@ -187,5 +193,15 @@ def _graph(
         helper.make_tensor_value_info(f"next_state.{n}", TensorProto.FLOAT, (1, *s.shape))
         for n, s in metadata.state.items()
     ]
+    if undecided_step is not None:
+        initializers.append(numpy_helper.from_array(np.array(np.float32(undecided_step)), "undecided_step"))
+        nodes += [
+            make("Equal", ["count_now", "undecided_step"], ["undecided.each"]),
+            make("Cast", ["undecided.each"], ["undecided.float"], to=TensorProto.FLOAT),
+            make("Reshape", ["undecided.float", "one_element"], ["undecided"]),
+            make("Sub", ["one", "undecided"], [DECIDED]),
+        ]
+        initializers.append(numpy_helper.from_array(np.array([1], np.int64), "one_element"))
+        outputs.append(helper.make_tensor_value_info(DECIDED, TensorProto.FLOAT, (1,)))
     graph = helper.make_graph(nodes, "test_policy", _inputs(metadata), outputs, initializers)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

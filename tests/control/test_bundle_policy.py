@@ -7,7 +7,7 @@ from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
 from robot_mbrl.control.bundle_policy import BundlePolicy, NonFiniteActionError
 from robot_mbrl.control.start_policies import HoldPolicy, RandomPolicy
-from robot_mbrl.errors import MessageError
+from robot_mbrl.errors import BundleError, MessageError
 from robot_mbrl.specs import ActionSpec, Mode, Source
 from robot_mbrl.steps import Observation, StepKey
 from tests.bundles import make_bundle
@@ -93,6 +93,19 @@ def test_non_finite_action_is_an_error_and_the_state_starts_afresh(config: RunCo
     assert np.isnan(error.value.action.values).all()
     assert error.value.action.key == observe(config, 2).key
     assert act(policy, observe(config, 3)) == pytest.approx(0.0)
+
+
+def test_a_bundle_that_decides_on_no_action_requests_none_and_goes_on_from_its_state(config: RunConfig) -> None:
+    policy = make_policy(config, undecided_step=2, count=0.1)
+    actions = [policy.act(observe(config, step, is_first=step == 0), APPLIED) for step in range(5)]
+    values = [None if action is None else float(action.values[0]) for action in actions]
+    assert values == [pytest.approx(0.0), pytest.approx(0.1), None, pytest.approx(0.3), pytest.approx(0.4)]
+    assert policy.undecided == 1
+
+
+def test_a_bundle_that_never_decides_on_an_action_is_refused(config: RunConfig) -> None:
+    with pytest.raises(BundleError, match="test bundle: finds no action; its training has diverged"):
+        open_bundle(config, undecided_step=0)
 
 
 def test_observation_without_an_observed_value_is_an_error_that_names_it(config: RunConfig) -> None:

@@ -11,7 +11,9 @@ from robot_mbrl.control.bundle_policy import BundlePolicy
 from robot_mbrl.control.policy_runner import BACKLOG, PolicyRunner
 from robot_mbrl.control.start_policies import HoldPolicy
 from robot_mbrl.errors import BundleError
+from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, Observation, StepKey
+from sim.in_process import InProcessRobot
 from tests.bundles import make_bundle
 
 GRACE_S = 0.005
@@ -171,3 +173,20 @@ def test_failed_step_is_not_tried_again(config: RunConfig, tmp_path: Path) -> No
         runner.requested_action(0.05)
     assert runner.requested_action(0.06) is None
     assert runner.deadline_s is None
+
+
+def test_where_a_bundle_decides_on_no_action_the_guard_holds_and_it_is_counted(config: RunConfig) -> None:
+    runner = PolicyRunner(config, BundlePolicy(open_bundle(config, count=0.1, undecided_step=3)), grace_s=GRACE_S)
+    robot = InProcessRobot(config, seed=0)
+    applied: list[Action] = []
+    for _ in range(6):
+        runner.observed(robot.observe(), 0.0)
+        applied.append(robot.apply(runner.requested_action(0.0)))
+        runner.applied(applied[-1])
+    interventions = dict(robot.interventions)
+    robot.close()
+    sources = [action.source for action in applied]
+    assert sources == [Source.LATE if step == 3 else Source.POLICY for step in range(6)]
+    assert applied[3].values == applied[2].values
+    assert (runner.undecided, interventions["late"]) == (1, 1)
+    assert "not_finite" not in interventions

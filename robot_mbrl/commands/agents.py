@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from robot_mbrl.commands.options import Subparsers, add_json
-from robot_mbrl.config import load_agent, packaged
+from robot_mbrl.config import AgentSettings, load_agent, packaged
+from robot_mbrl.errors import ConfigError
 from robot_mbrl.specs import ActionSpec, Element, ImageSpec, ObservationSpec, VectorSpec
 
 VALUES, JOINTS = 24, 6
@@ -35,14 +36,18 @@ def run(args: argparse.Namespace) -> int:
     table.add_column(f"parameters, {VALUES} values", justify="right")
     table.add_column("64x64x3", justify="right")
     for row in rows:
-        sizes = (f"{row['parameters'][kind]:,}" for kind in ("vector", "image"))
+        counts = (row["parameters"][kind] for kind in ("vector", "image"))
+        sizes = ("–" if count is None else f"{count:,}" for count in counts)
         table.add_row(row["preset"], row["family"], row["description"], *sizes)
     Console().print(table)
     return 0
 
 
 def describe() -> list[dict[str, Any]]:
-    """Each packaged preset with its family, what it is for, and the numbers it learns, slow critics left out."""
+    """Each packaged preset with its family, what it is for, and the numbers it learns, slow critics left out.
+
+    Of agents that see no pictures the number for them is None.
+    """
     # Not at the top: the command line must start without torch, which a robot does not have.
     from robot_mbrl.agents.families import count_parameters
 
@@ -52,10 +57,17 @@ def describe() -> list[dict[str, Any]]:
         "image": ObservationSpec(images={"camera": ImageSpec()}),
     }
     action = ActionSpec(names=tuple(f"joint_{index}" for index in range(JOINTS)))
+
+    def count(observation: ObservationSpec, settings: AgentSettings) -> int | None:
+        try:
+            return count_parameters(observation, action, settings)
+        except ConfigError:
+            return None
+
     rows = []
     for preset in packaged("presets"):
         settings = load_agent(preset)
-        counted = {kind: count_parameters(observation, action, settings) for kind, observation in seen.items()}
+        counted = {kind: count(observation, settings) for kind, observation in seen.items()}
         fields = {"preset": preset, "family": settings.family, "description": settings.description}
         rows.append({**fields, "parameters": counted})
     return rows

@@ -19,10 +19,20 @@ def regulator(horizon: int, actions: int, **changes: object) -> ILQR:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("actions", [1, 2, 4])
 def test_one_correction_is_the_riccati_solution(actions: int, seed: int) -> None:
+    # So near to the goal that no bound matters on the way, either.
+    world = LinearQuadratic(states=4, actions=actions, state_scale=0.01, seed=seed, dtype=torch.float32)
+    best = world.riccati(20)
+    found = regulator(20, actions, regularisers=(0.0,)).improve(world, torch.zeros(20, actions))
+    np.testing.assert_allclose(found.actions.numpy(), best, atol=1e-4 * np.abs(best).max())
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("actions", [1, 2, 4])
+def test_a_few_corrections_are_where_bounds_matter_on_the_way(actions: int, seed: int) -> None:
     world = LinearQuadratic(states=4, actions=actions, state_scale=0.3, seed=seed, dtype=torch.float32)
     best = world.riccati(20)
     assert np.abs(best).max() < 1.0
-    found = regulator(20, actions, regularisers=(0.0,)).improve(world, torch.zeros(20, actions))
+    found = regulator(20, actions, regularisers=(0.0, 0.1), iterations=12).improve(world, torch.zeros(20, actions))
     np.testing.assert_allclose(found.actions.numpy(), best, atol=1e-4)
 
 

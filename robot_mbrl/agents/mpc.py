@@ -10,7 +10,7 @@ Shapes: E members, B batch, N observations in a window, V observed values, A act
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from torch import Tensor
 from robot_mbrl.agent_configs.mpc import MPCConfig
 from robot_mbrl.agents.agent import LEFT_OUT, Learned
 from robot_mbrl.agents.mpc_policy import MPCPolicy, observed_values
-from robot_mbrl.agents.optimizers import ClippedAdam
+from robot_mbrl.agents.optimizers import ClippedAdam, set_gradients
 from robot_mbrl.agents.purpose import Purpose
 from robot_mbrl.agents.random_source import RandomSource
 from robot_mbrl.errors import ConfigError
@@ -27,8 +27,9 @@ from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.ensemble_model import EnsembleModel
 
-FIT, HELD_OUT = "fit", "held_out"
-"""The names of its draws."""
+FIT: Literal["fit"] = "fit"
+HELD_OUT: Literal["held_out"] = "held_out"
+"""The names of its draws, and the parts of replay that they are from."""
 
 
 class MPC:
@@ -142,7 +143,7 @@ class MPC:
         noisy, target = self._with_noise(window, target)
         predicted = self.model.predict(by_member(noisy), by_member(action))
         loss = self.model.loss(predicted, by_member(target), by_member(counts))
-        loss.backward()
+        set_gradients(loss, self.model)
         norm, left_out = self._optimizer.step()
         error = (predicted.mean.detach() - by_member(target)).square().mean()
         metrics = {"model_loss": loss.detach(), "fit_error": error, "gradient_norm": norm, LEFT_OUT: left_out}

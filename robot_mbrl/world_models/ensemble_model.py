@@ -91,8 +91,9 @@ class EnsembleModel(nn.Module):
         error = (predicted.mean - target).square()
         share = (weights / weights.sum().clamp(min=1.0)).unsqueeze(-1)
         if predicted.log_variance is None:
-            return (share * error).sum() / self.values
-        likelihood = (share * ((-predicted.log_variance).exp() * error + predicted.log_variance)).sum() / self.values
+            squared: Tensor = (share * error).sum() / self.values
+            return squared
+        likelihood: Tensor = (share * ((-predicted.log_variance).exp() * error + predicted.log_variance)).sum() / self.values
         return likelihood + BOUNDS_WEIGHT * (self.most_log_variance - self.least_log_variance).sum()
 
     def target(self, before: Tensor, after: Tensor) -> Tensor:
@@ -171,7 +172,7 @@ class EnsembleModel(nn.Module):
     def _input(self, window: Tensor, action: Tensor) -> Tensor:
         """What the network reads, (E, B, W + A)."""
         size = self.history * self.values
-        observed = window[..., :size].unflatten(-1, (self.history, self.values))
+        observed = window[..., :size].reshape(*window.shape[:-1], self.history, self.values)
         standardised = self.observed(observed).clamp(-BOUND, BOUND).flatten(-2)
         return torch.cat([standardised, window[..., size:], action], -1)
 

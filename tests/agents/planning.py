@@ -69,18 +69,16 @@ def transitions(batch: int, steps: int, seed: int) -> Batch:
         valid[-2:, 2:] = False
         values[-2:, 2:] += 50.0
     zeros = torch.zeros(batch, steps + 1)
-    return Batch(
-        observation={"joints": values[..., :2], "imu": values[..., 2:]},
-        action=action,
-        prev_action=torch.cat([torch.zeros(batch, 1, 2), action[:, :-1]], 1),
-        reward=zeros,
-        is_first=zeros,
-        is_last=zeros,
-        is_terminal=zeros,
-        valid=valid,
-        row=torch.arange(batch * (steps + 1)).view(batch, steps + 1),
-        before={},
-    )
+    drawn = {
+        "observation.joints": values[..., :2],
+        "observation.imu": values[..., 2:],
+        "action": action,
+        "prev_action": torch.cat([torch.zeros(batch, 1, 2), action[:, :-1]], 1),
+        "valid": valid,
+        "row": torch.arange(batch * (steps + 1)).view(batch, steps + 1),
+    }
+    drawn |= dict.fromkeys(("reward", "is_first", "is_last", "is_terminal"), zeros)
+    return Batch.of({name: value.numpy() for name, value in drawn.items()}, torch.device("cpu"))
 
 
 def step(values: torch.Tensor, action: torch.Tensor) -> torch.Tensor:

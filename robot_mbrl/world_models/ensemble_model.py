@@ -93,8 +93,10 @@ class EnsembleModel(nn.Module):
         if predicted.log_variance is None:
             squared: Tensor = (share * error).sum() / self.values
             return squared
-        likelihood: Tensor = (share * ((-predicted.log_variance).exp() * error + predicted.log_variance)).sum() / self.values
-        return likelihood + BOUNDS_WEIGHT * (self.most_log_variance - self.least_log_variance).sum()
+        surprise = (-predicted.log_variance).exp() * error + predicted.log_variance
+        bounds = (self.most_log_variance - self.least_log_variance).sum()
+        likelihood: Tensor = (share * surprise).sum() / self.values + BOUNDS_WEIGHT * bounds
+        return likelihood
 
     def target(self, before: Tensor, after: Tensor) -> Tensor:
         """Standardised differences (..., V) between observations (..., V)."""

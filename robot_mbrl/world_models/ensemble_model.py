@@ -100,7 +100,8 @@ class EnsembleModel(nn.Module):
 
     def target(self, before: Tensor, after: Tensor) -> Tensor:
         """Standardised differences (..., V) between observations (..., V)."""
-        return self.change(after - before).clamp(-BOUND, BOUND)
+        standardised: Tensor = self.change(after - before)
+        return standardised.clamp(-BOUND, BOUND)
 
     def advance(self, window: Tensor, action: Tensor, noise: Tensor | None = None) -> Tensor:
         """The windows (E, B, W) after windows (E, B, W) and actions (E, B, A).

@@ -68,13 +68,13 @@ def test_a_provider_that_there_is_not_is_an_error() -> None:
 
 def test_a_bundle_that_cannot_meet_the_control_rate_is_refused_with_its_figures(tmp_path: Path) -> None:
     fast = load_run("cartpole", {"robot.control_rate_hz": 1000.0})
-    path = write_bundle(tmp_path / "policy.onnx", make_bundle(fast, layers=60))
+    path = write_bundle(tmp_path / "policy.onnx", make_bundle(fast, layers=30))
     with pytest.raises(
         BundleError, match=r"policy\.onnx: a step takes .* ms here .* control rate of 1000 Hz leaves 1 ms"
     ):
         BundleOpener(fast).open(path)
     slow = load_run("cartpole")
-    BundleOpener(slow).open(write_bundle(path, make_bundle(slow, layers=60)))
+    BundleOpener(slow).open(write_bundle(path, make_bundle(slow, layers=30)))
 
 
 def test_as_many_threads_compute_it_as_it_says(config: RunConfig, tmp_path: Path) -> None:
@@ -94,12 +94,12 @@ def test_measuring_leaves_the_inputs_as_they_are(config: RunConfig, path: Path) 
 
 
 def test_a_bundle_whose_every_action_would_be_late_is_refused(tmp_path: Path, config: RunConfig) -> None:
-    patient = load_run("cartpole", {"robot.guard.action_deadline_s": 0.0003, "robot.guard.command_timeout_s": 0.130})
-    path = write_bundle(tmp_path / "policy.onnx", make_bundle(config, layers=60))
+    patient = load_run("cartpole", {"robot.guard.action_deadline_s": 0.0002, "robot.guard.command_timeout_s": 0.130})
+    path = write_bundle(tmp_path / "policy.onnx", make_bundle(config, layers=30))
     BundleOpener(config).open(path)
-    with pytest.raises(BundleError, match=r"guard\.action_deadline_s at 20 Hz leaves 0\.3 ms"):
+    with pytest.raises(BundleError, match=r"guard\.action_deadline_s at 20 Hz leaves 0\.2 ms"):
         BundleOpener(patient).open(path)
-    assert budget_ms(patient.robot) == pytest.approx(0.3)
+    assert budget_ms(patient.robot) == pytest.approx(0.2)
 
 
 def test_measuring_tells_usual_steps_from_rare_ones(config: RunConfig, path: Path) -> None:

@@ -13,14 +13,16 @@ from tests.planners.worlds import Known, LinearQuadratic, Nowhere
 
 HORIZON, ACTIONS = 5, 2
 SAMPLING: dict[PlannerName, dict[str, object]] = {
-    "random_shooting": {"candidates": 4000, "iterations": 5},
+    "random_shooting": {"candidates": 4000, "iterations": 5, "horizon": 2},  # hopeless where there is more to choose
     "cem": {"candidates": 400, "iterations": 12, "elites": 40, "least_deviation": 0.0},
-    "mppi": {"candidates": 2000, "iterations": 20, "deviation": 0.25, "temperature": 0.02},
+    "mppi": {"candidates": 2000, "iterations": 30, "deviation": 0.25, "temperature": 0.5},
     "es": {"candidates": 400, "iterations": 40},
     "ga": {"candidates": 600, "iterations": 40, "elites": 60, "deviation": 0.1, "mutation": 0.3},
 }
-NEAR: dict[PlannerName, float] = {"random_shooting": 0.5, "cem": 0.02, "mppi": 0.05, "es": 0.02, "ga": 0.1}
+NEAR: dict[PlannerName, float] = {"random_shooting": 0.3, "cem": 0.02, "mppi": 0.05, "es": 0.02, "ga": 0.1}
 """How far each may be from the optimal actions: what falls short of it are the samples, whose number is known."""
+MISSED: dict[PlannerName, float] = {"random_shooting": 0.05, "cem": 0.005, "mppi": 0.005, "es": 0.005, "ga": 0.02}
+"""What share of what there is to win by acting it may miss."""
 
 each_planner = pytest.mark.parametrize("name", SAMPLING)
 
@@ -46,28 +48,29 @@ def plan(planner: Planner, world: Known, memory: Mapping[str, Tensor] | None = N
 
 @pytest.fixture(scope="module")
 def world() -> LinearQuadratic:
-    return LinearQuadratic(states=3, actions=ACTIONS, state_scale=0.8, seed=1, dtype=torch.float32)
+    return LinearQuadratic(states=3, actions=ACTIONS, state_scale=1.6, seed=1, dtype=torch.float32)
 
 
 @each_planner
 def test_it_finds_the_known_optimum_of_a_linear_quadratic_problem(name: PlannerName, world: LinearQuadratic) -> None:
-    best = world.riccati(HORIZON)
-    assert np.abs(best).max() < 1.0, "the problem is one whose bounds do not matter"
-    found = plan(planner_for(name), world)
+    planner = planner_for(name)
+    best = world.riccati(planner.settings.horizon)
+    assert 0.3 < np.abs(best).max() < 1.0, "the problem is one whose bounds do not matter"
+    found = plan(planner, world)
     assert bool(found.found)
     np.testing.assert_allclose(found.actions.numpy(), best, atol=NEAR[name])
     least, none = (float(world.costs(torch.from_numpy(p)[None].float())[0]) for p in (best, 0 * best))
-    # Of what there is to win by acting, it wins nearly all.
     missed = (float(world.costs(found.actions[None])[0]) - least) / (none - least)
-    assert missed < {"random_shooting": 0.15, "ga": 0.02}.get(name, 0.005)
+    assert missed < MISSED[name]
 
 
 @each_planner
 def test_it_finds_the_optimum_at_the_bounds(name: PlannerName) -> None:
-    far = LinearQuadratic(states=3, actions=ACTIONS, state_scale=4.0, seed=1, dtype=torch.float32)
-    best = far.bounded_optimum(HORIZON)
+    far = LinearQuadratic(states=3, actions=ACTIONS, state_scale=6.0, seed=1, dtype=torch.float32)
+    planner = planner_for(name)
+    best = far.bounded_optimum(planner.settings.horizon)
     assert (np.abs(best) == 1.0).any(), "the problem is one whose bounds matter"
-    found = plan(planner_for(name), far)
+    found = plan(planner, far)
     assert float(found.actions.abs().max()) <= 1.0
     least, none = (float(far.costs(torch.from_numpy(p)[None].float())[0]) for p in (best, 0 * best))
     missed = (float(far.costs(found.actions[None])[0]) - least) / (none - least)
@@ -81,6 +84,7 @@ def test_the_next_step_begins_with_what_is_left_of_the_plan(name: PlannerName, w
     assert (found.memory["plan"][-1] == 0.0).all()
     # With hardly any search, a good start is what makes a good plan.
     weak = {"candidates": 4, "iterations": 1, "elites": 2, "deviation": 1e-3, "least_deviation": 0.0}
+    weak |= {"horizon": HORIZON}
     best = torch.from_numpy(world.riccati(HORIZON)).float()
     warm, cold = planner_for(name, **weak), planner_for(name, **weak, warm_start=False)
     warm_cost = float(world.costs(plan(warm, world, {"plan": best}).actions[None])[0])
@@ -116,7 +120,7 @@ def test_plans_whose_cost_is_not_finite_are_passed_over(name: PlannerName) -> No
 
 @pytest.mark.parametrize("name", PLANNERS)
 def test_the_same_noise_gives_the_same_plan(name: PlannerName, world: LinearQuadratic) -> None:
-    planner = planner_for(name, candidates=20, iterations=2, elites=4)
+    planner = planner_for(name, candidates=20, iterations=2, elites=4, warm_start=False)
     one, again, other = (plan(planner, world, seed=seed).actions for seed in (0, 0, 1))
     assert torch.equal(one, again)
     assert name == "ilqr" or not torch.equal(one, other)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import hessian, jacrev
+from torch.func import hessian, jacrev, vmap
 
 from robot_mbrl.planners.ilqr import Expansion
 
@@ -32,15 +32,15 @@ class Known:
     def expand(self, states: Tensor, actions: Tensor) -> Expansion:
         size = states.shape[-1]
 
+        def step(state: Tensor, action: Tensor) -> Tensor:
+            return self.step(state[None], action[None])[0]
+
         def cost(both: Tensor) -> Tensor:
             return self.cost(both[None, :size], both[None, size:])[0]
 
-        parts = []
-        for state, action in zip(states, actions, strict=True):
-            by_state, by_action = jacrev(lambda s, a: self.step(s[None], a[None])[0], argnums=(0, 1))(state, action)
-            both = torch.cat([self.step(state[None], action[None])[0], action])
-            parts.append(Expansion(by_state, by_action, jacrev(cost)(both), hessian(cost)(both)))
-        return Expansion(*(torch.stack(x) for x in zip(*parts, strict=True)))
+        by_state, by_action = vmap(jacrev(step, argnums=(0, 1)))(states, actions)
+        both = torch.cat([self.step(states, actions), actions], -1)
+        return Expansion(by_state, by_action, vmap(jacrev(cost))(both), vmap(hessian(cost))(both))
 
 
 class LinearQuadratic(Known):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from robot_mbrl.planners.ilqr import Expansion
-from robot_mbrl.planners.jets import variables
+from robot_mbrl.planners.jets import constant, variables
 from robot_mbrl.planners.scanning import Step, Tensors, scan
 from robot_mbrl.tasks.objective import Objective
 from robot_mbrl.world_models.ensemble_model import EnsembleModel
@@ -78,5 +78,9 @@ class Lookahead:
         arrived, by_state, by_action = self._model.linearise(states, actions)
         jets = variables(torch.cat([arrived, actions], -1))
         values = {name: jets[index] for name, index in self._read.items()}
-        cost = self._objective.cost(values, jets[arrived.shape[-1] :], self._goal)
+        goal = {
+            name: constant(value, len(jets)) if isinstance(value, Tensor) else value
+            for name, value in self._goal.items()
+        }
+        cost = self._objective.cost(values, jets[arrived.shape[-1] :], goal)
         return Expansion(by_state, by_action, cost.gradient, cost.hessian)

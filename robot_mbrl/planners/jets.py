@@ -78,6 +78,15 @@ class Jet:
         return Jet(value, first[..., None] * self.gradient, hessian)
 
 
+def constant(value: Tensor, size: int) -> Jet:
+    """A value (...) that depends on none of so many variables.
+
+    Tensors take part in arithmetic with jets as they are, but for torch's tracer, which takes them for all there is.
+    """
+    zeros = value.new_zeros(*value.shape, size)
+    return Jet(value, zeros, zeros.unsqueeze(-1).expand(*value.shape, size, size))
+
+
 def variables(values: Tensor) -> list[Jet]:
     """The elements of (..., n) as n independent variables."""
     size = values.shape[-1]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.func import hessian, jacrev
 
-from robot_mbrl.planners.jets import variables
+from robot_mbrl.planners.jets import constant, variables
 from robot_mbrl.tasks import TASKS, Objective
 from robot_mbrl.tasks.objective import complete_goal
 
@@ -48,6 +48,10 @@ def test_tensors_take_part_as_constants() -> None:
     assert (weights * x + weights).value.tolist() == [4.0, 10.0]
     assert (weights - x).value.tolist() == [-2.0, -2.0]
     assert (x * weights + weights).gradient.flatten().tolist() == [1.0, 2.0]
+    lifted = x * constant(weights, 1) + constant(weights, 1)
+    assert lifted.value.tolist() == [4.0, 10.0]
+    assert lifted.gradient.flatten().tolist() == [1.0, 2.0]
+    assert lifted.hessian.flatten().tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("name", [name for name, task in TASKS.items() if isinstance(task(), Objective)])

@@ -46,7 +46,8 @@ class EnsembleMLP(nn.Module):
         """(E, B, outputs) from (E, B, inputs), and their derivative by the inputs, (E, B, outputs, inputs)."""
         jacobian = x.new_zeros(())
         for index, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
-            across = kernel.mT.unsqueeze(1)  # (E, 1, after, before)
+            # A call, since torch's tracer moves attributes of weights out of loops, where they are aliases of them.
+            across = kernel.transpose(1, 2).unsqueeze(1)  # (E, 1, after, before)
             if index == 0:
                 jacobian = across
             else:

@@ -19,6 +19,9 @@ from robot_mbrl.planners.bounded import bounded_minimum
 from robot_mbrl.planners.planner import Foresight, Plan, Planner, is_usable, usable
 from robot_mbrl.planners.scanning import Step, Tensors, scan
 
+ROUNDING = 16.0
+"""Units in the last place by which costs of plans may differ that are as good as one another."""
+
 
 class Expansion(NamedTuple):
     """A plan's local model, step by step, each (H, ...). Of a step, the state it arrives at and its action cost."""
@@ -57,8 +60,17 @@ class DifferentiableForesight(Foresight, Protocol):
 class ILQR(Planner):
     """The best plan that corrections have led to, from the last plan or the cheapest of `candidates` random ones."""
 
+    regularisers: Tensor
+    shares: Tensor
+    preferences: Tensor
+
     def __init__(self, settings: PlanningSettings, action_size: int) -> None:
         super().__init__(settings, action_size)
+        # Buffers, because torch's tracer loses constants that are made within loops.
+        lengths = torch.tensor(settings.step_lengths).repeat(len(settings.regularisers))
+        self.register_buffer("regularisers", torch.tensor(settings.regularisers).view(-1, 1, 1), persistent=False)
+        self.register_buffer("shares", lengths.view(-1, 1), persistent=False)
+        self.register_buffer("preferences", torch.arange(len(lengths)).flip(0).float(), persistent=False)
         shape = (settings.candidates, settings.horizon, action_size)
         self.noise = {"plans": NoiseSpec(shape=shape, distribution="normal")}
 
@@ -78,12 +90,16 @@ class ILQR(Planner):
             actions, states, cost = carry  # (H, A), (H, S), ()
             pushes, gains = self._corrections(world.expand(states, actions), actions)
             tried, reached, costs = self._try(world, actions, states, pushes, gains)
-            least, best = costs.min(0)
-            better = least < cost
-            chosen = best.unsqueeze(0)
+            # Of those that cost the least but for rounding, the first: near the optimum, where all cost about the same,
+            # that is the whole step, which is nearer to it than costs can tell.
+            least = torch.minimum(costs.min(), cost)
+            good = is_usable(costs) & (costs <= least + ROUNDING * torch.finfo(costs.dtype).eps * least.abs())
+            chosen = torch.where(good, self.preferences, -1.0).argmax(0, keepdim=True)
+            better = good.any()
             actions = torch.where(better, tried.index_select(1, chosen).squeeze(1), actions)
             states = torch.where(better, reached.index_select(1, chosen).squeeze(1), states)
-            return (actions, states, torch.minimum(cost, least)), (least,)
+            cost = torch.where(better, costs.index_select(0, chosen).squeeze(0), cost)
+            return (actions, states, cost), (least,)
 
         iterations = actions.new_zeros(self.settings.iterations)
         (actions, _, cost), _ = scan(correct, (actions, states, cost), (iterations,))
@@ -105,7 +121,6 @@ class ILQR(Planner):
     def _corrections(self, local: Expansion, actions: Tensor) -> tuple[Tensor, Tensor]:
         """The backward pass: corrections (H, R, A), and feedbacks (H, R, A, S) on where the plan leads."""
         size = actions.shape[-1]
-        regularisers = actions.new_tensor(self.settings.regularisers).view(-1, 1, 1)  # (R, 1, 1)
         identity = torch.eye(size, dtype=actions.dtype, device=actions.device)
 
         def back(carry: Tensors, inputs: Tensors) -> Step:
@@ -122,7 +137,7 @@ class ILQR(Planner):
             crossed = mixed @ by_action
             q_actions = cost_hessian[states:, states:] + crossed + crossed.mT + by_action.mT @ hessian @ by_action
             push, gain = bounded_minimum(
-                q_actions + regularisers * identity, q_action, q_mixed, -1.0 - action, 1.0 - action
+                q_actions + self.regularisers * identity, q_action, q_mixed, -1.0 - action, 1.0 - action
             )
             # Of the value, without the regulariser (Tassa et al. 2012, equations 11b and 11c).
             curved = (q_actions @ push.unsqueeze(-1)).squeeze(-1)  # (R, A)
@@ -145,21 +160,19 @@ class ILQR(Planner):
         Returns:
             Actions (H, N, A), states (H, N, S), and what they cost, (N,).
         """
-        lengths = actions.new_tensor(self.settings.step_lengths)
         number = len(self.settings.step_lengths)
-        shares = lengths.repeat(len(self.settings.regularisers)).unsqueeze(-1)  # (N, 1)
 
         def step(carry: Tensors, inputs: Tensors) -> Step:
             state, total = carry  # (N, S), (N,)
             planned, place, push, gain = inputs
             feedback = (gain.repeat_interleave(number, 0) @ (state - place).unsqueeze(-1)).squeeze(-1)  # (N, A)
-            action = (planned + shares * push.repeat_interleave(number, 0) + feedback).clamp(-1.0, 1.0)
+            action = (planned + self.shares * push.repeat_interleave(number, 0) + feedback).clamp(-1.0, 1.0)
             # What is not finite would be chosen by nobody, but spoil the sums it is part of.
             action = torch.where(torch.isfinite(action), action, planned)
             arrived = world.step(state, action)
             return (arrived, total + world.cost(arrived, action)), (action, state)
 
-        start = world.state.expand(shares.shape[0], -1)
-        carry = (start.clone(), start.new_zeros(shares.shape[0]))
+        start = world.state.expand(self.shares.shape[0], -1)
+        carry = (start.clone(), start.new_zeros(self.shares.shape[0]))
         (_, total), (tried, reached) = scan(step, carry, (actions, states, pushes, gains))
         return tried, reached, usable(total)

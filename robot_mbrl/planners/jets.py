@@ -48,8 +48,9 @@ class Jet:
             cross = self.gradient[..., :, None] * other.gradient[..., None, :]  # (..., n, n)
             hessian = first[..., None] * other.hessian + second[..., None] * self.hessian + cross + cross.mT
             return Jet(value, first * other.gradient + second * self.gradient, hessian)
-        factor = torch.as_tensor(other, dtype=self.value.dtype, device=self.value.device)[..., None]
-        return Jet(self.value * other, factor * self.gradient, factor[..., None] * self.hessian)
+        if isinstance(other, Tensor):
+            return Jet(self.value * other, other[..., None] * self.gradient, other[..., None, None] * self.hessian)
+        return Jet(self.value * other, other * self.gradient, other * self.hessian)
 
     def __rmul__(self, other: Operand) -> "Jet":
         return self * other

@@ -17,12 +17,12 @@ class PlanningSettings(Frozen):
     planner: PlannerName = "cem"
     horizon: Annotated[int, Field(ge=2)] = 20
     """Steps that a plan looks ahead."""
-    candidates: Annotated[int, Field(ge=4)] = 100
+    candidates: Annotated[int, Field(ge=4)] = 128
     """Plans tried in each iteration. Random shooting tries those of all iterations at once; iLQR starts from the
     cheapest of so many."""
-    iterations: Count = 4
+    iterations: Count = 3
     """How often a plan is improved in each step."""
-    elites: Count = 12
+    elites: Count = 16
     """Plans that the next iteration of CEM and of the genetic algorithm is made from."""
     deviation: Positive = 0.5
     """Standard deviation of the actions that are tried, in normalised units; of the genetic algorithm's mutations."""

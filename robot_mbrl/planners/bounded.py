@@ -6,6 +6,8 @@ Written in the operations that ONNX has: it knows no linear solver.
 import torch
 from torch import Tensor
 
+from robot_mbrl.planners.scanning import Step, Tensors, scan
+
 SWEEPS = 8
 """Rounds of coordinate descent: a step that is not bounded is solved exactly, whatever this is."""
 SMALLEST_PIVOT = 1e-6
@@ -75,11 +77,14 @@ def bounded_minimum(
 
 def _descend(curvature: Tensor, gradient: Tensor, low: Tensor, high: Tensor, step: Tensor) -> Tensor:
     """Cyclic coordinate descent from a step (..., n) within the bounds."""
+
+    def move(carry: Tensors, inputs: Tensors) -> Step:
+        unit = inputs[0]  # (n,), the direction whose turn it is
+        slope = (curvature @ carry[0].unsqueeze(-1)).squeeze(-1) + gradient  # (..., n)
+        pivot = (unit @ curvature @ unit).clamp(min=SMALLEST_PIVOT).unsqueeze(-1)
+        moved = carry[0] - unit * slope / pivot
+        return (torch.minimum(torch.maximum(moved, low), high),), (pivot,)
+
     size = curvature.shape[-1]
-    identity = torch.eye(size, dtype=step.dtype, device=step.device)
-    for index in list(range(size)) * SWEEPS:
-        slope = (curvature[..., index, :] * step).sum(-1, keepdim=True) + gradient[..., index : index + 1]
-        pivot = curvature[..., index : index + 1, index].clamp(min=SMALLEST_PIVOT)
-        moved = step - identity[index] * slope / pivot
-        step = torch.minimum(torch.maximum(moved, low), high)
-    return step
+    directions = torch.eye(size, dtype=step.dtype, device=step.device).repeat(SWEEPS, 1)
+    return scan(move, (step,), (directions,))[0][0]

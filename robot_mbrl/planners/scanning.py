@@ -17,7 +17,7 @@ def scan(step: Callable[[Tensors, Tensors], Step], carry: Tensors, inputs: Tenso
 
     Args:
         step: of (what is carried, slices of the inputs), a pure function; gives what is carried on, of the same shapes,
-            and what is to be stacked.
+            and what is to be stacked, which must be something.
         carry: what the first step is given.
         inputs: sliced along their first dimension, of the same length N, which is how often `step` runs.
 

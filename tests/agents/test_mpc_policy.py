@@ -92,19 +92,25 @@ def test_a_bundle_agrees_with_torch_at_every_step(pair: tuple[MPC, Bundle]) -> N
     assert chosen_otherwise <= 2
 
 
-def test_its_loops_stay_loops(pair: tuple[MPC, Bundle]) -> None:
+def test_every_weight_of_the_policy_can_be_replaced(pair: tuple[MPC, Bundle]) -> None:
     agent, _ = pair
-    exporter = PolicyExporter(agent.policy, _Config(), "run")  # type: ignore[arg-type]
-    model = onnx.load_from_string(exporter.export(2, updates=2))
+    model = onnx.load_from_string(PolicyExporter(agent.policy, _Config(), "run").export(2, updates=2))  # type: ignore[arg-type]
+    weights = {name for name, value in agent.policy.named_parameters() if "variance" not in name}
+    assert weights <= {initializer.name for initializer in model.graph.initializer}
 
+
+@pytest.mark.parametrize("planner", ["cem", "ilqr"])
+def test_loops_stay_loops_however_far_it_looks(planner: str) -> None:
     def count(graph: onnx.GraphProto) -> int:
         inner = sum(count(a.g) for node in graph.node for a in node.attribute if a.type == onnx.AttributeProto.GRAPH)
         return len(graph.node) + inner
 
-    assert count(model.graph) < 500
-    weights = {name for name, value in agent.policy.named_parameters() if "variance" not in name}
-    replaceable = {initializer.name for initializer in model.graph.initializer}
-    assert weights <= replaceable
+    counts = []
+    for horizon, iterations in ((4, 2), (9, 5)):
+        agent = learned(planner=planner, horizon=horizon, iterations=iterations)
+        exporter = PolicyExporter(agent.policy, _Config(), "run")  # type: ignore[arg-type]
+        counts.append(count(onnx.load_from_string(exporter.export(1, updates=1)).graph))
+    assert counts[0] == counts[1] < 1000
 
 
 def test_a_goal_that_changes_between_two_steps_changes_the_very_next_action(pair: tuple[MPC, Bundle]) -> None:

@@ -169,9 +169,9 @@ class SensorNode:
 
     def _on_goal(self, message: Any) -> None:
         try:
-            self._sensing.goal.set(messages.read_named(message))
+            self._sensing.goal.receive(message, time.time_ns(), self.node.get_clock().now().nanoseconds)
         except MessageError as error:
-            self.node.get_logger().warning(str(error))
+            self.node.get_logger().warning(str(error), throttle_duration_sec=WARN_EVERY_S)
 
     def _on_start_episode(self, request: Any, response: Any) -> Any:
         refusal = self._sensing.start_episode(time.monotonic())

@@ -34,6 +34,8 @@ SPIN_S = 0.05
 HIDDEN = ("/rosout", "/parameter_events")
 GUARD_KEYS = ("enabled", "steps", "late", "stops", "latency_p50_ms", "latency_p99_ms", "latency_max_ms")
 """What is shown of the guard's figures."""
+GOAL = "goal."
+"""What the names of the goal's values begin with among the sensor node's figures."""
 LEVELS = {DiagnosticStatus.OK: "", DiagnosticStatus.WARN: "warns", DiagnosticStatus.ERROR: "has a fault"}
 
 ANY = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
@@ -208,6 +210,8 @@ def _show_robot(namespace: str, report: dict[str, Any], console: Console) -> Non
         if space == namespace.rstrip("/") and short != "actuator":
             level = f" {node['level']}" if node["level"] else ""
             _say(console, f"  {short}{level}: {node['message']}{_refusals(node['values'])}")
+            if goal := _goal(node["values"]):
+                _say(console, f"  goal: {goal}")
     if (bundle := report["bundles"].get(namespace)) is not None:
         _say(console, f"  runs version {bundle['version']} of run {bundle['run_id']}, {bundle['path']}")
 
@@ -217,6 +221,15 @@ def _refusals(values: dict[str, str]) -> str:
     counts = {key.removeprefix("refused."): value for key, value in values.items() if key.startswith("refused")}
     refused = [f"{key} {value}" for key, value in counts.items() if value not in ("", "0")]
     return f" (refused: {', '.join(refused)})" if refused else ""
+
+
+def _goal(values: dict[str, str]) -> str:
+    """What a robot is to bring about, and why it was not told otherwise the last time that it refused to be."""
+    told = ", ".join(
+        f"{key.removeprefix(GOAL)} {float(value):g}" for key, value in values.items() if key.startswith(GOAL)
+    )
+    refusal = values.get("refusal.goal", "")
+    return f"{told}; refused: {refusal}" if refusal else told
 
 
 def _owner(topic: str, robots: Sequence[str]) -> str:

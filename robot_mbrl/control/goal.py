@@ -2,13 +2,24 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from robot_mbrl.errors import MessageError
 from robot_mbrl.goal_config import GoalConfig
+from robot_mbrl.messages import NANOSECONDS, read_named, read_stamp
+
+MAX_AGE_S = 2.0
+"""Age beyond which a message is no longer what anybody wants: it was held up on its way, or comes out of a recording.
+Clocks of two computers may differ by less."""
 
 
 class Goal:
-    """The goal that holds now."""
+    """The goal that holds now; it outlasts whoever told it.
+
+    Attributes:
+        refused: messages that were refused.
+        refusal: why the last of them was; empty for none.
+    """
 
     def __init__(self, groups: Iterable[GoalConfig] = ()) -> None:
         """Begin with the initial goal.
@@ -18,11 +29,29 @@ class Goal:
         """
         self._elements = {element.name: element for group in groups for element in group.elements}
         self._values = {name: element.start for name, element in self._elements.items()}
+        self.refused, self.refusal = 0, ""
 
     @property
     def values(self) -> dict[str, float]:
         """Every value by its element's name, physical units."""
         return self._values
+
+    def receive(self, message: Any, *now_ns: int) -> None:
+        """Take the goal of a message on the topic `goal`.
+
+        Args:
+            message: a stamped JointState; one without a stamp counts as new.
+            now_ns: the present by every clock that the sender may have stamped it by, such as simulated time.
+
+        Raises:
+            MessageError: if it is refused, which is counted: the goal before it stays.
+        """
+        try:
+            _check_age(read_stamp(message.header.stamp), now_ns)
+            self.set(read_named(message))
+        except MessageError as error:
+            self.refused, self.refusal = self.refused + 1, str(error)
+            raise
 
     def set(self, values: Mapping[str, float]) -> None:
         """Take a new goal, whole or not at all; what it does not name stays as it is.
@@ -41,3 +70,16 @@ class Goal:
                     f"goal stays as it is"
                 )
         self._values = self._values | dict(values)
+
+
+def _check_age(stamp_ns: int, now_ns: Iterable[int]) -> None:
+    """Refuse what was said long ago, or by a clock that tells nothing of when."""
+    if stamp_ns == 0:
+        return
+    age_s = min(((now - stamp_ns) / NANOSECONDS for now in now_ns), key=abs)
+    if abs(age_s) > MAX_AGE_S:
+        what = f"{age_s:.3g} s old" if age_s > 0 else f"{-age_s:.3g} s ahead of this computer's clock"
+        raise MessageError(
+            f"goal: its stamp is {what}, more than {MAX_AGE_S:g} s: the goal stays as it is; stamp goals with the time "
+            f"at which they are told, and let both computers keep the same time"
+        )

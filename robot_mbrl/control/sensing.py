@@ -87,6 +87,9 @@ class Sensing:
         }
         for source, count in sorted(observer.refused.items()):
             figures |= {f"refused.{source}": count, f"refusal.{source}": observer.refusals[source]}
+        figures |= {f"goal.{name}": value for name, value in self.goal.values.items()}
+        if self.goal.refused:
+            figures |= {"refused.goal": self.goal.refused, "refusal.goal": self.goal.refusal}
         return figures
 
     def evaluate(self, *, evaluate: bool) -> None:

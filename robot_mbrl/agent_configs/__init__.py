@@ -9,10 +9,12 @@ from robot_mbrl.agent_configs.dreamer import DreamerConfig
 from robot_mbrl.agent_configs.dreamer_v1 import DreamerV1Config
 from robot_mbrl.agent_configs.dreamer_v3 import DreamerV3Config
 from robot_mbrl.agent_configs.mpc import MPCConfig
+from robot_mbrl.agent_configs.planet import PlaNetConfig
 from robot_mbrl.agent_configs.settings import AgentSettings, SequenceSettings
 
 AgentConfig = Annotated[
-    DreamerConfig | DreamerV1Config | DayDreamerConfig | DreamerV3Config | MPCConfig, Field(discriminator="family")
+    DreamerConfig | DreamerV1Config | DayDreamerConfig | DreamerV3Config | MPCConfig | PlaNetConfig,
+    Field(discriminator="family"),
 ]
 """Any agent's settings: a union with one member per family."""
 
@@ -24,5 +26,6 @@ __all__ = [
     "DreamerV1Config",
     "DreamerV3Config",
     "MPCConfig",
+    "PlaNetConfig",
     "SequenceSettings",
 ]

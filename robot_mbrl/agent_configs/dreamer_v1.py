@@ -4,11 +4,12 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from robot_mbrl.agent_configs.gaussian import GaussianModelSettings
 from robot_mbrl.agent_configs.imagining import ImaginingSettings
 from robot_mbrl.specs import Count, Fraction, NonNegative, Positive
 
 
-class DreamerV1Config(ImaginingSettings):
+class DreamerV1Config(ImaginingSettings, GaussianModelSettings):
     """Dreamer v1: Gaussian latents, and an actor that learns by backpropagation through the dynamics alone."""
 
     MEANT: ClassVar[frozenset[str]] = frozenset(
@@ -19,30 +20,19 @@ class DreamerV1Config(ImaginingSettings):
 
     family: Literal["dreamer-v1"] = "dreamer-v1"
 
-    # Network sizes
-    deter: Count = 200
-    """Recurrent units of the RSSM."""
-    hidden: Count = 200
-    """Width of the RSSM's layers."""
-    stoch: Count = 30
-    """Gaussian latent variables."""
+    # Network sizes, beside those that it has in common with PlaNet
     units: Count = 400
     """Width of heads, actor and critic, and of the vectors' encoder and decoder."""
-    cnn_depth: Count = 32
-    """Channels of the first convolution; doubles at each of the following."""
     vector_layers: Count = 3
     """Depth of the vectors' encoder and decoder. Published are pictures only; 3 is the depth of PlaNet's heads."""
     reward_layers: Count = 2
     value_layers: Count = 3
     actor_layers: Count = 4
     continue_layers: Count = 3
-    min_std: Positive = 0.1
-    """Least deviation of a latent."""
 
     # World model loss
     free_nats: NonNegative = 3.0
     """Nats below which the mean divergence of a batch gives no gradient."""
-    kl_scale: NonNegative = 1.0
     predict_continue: bool = False
     """Whether the end of episodes is predicted: for tasks that have terminal states."""
     continue_scale: NonNegative = 10.0

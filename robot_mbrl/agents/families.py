@@ -13,6 +13,7 @@ from robot_mbrl.agents.dreamer_v1 import DreamerV1
 from robot_mbrl.agents.dreamer_v3 import DreamerV3
 from robot_mbrl.agents.imagining_agent import ImaginingAgent
 from robot_mbrl.agents.mpc import MPC
+from robot_mbrl.agents.planet import PlaNet
 from robot_mbrl.agents.purpose import Purpose
 from robot_mbrl.specs import ActionSpec, ObservationSpec
 
@@ -45,6 +46,7 @@ FAMILIES: dict[str, Factory] = {
     "daydreamer": _imagining(DayDreamer),
     "dreamerv3": _imagining(DreamerV3),
     "mpc": MPC,
+    "planet": PlaNet,
 }
 
 

@@ -14,13 +14,12 @@ from robot_mbrl.agents.agent import Learned
 from robot_mbrl.agents.daydreamer import DayDreamer
 from robot_mbrl.agents.dreamer_v1 import DreamerV1
 from robot_mbrl.agents.dreamer_v3 import DreamerV3
-from robot_mbrl.agents.imagination import draw_noise
+from robot_mbrl.agents.foreseeing import foreseen
 from robot_mbrl.agents.imagining_policy import ImaginingPolicy
 from robot_mbrl.agents.random_source import RandomSource
 from robot_mbrl.experience.draws import Sequences
 from robot_mbrl.specs import ActionSpec, ObservationSpec
 from robot_mbrl.world_models.batch import Batch
-from robot_mbrl.world_models.open_loop import open_loop
 
 SEQUENCES = "sequences"
 """The name of their only draw."""
@@ -110,14 +109,7 @@ class ImaginingAgent:
 
     def foresee(self, batch: Batch, context: int, seed: int) -> dict[str, Tensor]:
         """What the world model expects to observe, once it sees no more (PlaNet, figure 7)."""
-        model = self.networks.model
-        generator = torch.Generator(self._device).manual_seed(seed)
-        latent = model.rssm.latent
-        noise = draw_noise(latent.noise, (*batch.reward.shape, latent.stoch), batch.reward, generator)  # (B, T, S)
-        with torch.no_grad():
-            expected = model.encoder.observations(*open_loop(model, batch, context, noise))
-        pictures = model.encoder.spec.images
-        return {name: value - 0.5 if name in pictures else value for name, value in expected.items()}
+        return foreseen(self.networks.model, batch, context, seed)
 
     def state_dict(self) -> dict[str, Any]:
         """Networks with their normalisers and counters, optimisers, and the generator."""

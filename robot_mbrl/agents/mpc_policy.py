@@ -5,7 +5,6 @@ Shapes: W window, H steps of a plan, V observed values, A action.
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,12 +12,10 @@ from torch import Tensor
 from robot_mbrl.agent_configs.mpc import MPCConfig
 from robot_mbrl.agents.lookahead import Lookahead
 from robot_mbrl.agents.policy_graph import PolicyGraph
-from robot_mbrl.agents.purpose import Purpose
+from robot_mbrl.agents.purpose import Purpose, told_goal
 from robot_mbrl.bundles import NoiseSpec
-from robot_mbrl.errors import ConfigError
 from robot_mbrl.planners import make_planner
 from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
-from robot_mbrl.tasks.objective import complete_goal
 from robot_mbrl.world_models.ensemble_model import EnsembleModel
 
 WINDOW = "window"
@@ -52,17 +49,7 @@ class MPCPolicy(PolicyGraph):
         Raises:
             ConfigError: if there is no objective, or it is one of values that are not observed.
         """
-        objective = purpose.objective
-        if objective is None:
-            raise ConfigError(
-                "task.task: agents of the family mpc plan for tasks with an objective, a cost that they can compute; "
-                "write one (robot_mbrl/tasks/objective.py), or choose an agent that learns from rewards"
-            )
-        if missing := sorted(set(objective.reads) - set(observation.element_names)):
-            raise ConfigError(
-                f"task.observe: the task's objective is a cost of {missing}, which an agent that plans for it must "
-                f"observe; add their vectors, or choose an agent that learns from rewards"
-            )
+        objective = purpose.objective_of("mpc", observation)
         planner = make_planner(config, action.size)
         noise = {EXPLORATION: NoiseSpec(shape=(action.size,), distribution="normal")} if config.exploration else {}
         if model.gaussian and config.planner != "ilqr":
@@ -88,7 +75,8 @@ class MPCPolicy(PolicyGraph):
             window = torch.where(fresh.unsqueeze(-1), window, gone_on)  # (1, W)
         noise = {name: inputs[f"noise.{name}"].squeeze(0) for name in self.noise}
         names = self.observation.element_names
-        world = Lookahead(self.model, self._objective, names, self._goal(inputs), window.squeeze(0), noise.get(MODEL))
+        goal = told_goal(self._objective, self.goal, inputs)
+        world = Lookahead(self.model, self._objective, names, goal, window.squeeze(0), noise.get(MODEL))
         memory = {name: torch.where(fresh, 0.0, inputs[f"state.{name}"].squeeze(0)) for name in self.planner.memory}
         plan = self.planner.plan(world, memory, noise)
         action = plan.actions[:1]  # (1, A)
@@ -99,24 +87,7 @@ class MPCPolicy(PolicyGraph):
         # Where nothing finite was found there is no action: a robot must not be moved by what means nothing.
         return torch.where(plan.found, action, math.nan), ({WINDOW: window} if WINDOW in self.state else {}) | kept
 
-    def _goal(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
-        """The goal as the objective takes it: what is told, where the task's YAML declares it, and else defaults."""
-        told = {
-            name: inputs[f"goal.{group}"][0, index]
-            for group, vector in self.goal.items()
-            for index, name in enumerate(vector.names)
-        }
-        return complete_goal(self._objective, told, _cosine, _sine)
-
 
 def observed_values(observed: Mapping[str, Tensor], spec: ObservationSpec) -> Tensor:
     """All vectors' values (..., V), in the order of the specification."""
     return torch.cat([observed[name] for name in spec.vectors], -1)
-
-
-def _cosine(angle: Tensor | float) -> Any:
-    return torch.cos(angle) if isinstance(angle, Tensor) else math.cos(angle)
-
-
-def _sine(angle: Tensor | float) -> Any:
-    return torch.sin(angle) if isinstance(angle, Tensor) else math.sin(angle)

@@ -119,6 +119,9 @@ def _rms_norm_silu(units: int) -> nn.Module:
 KERAS = Style(glorot_uniform, True, _elu, _relu, _with_area, _with_area)
 """Dreamer v1: no normalisation anywhere."""
 
+KERAS_RELU = Style(glorot_uniform, True, _relu, _relu, _with_area, _with_area)
+"""PlaNet: as Dreamer v1, but for the activation."""
+
 LAYER_NORM = Style(
     glorot_uniform, False, _layer_norm_elu, lambda n: OverChannels(_layer_norm_elu(n)), _without_area, _with_area
 )

@@ -1,0 +1,48 @@
+"""What plans cost by a recurrent state-space model: what planners see of a world that is imagined in latents (PlaNet).
+
+Shapes: K plans, H steps, D deter, S latent variables, A action.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from robot_mbrl.planners.scanning import Step, Tensors, scan
+from robot_mbrl.world_models.recurrent import RecurrentModel
+from robot_mbrl.world_models.rssm import State
+
+Costs = Callable[[State, Tensor], Tensor]
+"""What it costs to arrive at states (N, ...) by actions (N, A), (N,)."""
+
+
+class LatentLookahead:
+    """Implements `planners.planner.Foresight`."""
+
+    def __init__(self, rssm: RecurrentModel, costs: Costs, state: State, noise: Tensor) -> None:
+        """Look from a state.
+
+        Args:
+            rssm: imagines.
+            costs: judges.
+            state: where the robot is, (1, ...).
+            noise: what latents are drawn with, (H, S), the same for every plan, so that they are compared in the same
+                luck.
+        """
+        self._rssm, self._costs, self._state, self._noise = rssm, costs, state, noise
+
+    def costs(self, plans: Tensor) -> Tensor:
+        """What plans (K, H, A) cost, (K,)."""
+        rssm, (number, horizon, size) = self._rssm, plans.shape
+        actions = plans.movedim(1, 0)  # (H, K, A)
+
+        def step(carry: Tensors, inputs: Tensors) -> Step:
+            deter = rssm.core.advance(State(*carry), inputs[0])
+            latent = rssm.latent.sample(rssm.prior(deter), inputs[1])
+            return (deter, latent), (deter, latent)
+
+        # What actions contribute needs no state, and what states are worth is asked of all at once.
+        driven = rssm.core.drive(actions)
+        start = tuple(part.expand(number, -1).contiguous() for part in (self._state.deter, self._state.latent))
+        _, (deter, latent) = scan(step, start, (driven, self._noise.unsqueeze(1).expand(-1, number, -1)))
+        states = State(deter.flatten(0, 1), latent.flatten(0, 1))  # (H K, ...)
+        return self._costs(states, actions.reshape(-1, size)).view(horizon, number).sum(0)

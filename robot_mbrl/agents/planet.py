@@ -1,0 +1,141 @@
+"""PlaNet (Hafner et al. 2019): a world model learned from what was lived, and a planner in its latents; no policy.
+
+One update is `PlaNet.compute`: the loss of the recurrent state-space model on replayed sequences (equation 3, with the
+free nats and weights of the published code, latent overshooting off). The policy (`agents/planet_policy.py`) filters
+what is observed, imagines where plans lead, and executes the first action of the cheapest by the cross-entropy method.
+What differs from the published code is in docs/agents.md. Shapes: B batch, T time, S latent variables.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from robot_mbrl.agent_configs import PlaNetConfig
+from robot_mbrl.agents.agent import LEFT_OUT, Learned
+from robot_mbrl.agents.foreseeing import foreseen
+from robot_mbrl.agents.imagination import draw_noise
+from robot_mbrl.agents.optimizers import ClippedAdam, set_gradients
+from robot_mbrl.agents.planet_policy import PlaNetPolicy
+from robot_mbrl.agents.purpose import Purpose
+from robot_mbrl.agents.random_source import RandomSource
+from robot_mbrl.errors import ConfigError
+from robot_mbrl.experience.draws import Sequences
+from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
+from robot_mbrl.world_models.batch import Batch
+from robot_mbrl.world_models.observations import CAUTIONS
+from robot_mbrl.world_models.planet_model import PlaNetModel
+from robot_mbrl.world_models.rssm import State
+
+SEQUENCES = "sequences"
+"""The name of its only draw."""
+
+
+class PlaNet:
+    """Implements `agents.agent.Agent`, `Capturable` and `Foresees`.
+
+    Attributes:
+        model: what is learned.
+    """
+
+    remembers: Mapping[str, TensorSpec] = {}
+    cautions: Mapping[str, str] = CAUTIONS
+
+    def __init__(
+        self,
+        observation: ObservationSpec,
+        action: ActionSpec,
+        config: PlaNetConfig,
+        device: torch.device,
+        seed: int,
+        purpose: Purpose | None = None,
+    ) -> None:
+        """Make the networks with torch's own random numbers, which the caller has seeded.
+
+        Args:
+            observation: what is observed.
+            action: what is decided.
+            config: the settings.
+            device: where it learns.
+            seed: of the random numbers that its updates draw.
+            purpose: what its policy plans for, where that is not rewards.
+
+        Raises:
+            ConfigError: if actions are choices, or it is to plan for an objective that the task has not.
+        """
+        if action.discrete:
+            raise ConfigError("agents of the family planet plan continuous actions; this robot's are choices")
+        self._config = config
+        self.model = PlaNetModel(observation, action.size, config).to(device)
+        self.policy = PlaNetPolicy(self.model, observation, action, config, purpose or Purpose(None))
+        self._optimizer = ClippedAdam([self.model], rate=config.rate, epsilon=config.adam_epsilon, clip=config.clip)
+        self._random = RandomSource(device, seed)
+        self._updates = 0
+
+    @property
+    def size(self) -> int:
+        """Numbers that are learned."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def ready(self) -> bool:
+        """Once the updates that learning begins with were made: nobody plans with a model of nothing."""
+        return self._updates >= max(1, self._config.pretrain_updates)
+
+    def draws(self) -> dict[str, Sequences]:
+        """Sequences, each of which begins from zero."""
+        return {SEQUENCES: Sequences(self._config.batch_size, self._config.batch_length)}
+
+    @property
+    def generators(self) -> tuple[torch.Generator]:
+        """The only one."""
+        return (self._random.generator,)
+
+    def update(self, batches: Mapping[str, Batch]) -> Learned:
+        """Train the model once."""
+        learned = self.compute(batches)
+        self.computed()
+        return learned
+
+    def computed(self) -> None:
+        """One update more."""
+        self._updates += 1
+
+    def compute(self, batches: Mapping[str, Batch]) -> Learned:
+        """See `agents.agent.Capturable`."""
+        batch, latent = batches[SEQUENCES], self.model.latent
+        noise = draw_noise(latent.noise, (*batch.reward.shape, latent.stoch), batch.reward, self._random.generator)
+        loss, _, terms = self.model.loss(batch, noise)
+        set_gradients(loss, self.model)
+        norm, left_out = self._optimizer.step()
+        return Learned(terms | {"model_loss": loss.detach(), "gradient_norm": norm, LEFT_OUT: left_out})
+
+    def probe(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The expected reward of a state, and what it is reconstructed as."""
+        device = next(self.model.parameters()).device
+        place = State(state["deter"].to(device), state["latent"].to(device))
+        with torch.no_grad():
+            vectors, pictures = self.model.decoder(place)
+            found = {"reward": self.model.reward.mean(*place), "vectors": vectors, "pictures": pictures}
+        return {name: value.cpu() for name, value in found.items() if value is not None}
+
+    def foresee(self, batch: Batch, context: int, seed: int) -> dict[str, Tensor]:
+        """What the world model expects to observe, once it sees no more (figure 7)."""
+        return foreseen(self.model, batch, context, seed)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The model, Adam's moments, the counter and the generator."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "updates": self._updates,
+            "random": self._random.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._updates = state["updates"]
+        self._random.load_state_dict(state["random"], self._updates)

@@ -32,6 +32,9 @@ class PlaNetConfig(SequenceSettings, GaussianModelSettings, PlanningSettings):
     plan_for: Literal["reward", "objective"] = "reward"
     """What plans are to bring about: rewards as the model has learned to expect them; or the task's objective, computed
     from the values that it expects to observe, whose goal may be told."""
+    imagine: Literal["drawn", "likeliest"] = "drawn"
+    """Latents that plans lead to: drawn anew for each plan, or the likeliest. Of many plans chance favours those whose
+    draws were lucky, which a thousand with a hundred elites can afford, and a hundred cannot."""
     horizon: Annotated[int, Field(ge=2)] = 12
     candidates: Annotated[int, Field(ge=4)] = 1000
     iterations: Count = 10

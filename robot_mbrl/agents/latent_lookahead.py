@@ -18,15 +18,15 @@ Costs = Callable[[State, Tensor], Tensor]
 class LatentLookahead:
     """Implements `planners.planner.Foresight`."""
 
-    def __init__(self, rssm: RecurrentModel, costs: Costs, state: State, noise: Tensor) -> None:
+    def __init__(self, rssm: RecurrentModel, costs: Costs, state: State, noise: Tensor | None) -> None:
         """Look from a state.
 
         Args:
             rssm: imagines.
             costs: judges.
             state: where the robot is, (1, ...).
-            noise: what latents are drawn with, (H, S), the same for every plan, so that they are compared in the same
-                luck.
+            noise: what latents are drawn with, (H, N, S), of which each plan has its own; where there are more than N
+                plans, they begin with the first again. None for the likeliest latents.
         """
         self._rssm, self._costs, self._state, self._noise = rssm, costs, state, noise
 
@@ -37,12 +37,16 @@ class LatentLookahead:
 
         def step(carry: Tensors, inputs: Tensors) -> Step:
             deter = rssm.core.advance(State(*carry), inputs[0])
-            latent = rssm.latent.sample(rssm.prior(deter), inputs[1])
-            return (deter, latent), (deter, latent)
+            statistics, latent = rssm.prior(deter), rssm.latent
+            drawn = latent.sample(statistics, inputs[1]) if len(inputs) > 1 else latent.mode(statistics)
+            return (deter, drawn), (deter, drawn)
 
         # What actions contribute needs no state, and what states are worth is asked of all at once.
-        driven = rssm.core.drive(actions)
+        inputs: Tensors = (rssm.core.drive(actions),)
+        if self._noise is not None:
+            repeats = -(-number // self._noise.shape[1])
+            inputs = (*inputs, self._noise.repeat(1, repeats, 1)[:, :number])
         start = tuple(part.expand(number, -1).contiguous() for part in (self._state.deter, self._state.latent))
-        _, (deter, latent) = scan(step, start, (driven, self._noise.unsqueeze(1).expand(-1, number, -1)))
+        _, (deter, latent) = scan(step, start, inputs)
         states = State(deter.flatten(0, 1), latent.flatten(0, 1))  # (H K, ...)
         return self._costs(states, actions.reshape(-1, size)).view(horizon, number).sum(0)

@@ -55,9 +55,11 @@ class PlaNetPolicy(PolicyGraph):
         state = {DETER: TensorSpec(shape=(rssm.deter,)), LATENT: TensorSpec(shape=(rssm.latent.stoch,))}
         noise = {
             LATENT: NoiseSpec(shape=(rssm.latent.stoch,), distribution="normal"),
-            IMAGINED: NoiseSpec(shape=(config.horizon, rssm.latent.stoch), distribution="normal"),
             EXPLORATION: NoiseSpec(shape=(action.size,), distribution="normal"),
         }
+        if config.imagine == "drawn":
+            shape = (config.horizon, config.candidates, rssm.latent.stoch)
+            noise[IMAGINED] = NoiseSpec(shape=shape, distribution="normal")
         objective = purpose.objective_of("planet", observation) if config.plan_for == "objective" else None
         super().__init__(
             observation,
@@ -80,7 +82,7 @@ class PlaNetPolicy(PolicyGraph):
         noise = {name: inputs[f"noise.{name}"].squeeze(0) for name in self.noise}
         fresh = inputs["is_first"] > 0.5  # (1,)
         memory = {name: torch.where(fresh, 0.0, inputs[f"state.{name}"].squeeze(0)) for name in self.planner.memory}
-        world = LatentLookahead(self.rssm, lambda *arrived: self._costs(inputs, *arrived), state, noise[IMAGINED])
+        world = LatentLookahead(self.rssm, lambda *arrived: self._costs(inputs, *arrived), state, noise.get(IMAGINED))
         plan = self.planner.plan(world, memory, noise)
         action = plan.actions[:1]  # (1, A)
         explored = (action + self._exploration * inputs[f"noise.{EXPLORATION}"]).clamp(-1.0, 1.0)

@@ -177,7 +177,8 @@ def test_choices_and_objectives_that_are_not_there_are_refused() -> None:
 PUBLISHED: dict[str, Any] = {
     "deter": 200, "hidden": 200, "stoch": 30, "units": 300, "cnn_depth": 32, "reward_layers": 3, "min_std": 0.1,
     "free_nats": 3.0, "kl_scale": 1.0, "reward_scale": 10.0, "rate": 1e-3, "adam_epsilon": 1e-4, "clip": 1000.0,
-    "planner": "cem", "plan_for": "reward", "horizon": 12, "candidates": 1000, "iterations": 10, "elites": 100,
+    "planner": "cem", "plan_for": "reward", "imagine": "drawn",
+    "horizon": 12, "candidates": 1000, "iterations": 10, "elites": 100,
     "deviation": 1.0, "smoothing": 0.0, "noise_colour": 0.0, "warm_start": False, "exploration": 0.3,
     "batch_size": 50, "batch_length": 50, "schedule": "per_episode", "updates_per_episode": 100,
 }  # fmt: skip
@@ -214,7 +215,7 @@ def test_the_size_for_a_cpu_has_the_published_loss() -> None:
     sizes = {"deter", "hidden", "stoch", "units", "cnn_depth", "vector_layers", "reward_layers"}
     weights = {"kl_scale", "free_nats"}
     search = {"candidates", "iterations", "elites", "deviation", "least_deviation", "smoothing", "noise_colour"}
-    search |= {"warm_start"}
+    search |= {"warm_start", "imagine"}
     schedule = set(AgentSettings.model_fields) | {"batch_size", "batch_length"}
     changed = {key for key in published if published[key] != small[key]}
     assert changed - sizes - weights - search - schedule == set()

@@ -26,7 +26,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "cem": {},
     "cem for an objective": {"plan_for": "objective"},
     "mppi that goes on with its plan": {"planner": "mppi", "warm_start": True, "noise_colour": 2.0},
-    "es": {"planner": "es"},
+    "es of the likeliest": {"planner": "es", "imagine": "likeliest"},
     "ga": {"planner": "ga"},
     "random shooting": {"planner": "random_shooting"},
     "cem from pictures": {"observation": PICTURES},
@@ -103,14 +103,14 @@ def test_a_bundle_agrees_with_torch_at_every_step_and_carries_the_latents(pair: 
 def test_a_plan_costs_what_its_states_earn_imagined_one_after_the_other() -> None:
     agent = planet_agent()
     model, horizon = agent.model, CONFIG.horizon
-    plans, noise = torch.rand(7, horizon, 2) * 2.0 - 1.0, torch.randn(horizon, CONFIG.stoch)
+    plans, noise = torch.rand(7, horizon, 2) * 2.0 - 1.0, torch.randn(horizon, 5, CONFIG.stoch)
     start = State(torch.randn(1, CONFIG.deter), torch.randn(1, CONFIG.stoch))
     world = LatentLookahead(model.rssm, lambda states, _: -model.reward.mean(*states[:2]), start, noise)
     with torch.no_grad():
         costs = world.costs(plans)
-        for plan, cost in zip(plans, costs, strict=True):
+        for index, (plan, cost) in enumerate(zip(plans, costs, strict=True)):
             state, earned = start, torch.zeros(1)
-            for action, drawn in zip(plan, noise, strict=True):
+            for action, drawn in zip(plan, noise[:, index % 5], strict=True):
                 state = model.rssm.imagine(state, action.unsqueeze(0), drawn.unsqueeze(0))
                 earned = earned + model.reward.mean(state.deter, state.latent)
             torch.testing.assert_close(cost, -earned[0])
@@ -143,9 +143,9 @@ def test_its_plan_is_that_of_the_cross_entropy_method_written_out() -> None:
         for draws in inputs["noise.plans"][0]:
             plans = (mean + deviation * draws).clamp(-1.0, 1.0)
             returns = []
-            for plan in plans:
+            for plan, luck in zip(plans, inputs["noise.imagined"][0].unbind(1), strict=True):
                 there, earned = start, 0.0
-                for each, drawn in zip(plan, inputs["noise.imagined"][0], strict=True):
+                for each, drawn in zip(plan, luck, strict=True):
                     there = rssm.imagine(there, each.unsqueeze(0), drawn.unsqueeze(0))
                     earned += float(model.reward.mean(there.deter, there.latent))
                 returns.append(earned)

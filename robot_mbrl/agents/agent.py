@@ -131,3 +131,11 @@ class Foresees(Protocol):
             By name as in the batch, (B, T, ...): vectors in physical units, pictures as `nets.images.normalise_pixels`
             gives them. Of the observations that are seen, their reconstructions.
         """
+
+
+@runtime_checkable
+class ForeseesApart(Foresees, Protocol):
+    """One whose model has members, each of which foresees by itself; how far apart they are tells what it knows."""
+
+    def foresee_apart(self, batch: Batch, context: int) -> Sequence[Mapping[str, Tensor]]:
+        """Expected observations of each member; see `Foresees.foresee`."""

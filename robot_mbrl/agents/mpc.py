@@ -33,7 +33,7 @@ HELD_OUT: Literal["held_out"] = "held_out"
 
 
 class MPC:
-    """Implements `agents.agent.Agent`, `Capturable` and `Foresees`.
+    """Implements `agents.agent.Agent`, `Capturable` and `ForeseesApart`.
 
     Attributes:
         model: what is learned.
@@ -195,9 +195,28 @@ class MPC:
                 seen = observed[:, time] if time < context else ahead[:, : model.values]
                 window = model.moved(window, action, seen)
                 expected.append(seen)
+        return self._named(torch.stack(expected, 1))
+
+    def foresee_apart(self, batch: Batch, context: int) -> list[dict[str, Tensor]]:
+        """Each member goes its own way (PETS' TS-infinity, without its noise), once it sees no more."""
+        observed = observed_values(batch.observation, self._spec)  # (B, T, V)
+        members, model = self._config.members, self.model
+        window = model.first_window(observed[:, 0]).expand(members, -1, -1)  # (E, B, W)
+        expected = [observed[:, 0].expand(members, -1, -1)]
+        with torch.no_grad():
+            for time in range(1, observed.shape[1]):
+                action = batch.prev_action[:, time].expand(members, -1, -1)
+                if time < context:
+                    window = model.moved(window, action, observed[:, time].expand(members, -1, -1))
+                else:
+                    window = model.advance(window, action)
+                expected.append(window[..., : model.values])
+        return [self._named(of_member) for of_member in torch.stack(expected, 2).unbind(0)]
+
+    def _named(self, values: Tensor) -> dict[str, Tensor]:
+        """All vectors' values (..., V) by the names of the vectors."""
         sizes = [vector.size for vector in self._spec.vectors.values()]
-        parts = torch.split(torch.stack(expected, 1), sizes, -1)
-        return dict(zip(self._spec.vectors, parts, strict=True))
+        return dict(zip(self._spec.vectors, torch.split(values, sizes, -1), strict=True))
 
     def probe(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Nothing: all networks are part of the policy."""

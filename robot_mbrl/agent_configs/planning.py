@@ -21,7 +21,9 @@ class PlanningSettings(Frozen):
     """Plans tried in each iteration. Random shooting tries those of all iterations at once; iLQR starts from the
     cheapest of so many."""
     iterations: Count = 3
-    """How often a plan is improved in each step."""
+    """How often a plan is improved in each step, but for iLQR."""
+    corrections: Count = 2
+    """How often iLQR corrects a plan in each step; each takes as long as two iterations of the others."""
     elites: Count = 16
     """Plans that the next iteration of CEM and of the genetic algorithm is made from."""
     deviation: Positive = 0.5

@@ -101,8 +101,8 @@ class ILQR(Planner):
             cost = torch.where(better, costs.index_select(0, chosen).squeeze(0), cost)
             return (actions, states, cost), (least,)
 
-        iterations = actions.new_zeros(self.settings.iterations)
-        (actions, _, cost), _ = scan(correct, (actions, states, cost), (iterations,))
+        corrections = actions.new_zeros(self.settings.corrections)
+        (actions, _, cost), _ = scan(correct, (actions, states, cost), (corrections,))
         return self.result(actions, is_usable(cost))
 
     def _follow(self, world: DifferentiableForesight, actions: Tensor) -> tuple[Tensor, Tensor]:

@@ -106,8 +106,8 @@ def test_loops_stay_loops_however_far_it_looks(planner: str) -> None:
         return len(graph.node) + inner
 
     counts = []
-    for horizon, iterations in ((4, 2), (9, 5)):
-        agent = learned(planner=planner, horizon=horizon, iterations=iterations)
+    for horizon, rounds in ((4, 2), (9, 5)):
+        agent = learned(planner=planner, horizon=horizon, iterations=rounds, corrections=rounds)
         exporter = PolicyExporter(agent.policy, _Config(), "run")  # type: ignore[arg-type]
         counts.append(count(onnx.load_from_string(exporter.export(1, updates=1)).graph))
     assert counts[0] == counts[1] < 1000

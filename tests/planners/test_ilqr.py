@@ -12,7 +12,7 @@ from tests.planners.worlds import Known, LinearQuadratic, Pendulum
 
 
 def regulator(horizon: int, actions: int, **changes: object) -> ILQR:
-    fields = {"planner": "ilqr", "horizon": horizon, "candidates": 4, "elites": 1, "iterations": 1, **changes}
+    fields = {"planner": "ilqr", "horizon": horizon, "candidates": 4, "elites": 1, "corrections": 1, **changes}
     return ILQR(PlanningSettings.model_validate(fields), actions)
 
 
@@ -32,7 +32,7 @@ def test_a_few_corrections_are_where_bounds_matter_on_the_way(actions: int, seed
     world = LinearQuadratic(states=4, actions=actions, state_scale=0.3, seed=seed, dtype=torch.float32)
     best = world.riccati(20)
     assert np.abs(best).max() < 1.0
-    found = regulator(20, actions, regularisers=(0.0, 0.1), iterations=12).improve(world, torch.zeros(20, actions))
+    found = regulator(20, actions, regularisers=(0.0, 0.1), corrections=12).improve(world, torch.zeros(20, actions))
     np.testing.assert_allclose(found.actions.numpy(), best, atol=1e-4)
 
 
@@ -41,7 +41,7 @@ def test_bounds_are_part_of_the_problem_and_not_cut_off_afterwards(actions: int)
     world = LinearQuadratic(states=4, actions=actions, state_scale=4.0, seed=1, dtype=torch.float64)
     best = world.bounded_optimum(12)
     assert (np.abs(best) == 1.0).any()
-    found = regulator(12, actions, iterations=20, regularisers=(0.0, 0.1)).improve(
+    found = regulator(12, actions, corrections=20, regularisers=(0.0, 0.1)).improve(
         world, torch.zeros(12, actions, dtype=torch.float64)
     )
     np.testing.assert_allclose(found.actions.numpy(), best, atol=1e-3)
@@ -61,7 +61,7 @@ def slopes(world: Known, actions: torch.Tensor) -> torch.Tensor:
 def test_on_a_pendulum_it_stops_where_finite_differences_find_nothing_better(angle: float) -> None:
     state = torch.tensor([math.cos(angle), math.sin(angle), 0.0], dtype=torch.float64)
     world = Pendulum(state)
-    planner = regulator(15, 1, iterations=40)
+    planner = regulator(15, 1, corrections=40)
     found = planner.improve(world, torch.zeros(15, 1, dtype=torch.float64))
     slope, actions = slopes(world, found.actions), found.actions
     free = actions.abs() < 1.0

@@ -11,7 +11,7 @@ from torch import Tensor
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.specs import ObservationSpec, VectorSpec
-from robot_mbrl.tasks import TASKS, Objective
+from robot_mbrl.tasks import Objective, find_task
 from robot_mbrl.tasks.objective import complete_goal
 
 
@@ -27,7 +27,7 @@ class Purpose:
     @classmethod
     def of(cls, config: RunConfig) -> Self:
         """That of a run."""
-        task = TASKS[config.task.task]() if config.task.task is not None else None
+        task = find_task(config.task.task)() if config.task.task is not None else None
         return cls(task if isinstance(task, Objective) else None, config.goal_spec())
 
     def objective_of(self, family: str, observation: ObservationSpec) -> Objective:

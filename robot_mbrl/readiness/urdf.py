@@ -5,9 +5,9 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from robot_mbrl.command_config import CommandJoint
 from robot_mbrl.config import CommandConfig, RobotConfig
 from robot_mbrl.errors import ConfigError
+from robot_mbrl.joint_config import CommandJoint
 from robot_mbrl.readiness.finding import Finding, amber, green, red
 
 ROUNDING = 1e-3

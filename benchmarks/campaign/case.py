@@ -1,11 +1,13 @@
 """A case as it is lived: the guard closed around a plant, by its public calls only, under the eyes of a judge."""
 
 import math
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.campaign.judge import Finding, Judge
+from benchmarks.campaign.person import SENT_EVERY_S
 from benchmarks.campaign.plan import LATE_S, Plan
 from benchmarks.campaign.robots import PERIOD_S, TICK_S
 from robot_mbrl import topics
@@ -65,6 +67,8 @@ class _Case:
         self._names = list(plan.robot.joint_names)
         self._source = plan.robot.commands[0].source
         self._acts = list(plan.acts)
+        self._scales = list(plan.person.scales)
+        self._persons_rng = random.Random(f"{plan.name}/stick")
         self._wishes: list[_Wish] = []
         self._wish = [0.0] * len(self._names)
         self._now_s = 0.0
@@ -100,6 +104,10 @@ class _Case:
             self._act(self._acts.pop(0)[1])
         if self._held is not None and tick % round(HELD_EVERY_S / TICK_S) == 0:
             self._enable(self._held)
+        if tick % round(SENT_EVERY_S / TICK_S) == 0:
+            self._help()
+        while self._scales and self._scales[0][0] <= self._now_s:
+            self._turn(self._scales.pop(0)[1])
         if tick % round(PERIOD_S / TICK_S) == 0:
             self._observe()
         self._update()
@@ -157,6 +165,23 @@ class _Case:
         self._judge.enable(on, self._now_s)
         self._guard.enable(on, ORIGIN_S + self._now_s)
         self._update()
+
+    def _help(self) -> None:
+        """What a person's switch and stick say."""
+        person, guard_s = self._plan.person, ORIGIN_S + self._now_s
+        if (on := person.switch(self._now_s)) is not None:
+            self._judge.taken_over(on, self._now_s)
+            self._guard.take_over(on, guard_s)
+            self._update()
+        if (values := person.steer(self._names, self._now_s, self._persons_rng)) is not None:
+            message = JointReading([], [], [], [])
+            write_named(message, values)
+            self._judge.steered(values, self._now_s)
+            self._guard.steer(message, guard_s)
+            self._update()
+
+    def _turn(self, scale: float) -> None:
+        self._judge.turned(scale, self._guard.scale_speed(scale), self._now_s)
 
     def _observe(self) -> None:
         plan = self._plan

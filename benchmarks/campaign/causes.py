@@ -68,6 +68,7 @@ def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -
             taken_back = not facts.permitted or facts.lapses(now_s) or facts.stalled(now_s)
             lasting = facts.suffers(UNTIMELY, now_s) and facts.untimely_s(UNTIMELY, now_s) > LASTING_S
             lasting = lasting or _silent_s(facts, now_s) > SILENCE_S - MARGIN_S
+            lasting = lasting or facts.person.lost_for_s(now_s) > SILENCE_S - 2 * MARGIN_S
             # A second after stamps were shifted, or ceased to be, they count as those of another clock.
             return taken_back or lasting or facts.suffers((Delay, StampJump), now_s) or _out_of_range(facts)
         case "resetting":
@@ -86,6 +87,8 @@ def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -
             return any(now_s - at_s < MARGIN_S for at_s in facts.beyond_s.values())
         case "following_error":
             return _apart(facts, sent) or facts.suffers(DISOBEDIENT + UNTRUE, now_s)
+        case "takeover_lost":
+            return facts.person.is_lost(now_s) or facts.stalled(now_s)
         case "emergency_stop":
             return facts.pressed or facts.latched
     # Nothing else happens in a case.

@@ -4,6 +4,7 @@ import math
 from collections import deque
 from typing import Any
 
+from benchmarks.campaign.person import PersonFacts
 from benchmarks.campaign.plan import Plan
 from benchmarks.campaign.robots import TICK_S
 from robot_mbrl.messages import NANOSECONDS, read_stamp
@@ -55,6 +56,7 @@ class Facts:
         velocities: largest speed by joint that was read lately, with its time.
         places: where the joints really were lately.
         not_a_number: whether the policy wished for one that is none.
+        person: what a person at the robot's side has said.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -66,6 +68,7 @@ class Facts:
         self.max_age_s = plan.robot.sources[source].max_age_s or math.inf if source is not None else math.inf
         self.measured = source is not None
         self.permitted = self.latched = self.pressed = self.not_a_number = False
+        self.person = PersonFacts()
         self._must_let_go = self._silent = False
         self._on_s, self._heard, self._late_on_s = -math.inf, False, -math.inf
         self.observed_s, self.timely_s = 0.0, -math.inf
@@ -87,12 +90,14 @@ class Facts:
     def pass_time(self, now_s: float) -> None:
         """Notice what has not come."""
         self.now_s = now_s
+        self.person.pass_time(now_s)
         timeout_s = self._enable_timeout_s
         if timeout_s is not None and self.permitted and now_s - self._on_s > timeout_s + MARGIN_S:
             self.revoke()
         # It counts from the moment that the one or the other is missed.
         silent = self.silent_s(now_s) > self.max_age_s + SILENCE_S + MARGIN_S
         silent |= now_s - self.observed_s > self.timeout_s + SILENCE_S + MARGIN_S
+        silent |= self.person.lost_for_s(now_s) > SILENCE_S + 2 * MARGIN_S
         # A person who enables the robot meanwhile, or about when it is disabled, knows what he does.
         if silent and not self._silent and now_s - self._on_s > ABOUT_S:
             self.revoke()

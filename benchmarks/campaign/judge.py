@@ -2,22 +2,28 @@
 
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.campaign.causes import has_cause
 from benchmarks.campaign.facts import MARGIN_S, Facts
 from benchmarks.campaign.limits import JointJudge, PositionJudge, RateJudge
+from benchmarks.campaign.person import EDGE_S, RANGE
 from benchmarks.campaign.plan import Plan
-from benchmarks.campaign.robots import TICK_S
+from benchmarks.campaign.robots import PERIOD_S, TICK_S
 from robot_mbrl.command_config import STIFFNESS
 from robot_mbrl.control.command_interface import Command
 from robot_mbrl.control.guard import Decision, Guard
-from robot_mbrl.steps import StepKey
+from robot_mbrl.specs import Source
+from robot_mbrl.steps import Action, StepKey
 from sim.faults import Delivery
 from sim.plant import Plant
 
+ROUNDING = 1e-5
 IDLE_S = 0.6
 """How long a robot that may move may stand still against its policy's wish before somebody has to say why."""
+FOLLOWED = (Source.POLICY, Source.LATE, Source.TELEOP)
+"""Sources of actions that a person's first one follows without a jump."""
 CHANGED = ("offset", "rate", "braking", "acceleration", "position_bound", "clipped", "late", "jerk")
 """Reasons for which a command is another than the policy wished for."""
 
@@ -59,6 +65,8 @@ class Judge:
         self._wish: list[float] | None = None
         self._idle_s = 0.0
         self._counts: dict[str, int] = {}
+        self._newest: Action | None = None
+        self._edge_s = -math.inf
 
     def moved(self, now_s: float) -> None:
         """The plant has moved."""
@@ -86,6 +94,24 @@ class Judge:
         if released:
             self.facts.latched = False
 
+    def taken_over(self, on: bool, now_s: float) -> None:
+        """The guard hears the dead-man switch of a person who drives."""
+        self.facts.person.press(on, now_s)
+
+    def steered(self, values: Mapping[str, float], now_s: float) -> None:
+        """The guard hears that person's stick."""
+        self.facts.person.steer(values, list(self._joints), now_s)
+
+    def turned(self, scale: float, refusal: str, now_s: float) -> None:
+        """A person has turned the speed."""
+        person = self.facts.person
+        if scale > person.scale and not refusal and self._reason is None:
+            self._find("unsafe", "the speed was raised while the robot moves", now_s)
+        if scale <= person.scale and refusal:
+            self._find("unsafe", f"the speed cannot be lowered: {refusal}", now_s)
+        if not refusal:
+            person.turn(scale, now_s)
+
     def may_be_observed(self, now_s: float) -> bool:
         """Whether the sensor node has fresh readings to make an observation from."""
         return self.facts.silent_s(now_s) <= self.facts.max_age_s
@@ -106,6 +132,7 @@ class Judge:
         if now_s > self._plan.duration_s + 1.0:
             return  # Nothing is asked of it any more but what it owes.
         self.facts.pass_time(now_s)
+        self._judge_driver(decision, now_s)
         reason, latched = state(guard)
         if latched and not self.facts.latched:
             self.facts.latch()
@@ -134,6 +161,26 @@ class Judge:
             twice = len(self._applied) - len(set(self._applied))
             text = f"{missing} of {len(self._observed)} observations without an applied action, {twice} with several"
             self._find("unanswered", text, self.facts.now_s)
+
+    def _judge_driver(self, decision: Decision, now_s: float) -> None:
+        """Whose actions are applied: a person's while he holds the switch, without a jump, and nobody's in his name."""
+        person = self.facts.person
+        for action in decision.applied:
+            before, self._newest = self._newest, action
+            if action.source is not Source.TELEOP:
+                if action.source is not Source.STOP and person.must_drive(now_s):
+                    self._find("unexplained", f"{action.source.name} acts though a person drives", now_s)
+                continue
+            self.facts.timely_s = now_s
+            if hindrance := person.hindrance(now_s):
+                self._find("unsafe", f"acts for a person though {hindrance}", now_s)
+            if before is None or before.source not in FOLLOWED:
+                continue
+            if before.source is not Source.TELEOP:
+                self._edge_s = now_s
+            change = float(abs(action.values - before.values).max())
+            if now_s - self._edge_s < EDGE_S - PERIOD_S and change > RANGE * PERIOD_S / EDGE_S + ROUNDING:
+                self._find("unsafe", f"jumps by {change:.2f} when a person takes over", now_s)
 
     def _judge_commands(self, decision: Decision, stopped: bool, now_s: float) -> None:
         commanded = set()
@@ -173,7 +220,7 @@ class Judge:
             joint.sent is None or not joint.is_idle_against(wish)
             for joint, wish in zip(self._joints.values(), self._wish, strict=True)
         )
-        if obeys or counts != self._counts:
+        if obeys or counts != self._counts or self.facts.person.wants(now_s):
             self._idle_s = now_s
         self._counts = counts
         if now_s - self._idle_s > IDLE_S:

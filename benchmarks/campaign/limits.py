@@ -28,6 +28,8 @@ INSTANT_S = 1e-9
 """Times nearer than this are the same."""
 ALMOST = 0.999
 """Share of what a brake can do that rounding leaves of it."""
+SURE = 0.8
+"""Share of what a brake can do that it does for sure."""
 RESTING = 1e-3
 """A path that is slower than this rests, rad/s or m/s."""
 REVERSAL = 0.01
@@ -165,12 +167,20 @@ class PositionJudge:
     def _judge_change(self, change: float, elapsed_s: float) -> str:
         gap = elapsed_s > LONG_GAP_S + ROUNDING
         slope, interval_s = (0.0, 0.0) if gap else (self._slope, self._interval_s)
-        if abs(change) > self._joint.max_rate * elapsed_s + ROUNDING:
-            return f"changes by {change:.4f} within {elapsed_s:.3f} s, faster than {self._joint.max_rate}"
+        if abs(change) > (most := self._fastest(elapsed_s)) * elapsed_s + ROUNDING:
+            return f"changes by {change:.4f} within {elapsed_s:.3f} s, faster than {most:.3f}"
         allowed = self._accel * (elapsed_s + interval_s) / 2.0
         if abs(change / elapsed_s - slope) > allowed * (1.0 + 1e-6) + ROUNDING / elapsed_s:
             return f"accelerates by {abs(change / elapsed_s - slope) / ((elapsed_s + interval_s) / 2):.1f}"
         return ""
+
+    def _fastest(self, elapsed_s: float) -> float:
+        """The joint's greatest speed, as far as a person leaves it that."""
+        jerk = self._joint.max_jerk
+        # What is limited in jerk begins to brake with a delay.
+        slack_s = elapsed_s + (2.0 * self._accel / jerk if jerk is not None else 0.0)
+        person = self._facts.person
+        return person.ceiling(self._joint.max_rate, SURE * self._accel, self._facts.now_s, slack_s=slack_s)
 
     def _anchor(self, place: float, slope: float) -> None:
         """Note where a stop begins, and how fast it was then."""
@@ -251,6 +261,7 @@ class RateJudge:
         self._sent_s = -math.inf
         self._stopped = True
         self._ramp = self._braked_s = 0.0
+        self._resumed_s = 0.0
         self._led = 0.0
         self._ways: deque[tuple[float, float, float]] = deque()
         self._apart_s = 0.0
@@ -292,6 +303,8 @@ class RateJudge:
         """Whether it is commanded something else than what is wished, and stays there."""
         joint = self._joint
         target = joint.low + (min(max(wish, -1.0), 1.0) + 1.0) / 2.0 * (joint.high - joint.low)
+        scale = self._facts.person.scale
+        target = min(max(target, scale * joint.low), scale * joint.high)
         return self.sent is not None and abs(self.sent - target) > 0.05 * (joint.high - joint.low)
 
     def _judge(self, value: float, now_s: float, *, stopped: bool) -> str:
@@ -307,6 +320,10 @@ class RateJudge:
             return f"changes by {value - before:.4f} within {elapsed_s:.3f} s, faster than {rate}"
         if stopped and not self._stopped:
             self._ramp, self._braked_s = abs(before), 0.0
+        if self._stopped:
+            self._resumed_s = now_s
+        if not stopped and (text := self._judge_scale(value, now_s)):
+            return text
         if stopped:
             self._apart_s = now_s
             self._ways.clear()
@@ -314,6 +331,17 @@ class RateJudge:
             self._braked_s += elapsed_s if elapsed_s <= LONG_GAP_S else TICK_S
             return self._judge_stop(value, before)
         return self._judge_following(before, elapsed_s, now_s)
+
+    def _judge_scale(self, value: float, now_s: float) -> str:
+        """Commands are within the share of their bounds that a person leaves, once they have had time to get there."""
+        bound = self._joint.high if value > 0.0 else -self._joint.low
+        brake = SURE * self._joint.max_rate
+        left = self._facts.person.ceiling(bound, brake, now_s)
+        # A stop that damps may have left more than that.
+        left = max(left, bound - brake * max(0.0, now_s - self._resumed_s - MARGIN_S))
+        if abs(value) <= left + ROUNDING:
+            return ""
+        return f"{value:.3f} though {self._facts.person.scale:.2f} of its speed is left"
 
     def _judge_stop(self, value: float, before: float) -> str:
         speeds = (v for at_s, name, v in self._facts.speeds if name == self.name)

@@ -5,6 +5,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.campaign.person import Person, draw_person
 from benchmarks.campaign.robots import KINDS, TICK_S, draw_robot
 from robot_mbrl.config import RobotConfig
 from sim.faults import Faults
@@ -36,6 +37,7 @@ class Plan:
         blind: when the sensor node says nothing.
         stalls: when the guard's process is not given the processor.
         nan_s: when the policy wishes for what is no number.
+        person: who takes over, and turns the speed down.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Plan:
     blind: tuple[float, float]
     stalls: tuple[float, float]
     nan_s: float
+    person: Person = Person()
 
     def __str__(self) -> str:
         """In a few lines, for whoever looks into a failure."""
@@ -64,7 +67,7 @@ class Plan:
                 words.append(f"  {what}: {begin_s:.2f} to {end_s:.2f} s")
         if self.nan_s < math.inf:
             words.append(f"  {self.nan_s:.2f} s: the policy wishes for NaN")
-        return "\n".join(words)
+        return "\n".join([*words, *filter(None, [str(self.person)])])
 
 
 def draw_plan(seed: int, number: int, kind: str | None = None) -> Plan:
@@ -101,6 +104,7 @@ def draw_plan(seed: int, number: int, kind: str | None = None) -> Plan:
         blind=_window(rng, duration_s, 0.15),
         stalls=_window(rng, duration_s, 0.1, longest_s=0.4),
         nan_s=rng.uniform(0.5, duration_s) if rng.random() < 0.03 else math.inf,
+        person=draw_person(random.Random(f"{seed}/{number}/person"), duration_s),
     )
 
 

@@ -108,7 +108,7 @@ class Takeover:
             self._lose(f"takeover has not been heard for {SILENT_S:g} s")
         elif self._refusal and self._steered_s >= self._pressed_s:
             self._lose(f"teleop: {self._refusal}")
-        elif (now_s - max(self._steered_s, self._pressed_s)) / self.speed > SILENT_S:
+        elif (now_s - self._listened_s()) / self.speed > SILENT_S:
             self._lose(f"teleop has not been heard for {SILENT_S:g} s")
         elif self.state is Holding.FREE and self._is_fresh(now_s) and not self._refusal:
             self.state, self._before, self._pressed_s = Holding.HELD, None, now_s
@@ -129,6 +129,10 @@ class Takeover:
             wish = (start + np.clip(wish - start, -most, most)).astype(np.float32)
         self._before = wish
         return wish
+
+    def _listened_s(self) -> float:
+        """Since when the stick has said nothing; who presses the switch first has time to reach for it."""
+        return self._steered_s if self.state is Holding.HELD else max(self._steered_s, self._pressed_s)
 
     def _is_fresh(self, now_s: float) -> bool:
         return self._stick is not None and (now_s - self._steered_s) / self.speed <= SILENT_S

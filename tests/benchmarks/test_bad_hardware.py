@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.campaign.case import run_case
+from benchmarks.campaign.person import Person
 from benchmarks.campaign.plan import Plan, draw_plan
 from benchmarks.campaign.robots import LEGS
 from robot_mbrl.config import CommandConfig, RobotConfig
@@ -18,6 +19,8 @@ from robot_mbrl.control.guard import Decision, Guard
 from robot_mbrl.control.stops import Reason
 from sim.faults import Faults
 
+DRIVES = Person(holds=((1.0, 2.0),), stick="beyond")
+SLOWED = Person(scales=((1.0, 0.1),))
 ROOT = Path(__file__).parents[2]
 CASES = 12
 
@@ -85,6 +88,35 @@ class Stiff(Guard):
         return replace(decision, commands=tuple(replace(command, further=stiff) for command in decision.commands))
 
 
+class Clinging(Guard):
+    """Does not hear that a person lets go."""
+
+    def take_over(self, on: bool, now_s: float) -> None:
+        super().take_over(True, now_s)
+
+
+class Abrupt(Guard):
+    """Does what the stick says from the first moment on."""
+
+    def observe(self, *args: Any, **kwargs: Any) -> bool:
+        self.takeover._pressed_s = -1e9
+        return super().observe(*args, **kwargs)
+
+
+class Wilful(Guard):
+    """Goes on with its policy whatever a person does."""
+
+    def take_over(self, on: bool, now_s: float) -> None:
+        super().take_over(False, now_s)
+
+
+class Hasty(Guard):
+    """Says that it has slowed down, and has not."""
+
+    def scale_speed(self, scale: float) -> str:
+        return ""
+
+
 def reaching(robot: RobotConfig, step_s: float) -> Guard:
     """Commands targets however far from the joint."""
     (command,) = robot.commands
@@ -120,12 +152,19 @@ def quiet(number: int, robot_kind: str | None = None, **faults: Any) -> Plan:
         swing_s=0.5,
         **dict.fromkeys(("silent", "late", "blind", "stalls"), never),
         nan_s=float("inf"),
+        person=Person(),
     )
 
 
 @pytest.mark.parametrize("number", [0, 1, 2], ids=["arm", "base", "joint"])
 def test_nothing_is_found_where_nothing_is_wrong(number: int) -> None:
     assert run_case(quiet(number)) == []
+
+
+@pytest.mark.parametrize("number", [0, 1, 2], ids=["arm", "base", "joint"])
+@pytest.mark.parametrize("person", [DRIVES, SLOWED], ids=["drives", "slowed"])
+def test_nothing_is_found_where_a_person_does_what_he_should(number: int, person: Person) -> None:
+    assert run_case(replace(quiet(number), policy="constant", person=person)) == []
 
 
 def test_nothing_is_found_wrong_with_legs_that_are_blocked_and_let_go() -> None:
@@ -155,6 +194,11 @@ def test_the_same_seed_gives_the_same_case() -> None:
             "unsafe",
             "readings that are",
         ),
+        (Clinging, replace(quiet(1), person=DRIVES), "unsafe", "though the switch was let go"),
+        (Abrupt, replace(quiet(1), policy="constant", person=DRIVES), "unsafe", "jumps by"),
+        (Wilful, replace(quiet(1), person=DRIVES), "unexplained", "acts though a person drives"),
+        (Hasty, replace(quiet(0), person=SLOWED), "unsafe", "faster than"),
+        (Hasty, replace(quiet(2), person=SLOWED), "unsafe", "of its speed is left"),
     ],
     ids=[
         "reversing",
@@ -166,6 +210,11 @@ def test_the_same_seed_gives_the_same_case() -> None:
         "nervous in trouble",
         "timid",
         "trusting",
+        "clinging",
+        "abrupt",
+        "wilful",
+        "hasty arm",
+        "hasty joint",
     ],
 )
 def test_a_guard_that_is_wrong_is_found_out(guard: Callable[..., Guard], plan: Plan, kind: str, words: str) -> None:

@@ -74,6 +74,18 @@ def test_while_the_switch_is_held_the_persons_action_is_the_one_that_is_applied(
     assert person.bench.counted(Reason.REPEATED) == 0
 
 
+def test_a_stick_that_has_fallen_silent_before_the_switch_is_pressed_drives_no_longer_than_one_that_has_after() -> None:
+    person = beside()
+    person.stick = FULL
+    person.live(PERIOD_S)
+    fell_silent_s, person.stick = person.bench.now_s, None
+    person.live(SILENT_S / 2)
+    person.holds = True
+    while Source.TELEOP in person.live(PERIOD_S):
+        assert person.bench.now_s <= fell_silent_s + SILENT_S + 2 * PERIOD_S
+    assert person.bench.guard.takeover.state is Holding.LOST
+
+
 @pytest.mark.parametrize("kind", ["position", "velocity", "effort"])
 def test_no_action_jumps_when_the_switch_is_pressed_whatever_the_stick_says(kind: str) -> None:
     bench = GuardBench(kind)

@@ -13,6 +13,9 @@ from rich.table import Table
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("numpy", "torch", "onnxruntime", "ros-rclpy", "mcap", "pybullet", "ruckig")
 
+WIDE = 200
+"""Characters of a table that nobody's terminal shows."""
+
 Row = Mapping[str, str | float | int]
 
 
@@ -28,7 +31,10 @@ def report(name: str, rows: Sequence[Row]) -> None:
         table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
     for row in rows:
         table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(table)
     RESULTS.mkdir(exist_ok=True)
     content = {"name": name, "machine": machine(), "versions": versions(), "rows": [dict(row) for row in rows]}
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Memory that an update frees is kept for the next one: asking the kernel for it again costs a tenth of an update.
+"""Memory that an update frees is kept for the next one: asking the kernel for it again costs time.
 
 An update makes and frees thousands of tensors of the same sizes. The C library returns large ones to the kernel at
 once, and the next tensor of that size is then made of new pages, each of which the kernel has to find and to zero when

@@ -181,7 +181,7 @@ class PersonFacts:
         self._wanted_s = now_s
         stick_s = max(self._stick_s, self._pressed_s)
         late_s = now_s - min(self._switch_s, stick_s)
-        self._troubled |= late_s > SILENT_S - MARGIN_S or self._bad_s >= self._pressed_s or self._bad_s > self._good_s
+        self._troubled |= late_s > SILENT_S - MARGIN_S or self._bad_s >= self._pressed_s
         if self._troubled:
             self._troubled_s, self._ready_s = now_s, math.inf
             self._lost_s = min(self._lost_s, now_s)

@@ -147,7 +147,7 @@ class PersonFacts:
         self.scale = 1.0
         self._scales: list[tuple[float, float]] = []
         self._pressed = False
-        self._pressed_s = self._switch_s = self._stick_s = self._good_s = self._bad_s = -math.inf
+        self._pressed_s = self._switch_s = self._stick_s = self._listened_s = self._good_s = self._bad_s = -math.inf
         self._wanted_s = -math.inf
         self._ready_s = math.inf
         self._troubled, self._troubled_s = False, -math.inf
@@ -158,13 +158,15 @@ class PersonFacts:
         self.pass_time(now_s)
         if on and not self._pressed:
             self._pressed_s = now_s
+            # Who presses the switch first has time to reach for the stick.
+            self._listened_s = self._stick_s if now_s - self._stick_s <= SILENT_S else now_s
         self._pressed, self._switch_s = on, now_s
         self.pass_time(now_s)
 
     def steer(self, values: Mapping[str, float], names: Sequence[str], now_s: float) -> None:
         """The stick is heard."""
         self.pass_time(now_s)
-        self._stick_s = now_s
+        self._stick_s = self._listened_s = now_s
         if set(values) == set(names) and all(map(math.isfinite, values.values())):
             self._good_s = now_s
         else:
@@ -179,8 +181,7 @@ class PersonFacts:
             self._troubled, self._ready_s, self._lost_s = False, math.inf, math.inf
             return
         self._wanted_s = now_s
-        stick_s = max(self._stick_s, self._pressed_s)
-        late_s = now_s - min(self._switch_s, stick_s)
+        late_s = now_s - min(self._switch_s, self._listened_s)
         self._troubled |= late_s > SILENT_S - MARGIN_S or self._bad_s >= self._pressed_s
         if self._troubled:
             self._troubled_s, self._ready_s = now_s, math.inf

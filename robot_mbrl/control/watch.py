@@ -158,8 +158,11 @@ class Watch:
         return "moving" if machine.reason is None else f"stopped: {machine.reason}"
 
     def between_episodes(self) -> bool:
-        """Whether no episode is under way; one whose observations have ceased is over, although nobody said so."""
-        return self._resting or self.now_s >= self.observed_s + self._timeout_s
+        """Whether no episode is under way; one whose observations have ceased is over, although nobody said so.
+
+        In lockstep they do not cease: the simulation waits for whoever is slow.
+        """
+        return self._resting or (not self._lockstep and self.now_s >= self.observed_s + self._timeout_s)
 
     def bring_back_hindrance(self) -> str:
         """Why joints that are out of bounds may not be moved back: nothing else must be amiss. Empty if they may."""

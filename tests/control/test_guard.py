@@ -254,7 +254,9 @@ def test_lockstep_may_stand_still_between_two_steps() -> None:
         bench.observe()
         bench.act()
         bench.now_s += 3600.0
+        bench.update()
     assert bench.guard.stopped is None
+    assert bench.guard.state == "moving"
 
 
 def test_guard_that_was_not_asked_for_long_goes_on_from_rest() -> None:

@@ -225,10 +225,10 @@ class Facts:
         return max(over_s, end_s + RECENT_S + self.lag_s) if fault.start_s <= begin_s <= over_s else over_s
 
     def untimely_s(self, kinds: tuple[type[Fault], ...], now_s: float) -> float:
-        """For how long faults of these kinds have lasted, observations were missing and the guard was held up."""
+        """For how long faults of these kinds have lasted, anybody was missing and the guard was held up."""
         windows = [(f.start_s, _end_s(f)) for f in self.plan.faults.faults if isinstance(f, kinds)]
         windows += [self.plan.blind, self.plan.stalls]
-        return sum(max(0.0, min(end_s, now_s) - begin_s) for begin_s, end_s in windows)
+        return sum(max(0.0, min(end_s, now_s) - begin_s) for begin_s, end_s in windows) + self.person.missed_s()
 
     def stalled(self, now_s: float) -> bool:
         """Whether the guard's process was lately given no time."""

@@ -151,7 +151,7 @@ class PersonFacts:
         self._wanted_s = -math.inf
         self._ready_s = math.inf
         self._troubled, self._troubled_s = False, -math.inf
-        self._lost_s = math.inf
+        self._lost: list[tuple[float, float]] = []
 
     def press(self, on: bool, now_s: float) -> None:
         """The switch is heard."""
@@ -178,14 +178,16 @@ class PersonFacts:
         if now_s - self._switch_s > LET_GO_S:
             self._pressed = False
         if not self._pressed:
-            self._troubled, self._ready_s, self._lost_s = False, math.inf, math.inf
+            self._troubled, self._ready_s = False, math.inf
             return
         self._wanted_s = now_s
         late_s = now_s - min(self._switch_s, self._listened_s)
-        self._troubled |= late_s > SILENT_S - MARGIN_S or self._bad_s >= self._pressed_s
+        if not self._troubled and (late_s > SILENT_S - MARGIN_S or self._bad_s >= self._pressed_s):
+            self._troubled = True
+            self._lost.append((now_s, now_s))
         if self._troubled:
             self._troubled_s, self._ready_s = now_s, math.inf
-            self._lost_s = min(self._lost_s, now_s)
+            self._lost[-1] = (self._lost[-1][0], now_s)
         elif self._good_s >= self._pressed_s:
             self._ready_s = min(self._ready_s, now_s)
 
@@ -223,4 +225,8 @@ class PersonFacts:
 
     def lost_for_s(self, now_s: float) -> float:
         """How long a person has been missed who has not let go."""
-        return now_s - self._lost_s
+        return now_s - self._lost[-1][0] if self._troubled else 0.0
+
+    def missed_s(self) -> float:
+        """For how long in all a person has been missed."""
+        return sum(end_s - begin_s for begin_s, end_s in self._lost)

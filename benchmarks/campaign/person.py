@@ -14,6 +14,7 @@ LET_GO_S = 2.0
 EDGE_S = 1.0
 """For so long after a person has taken over, the action goes over all of its range in no less."""
 RANGE = 2.0
+ROUNDING_S = 1e-6
 SENT_EVERY_S = 0.06
 """How often a person's node sends."""
 SHARE = 0.35
@@ -159,7 +160,7 @@ class PersonFacts:
         if on and not self._pressed:
             self._pressed_s = now_s
             # Who presses the switch first has time to reach for the stick.
-            self._listened_s = self._stick_s if now_s - self._stick_s <= SILENT_S else now_s
+            self._listened_s = self._stick_s if now_s - self._stick_s <= SILENT_S + ROUNDING_S else now_s
         self._pressed, self._switch_s = on, now_s
         self.pass_time(now_s)
 

@@ -276,7 +276,7 @@ class ActuatorNode:
 
     def _on_bring_back(self, request: Any, response: Any) -> Any:
         response.success = self._guard.bring_back(self._now_s())
-        response.message = "inside" if response.success else self._guard.bring_back_refusal or self._guard.detail
+        response.message = "inside" if response.success else self._guard.moves.bring_back_refusal or self._guard.detail
         self._update()
         return response
 
@@ -306,8 +306,8 @@ class ActuatorNode:
             state,
             guard.acting is Source.TELEOP,
             guard.takeover.state,
-            guard.jogging.number,
-            guard.jogging.told,
+            guard.moves.jogging.number,
+            guard.moves.jogging.told,
             guard.stopped,
             guard.may_reset,
             watch.emergency_pressed,
@@ -358,9 +358,9 @@ class ActuatorNode:
     def _report(self) -> DiagnosticArray:
         guard = self._guard
         values: dict[str, object] = {
-            "steps": guard.steps,
-            "late": guard.late,
-            "stops": guard.stops,
+            "steps": guard.decisions.steps,
+            "late": guard.decisions.late,
+            "stops": guard.decisions.stops,
             "latency_p50_ms": round(self._latency.percentile_ms(0.50), 3),
             "latency_p99_ms": round(self._latency.percentile_ms(0.99), 3),
             "latency_max_ms": round(self._latency.max_ms, 3),
@@ -371,9 +371,9 @@ class ActuatorNode:
             "acting": guard.acting.name.lower(),
             "takeover": guard.takeover.state.value,
             "speed_scale": guard.pipeline.speed_scale,
-            "jog": guard.jogging.told,
-            "jog_number": guard.jogging.number,
-            "jog_from": "" if guard.jogging.start is None else guard.jogging.start,
+            "jog": guard.moves.jogging.told,
+            "jog_number": guard.moves.jogging.number,
+            "jog_from": "" if guard.moves.jogging.start is None else guard.moves.jogging.start,
             "enabled": guard.watch.enabled,
             "may_enable": guard.watch.may_enable,
             "held_off": guard.watch.held_off,

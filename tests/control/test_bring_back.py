@@ -154,7 +154,7 @@ def test_what_ends_a_way_back_is_not_outlasted_by_whoever_goes_on_asking(word: s
     pass_by(bench)
     ask(bench, 10.0)
     assert bench.positions[1] == pytest.approx(place, abs=0.01)
-    assert bench.guard.bring_back_refusal.startswith("called off: ")
+    assert bench.guard.moves.bring_back_refusal.startswith("called off: ")
 
 
 def test_a_way_back_that_was_called_off_can_be_asked_for_anew() -> None:
@@ -187,7 +187,7 @@ def test_a_way_back_waits_for_an_emergency_switch_that_is_expected() -> None:
     bench = beyond(guard={"emergency_stop_timeout_s": 0.5})
     assert not ask(bench, 3.0)
     assert bench.commands == []
-    assert "emergency_stop" in bench.guard.bring_back_refusal
+    assert "emergency_stop" in bench.guard.moves.bring_back_refusal
 
 
 def test_a_glitch_while_latched_does_not_bar_the_way_back() -> None:
@@ -219,12 +219,12 @@ def test_the_reason_why_nothing_is_brought_back_is_said() -> None:
     bench = beyond()
     bench.guard.note(Reason.SECOND_PUBLISHER, "a second policy on action", bench.now_s)
     assert not bench.guard.bring_back(bench.now_s)
-    assert bench.guard.bring_back_refusal == "a second policy on action"
+    assert bench.guard.moves.bring_back_refusal == "a second policy on action"
     bench.guard.note(Reason.SECOND_PUBLISHER, "", bench.now_s)
     bench.run(1.0, sensing=False)
     assert not bench.guard.bring_back(bench.now_s)
-    assert "stale" in bench.guard.bring_back_refusal
+    assert "stale" in bench.guard.moves.bring_back_refusal
     bench.run(2.0)
     bench.guard.emergency_stop(True, bench.now_s)
     assert not bench.guard.bring_back(bench.now_s)
-    assert bench.guard.bring_back_refusal == "the emergency stop is pressed"
+    assert bench.guard.moves.bring_back_refusal == "the emergency stop is pressed"

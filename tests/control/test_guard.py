@@ -41,7 +41,7 @@ def test_late_action_is_replaced_by_the_one_before() -> None:
     assert applied.source is Source.LATE
     assert applied.values == pytest.approx([0.5, -0.5])
     assert applied.policy_version == 7
-    assert bench.guard.late == 1
+    assert bench.guard.decisions.late == 1
     # What comes after all is of no use: there is exactly one action for an observation.
     bench.act(1.0, 1.0)
     assert len([a for a in bench.applied if a.key == bench.key]) == 1
@@ -187,7 +187,7 @@ def test_repeated_actions_give_the_policy_more_time() -> None:
         bench.act()
         bench.run(4 * PERIOD_S)
     assert bench.guard.stopped is None
-    assert bench.guard.stops == RECOVER - 1
+    assert bench.guard.decisions.stops == RECOVER - 1
 
 
 def test_command_is_repeated_at_its_rate() -> None:
@@ -280,4 +280,8 @@ def test_steps_are_counted_by_what_became_of_them() -> None:
     bench = GuardBench().move()
     bench.miss()
     bench.observe(is_last=True)
-    assert (bench.guard.steps, bench.guard.late, bench.guard.stops) == (RECOVER + 2, 1, RECOVER - 1)
+    assert (bench.guard.decisions.steps, bench.guard.decisions.late, bench.guard.decisions.stops) == (
+        RECOVER + 2,
+        1,
+        RECOVER - 1,
+    )

@@ -318,7 +318,7 @@ def test_no_events_lead_outside_the_limits_and_each_observation_gets_one_action(
         storm.pass_time(1000.0)
         storm.update()
         assert storm.oracle.applied == storm.oracle.observed
-        assert storm.guard.steps == len(storm.oracle.observed)
+        assert storm.guard.decisions.steps == len(storm.oracle.observed)
         moves.append(storm.oracle.moves)
 
     weather()

@@ -22,10 +22,10 @@ def jog(bench: GuardBench, joint: str, delta: float, number: int = 1, seconds: f
     """Ask for as long as that, with a plant that does what it is told; returns what the guard says in the end."""
     for _ in range(round(seconds / COMMAND_S)):
         bench.guard.jog(number, joint, delta, bench.now_s)
-        if bench.guard.jogging.told:
+        if bench.guard.moves.jogging.told:
             break
         move(bench)
-    return bench.guard.jogging.told
+    return bench.guard.moves.jogging.told
 
 
 def move(bench: GuardBench) -> None:

@@ -35,5 +35,5 @@ def test_nothing_is_jogged_and_home_is_not_waited_for() -> None:
     bench = shadowed("position")
     bench.run(0.3)
     bench.guard.jog(1, "a", 0.1, bench.now_s)
-    assert "--shadow" in bench.guard.jogging.told != DONE
+    assert "--shadow" in bench.guard.moves.jogging.told != DONE
     assert bench.guard.home(bench.now_s)

@@ -5,20 +5,13 @@ import sys
 import time
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, String
-from std_srvs.srv import Trigger
 
 from robot_mbrl import messages, topics
 from robot_mbrl.config import RobotConfig, load_run
-from robot_mbrl.control.command_interface import Command
 from robot_mbrl.control.guard import Guard
 from robot_mbrl.control.latency import LatencyHistogram
 from robot_mbrl.control.stops import Reason
@@ -26,10 +19,13 @@ from robot_mbrl.errors import ConfigError, MessageError
 from robot_mbrl.robot_config import SLOWEST_SCALE
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, StepKey
-from ros_nodes import commands, diagnostics, qos
+from ros_nodes import diagnostics, qos
 from ros_nodes.claims import claim
+from ros_nodes.driver_commands import DriverCommands
+from ros_nodes.guard_telling import GuardTelling
 from ros_nodes.message_types import check_robot, message_type
 from ros_nodes.parameters import declare
+from ros_nodes.people import SPEED_SCALE, WARN_EVERY_S, People
 from ros_nodes.publishers import Conflict, ConflictKind, PublisherWatch
 from ros_nodes.runtime import run, with_info
 
@@ -39,11 +35,6 @@ CLOSING_S = 3.0
 """Longest that shutting down waits for the robot's commands to come to rest."""
 CLOSING_COMMANDS = 3
 """How many times the last stop is sent once the commands are at rest."""
-ACKNOWLEDGED_S = 0.2
-"""Longest that shutting down waits until the driver has that one: a message is lost with the node that sent it."""
-TRAJECTORY_PERIODS = 2.0
-"""Command periods that a trajectory's point lies ahead, so that the next one comes before it is reached."""
-WARN_EVERY_S = 5.0
 LOOK_AROUND_S = 0.25
 REST_S = 60.0
 """How long a real robot stays enabled while no episode begins, beside the time that a reset may take."""
@@ -66,10 +57,10 @@ class ActuatorNode:
         self._speed = declare(node, "speed", 1.0, "simulated seconds per second; 1 on a robot", low=0.01, high=1000.0)
         lockstep = declare(node, "lockstep", False, "whether the simulator waits for every command: one per step")
         enabled = declare(node, "enable_on_start", False, "whether the robot may move without a person who enables it")
-        self._shadow = declare(node, "shadow", False, "whether nothing is sent to the driver, while all else goes on")
+        shadow = declare(node, "shadow", False, "whether nothing is sent to the driver, while all else goes on")
         scale = declare(
             node,
-            "speed_scale",
+            SPEED_SCALE,
             1.0,
             "share of every joint's speed; lowered at any time, raised only while disabled",
             low=SLOWEST_SCALE,
@@ -80,29 +71,30 @@ class ActuatorNode:
             _refuse_of_a_real_robot(self._speed, lockstep=lockstep, enabled=enabled)
         self._spec = config.action_spec()
         rest_s = REST_S + config.task.reset_timeout_s if config.task.reset != "human" else math.inf
-        self._guard = Guard(
-            config.robot, config.step_s, enabled=enabled, lockstep=lockstep, rest_s=rest_s, shadow=self._shadow
+        self._guard = guard = Guard(
+            config.robot, config.step_s, enabled=enabled, lockstep=lockstep, rest_s=rest_s, shadow=shadow
         )
-        self._guard.takeover.speed = self._speed
-        self._guard.scale_speed(scale)
-        node.add_on_set_parameters_callback(self._on_parameters)
-        self._horizon_s = TRAJECTORY_PERIODS / config.robot.guard.command_rate_hz
+        guard.takeover.speed = self._speed
+        guard.scale_speed(scale)
         self._period_s = 1.0 / config.robot.guard.command_rate_hz / self._speed
         self._latency = LatencyHistogram()
         # When the observations whose actions are measured were sent, on `time.monotonic`.
         self._sent_s: dict[StepKey, float] = {}
-        self._reported: tuple[object, ...] = ()
-        """As told last: state, its reason, and what people and whatever resets the scene go by."""
-        self._told_state, self._told_moving = "", False
         measured = {command.source for command in config.robot.commands if command.source is not None}
         self._of_joints = {name: config.robot.sources[name].topic for name in measured}
         """Topics of the joints' measurements, by the names of their sources."""
-        self._advertise(config.robot)
+        self._applied = node.create_publisher(JointState, topics.APPLIED_ACTION, qos.STEPS)
+        self._driver = DriverCommands(node, config.robot, shadow=shadow)
+        self._telling = GuardTelling(node, guard, self._latency, shadow=shadow)
+        self._people = People(node, guard, self._now_s, self._look_around, self._update)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        node.create_timer(LOOK_AROUND_S, self._on_time, clock=steady)
+        node.create_timer(diagnostics.PERIOD_S, self._driver.notice_onlookers, clock=steady)
         self._subscribe(config.robot, qos.LOCKSTEP if lockstep else qos.FOLLOWED)
         self._watch = PublisherWatch(
             node,
             exclusive=(topics.OBSERVATION, topics.ACTION),
-            commands=list(self._drivers.values()),
+            commands=self._driver.publishers,
             sources=self._of_joints.values(),
             people=(topics.TELEOP, topics.TAKEOVER),
         )
@@ -125,45 +117,15 @@ class ActuatorNode:
             time.sleep(self._period_s)
             self._update()
             sent += self._guard.at_rest
-        for driver in self._drivers.values():
-            driver.wait_for_all_acked(Duration(seconds=ACKNOWLEDGED_S))
+        self._driver.await_heard()
 
     def _now_s(self) -> float:
         return time.monotonic() * self._speed
-
-    def _advertise(self, robot: RobotConfig) -> None:
-        node = self.node
-        self._applied = node.create_publisher(JointState, topics.APPLIED_ACTION, qos.STEPS)
-        self._shaped = node.create_publisher(JointState, topics.SHAPED_COMMAND, qos.EVENTS)
-        # Asked for once a second: for most of the time nobody listens, and it would be half of the work.
-        self._shaped_is_wanted = False
-        self._drivers = {
-            topic: node.create_publisher(kind, topic, qos.COMMANDS)
-            for command in robot.commands
-            for topic, kind in commands.command_topics(command).items()
-            # What has no publisher sends nothing.
-            if not self._shadow
-        }
-        self._reports = node.create_publisher(DiagnosticArray, topics.GUARD, qos.EVENTS)
-        self._states = node.create_publisher(String, topics.STATE, qos.LATCHED)
-        self._movings = node.create_publisher(Bool, topics.MOVING, qos.LATCHED)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        node.create_timer(diagnostics.PERIOD_S, self._publish_report, clock=steady)
-        node.create_timer(LOOK_AROUND_S, self._on_time, clock=steady)
-        diagnostics.publish_regularly(node, self._report)
-        node.create_service(Trigger, topics.RESET_STOP, self._on_reset_stop)
-        node.create_service(Trigger, topics.HOME, self._on_home)
-        node.create_service(Trigger, topics.BRING_BACK, self._on_bring_back)
 
     def _subscribe(self, robot: RobotConfig, observations: QoSProfile) -> None:
         node = self.node
         node.create_subscription(JointState, topics.OBSERVATION, with_info(self._on_observation), observations)
         node.create_subscription(JointState, topics.ACTION, self._on_action, qos.ACTION)
-        node.create_subscription(Bool, topics.TAKEOVER, self._on_takeover, qos.EVENTS)
-        node.create_subscription(JointState, topics.TELEOP, self._on_teleop, qos.EVENTS)
-        node.create_subscription(JointState, topics.JOG, self._on_jog, qos.EVENTS)
-        node.create_subscription(Bool, topics.ENABLE, self._on_enable, qos.EVENTS)
-        node.create_subscription(Bool, topics.EMERGENCY_STOP, self._on_emergency_stop, qos.EVENTS)
         for name in self._of_joints.keys() | {condition.source for condition in robot.guard.conditions}:
             source = robot.sources[name]
             node.create_subscription(
@@ -225,112 +187,16 @@ class ActuatorNode:
         self._guard.sense(source, message, self._now_s())
         self._update()
 
-    def _on_takeover(self, message: Any) -> None:
-        self._look_around()
-        self._guard.take_over(message.data, self._now_s())
-        self._update()
-
-    def _on_teleop(self, message: Any) -> None:
-        self._look_around()
-        self._guard.steer(message, self._now_s())
-        self._update()
-
-    def _on_enable(self, message: Any) -> None:
-        self._guard.enable(message.data, self._now_s())
-        self._update()
-
-    def _on_emergency_stop(self, message: Any) -> None:
-        self._guard.emergency_stop(message.data, self._now_s())
-        self._update()
-
-    def _on_jog(self, message: Any) -> None:
-        try:
-            ((joint, delta),) = messages.read_named(message).items()
-        except (MessageError, ValueError):
-            self.node.get_logger().error(
-                "jog: a JointState of one joint is expected", throttle_duration_sec=WARN_EVERY_S
-            )
-            return
-        self._guard.jog(messages.read_stamp(message.header.stamp), joint, delta, self._now_s())
-        self._update()
-
-    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        """Scale the speed, if that may be now."""
-        for parameter in parameters:
-            if parameter.name == "speed_scale" and (refusal := self._guard.scale_speed(parameter.value)):
-                return SetParametersResult(successful=False, reason=refusal)
-        return SetParametersResult(successful=True)
-
-    def _on_reset_stop(self, request: Any, response: Any) -> Any:
-        response.success = self._guard.reset_stop(self._now_s())
-        refusal = self._guard.detail or "the emergency stop is still pressed, or not heard"
-        response.message = "released" if response.success else refusal
-        self._update()
-        return response
-
-    def _on_home(self, request: Any, response: Any) -> Any:
-        response.success = self._guard.home(self._now_s())
-        response.message = "at home" if response.success else "not there yet, or not allowed to move"
-        self._update()
-        return response
-
-    def _on_bring_back(self, request: Any, response: Any) -> Any:
-        response.success = self._guard.bring_back(self._now_s())
-        response.message = "inside" if response.success else self._guard.moves.bring_back_refusal or self._guard.detail
-        self._update()
-        return response
-
     def _update(self) -> None:
         decision = self._guard.update(self._now_s())
         if decision.commands:
-            self._command(decision.commands)
+            self._driver.send(decision.commands)
         for action in decision.applied:
             self._measure(action)
             message = JointState()
             messages.write_action(message, action, self._spec)
             self._applied.publish(message)
-        self._tell()
-
-    def _tell(self) -> None:
-        """Tell at once of what has changed, since people and whatever resets the scene go by it."""
-        guard = self._guard
-        state, moving = guard.state, guard.is_moving
-        if moving != self._told_moving or not self._told_state:
-            self._movings.publish(Bool(data=moving))
-        if state != self._told_state:
-            self._states.publish(String(data=state))
-            self._log(state)
-        self._told_state, self._told_moving = state, moving
-        watch = guard.watch
-        report = (
-            state,
-            guard.acting is Source.TELEOP,
-            guard.takeover.state,
-            guard.moves.jogging.number,
-            guard.moves.jogging.told,
-            guard.stopped,
-            guard.may_reset,
-            watch.emergency_pressed,
-            watch.held_off,
-            watch.may_enable,
-        )
-        if report != self._reported:
-            self._reported = report
-            self._publish_report()
-
-    def _command(self, shaped: tuple[Command, ...]) -> None:
-        stamp = self.node.get_clock().now().to_msg()
-        values: dict[str, float] = {}
-        for command in shaped:
-            for topic, message in commands.command_messages(command, stamp, self._horizon_s):
-                if not self._shadow:
-                    self._drivers[topic].publish(message)
-            values |= command.named()
-        if self._shaped_is_wanted:
-            repeated = JointState()
-            repeated.header.stamp = stamp
-            messages.write_named(repeated, values)
-            self._shaped.publish(repeated)
+        self._telling.tell()
 
     def _measure(self, action: Action) -> None:
         """Count the time from the sending of an observation, by DDS, until its command was published.
@@ -340,52 +206,6 @@ class ActuatorNode:
         sent_s = self._sent_s.pop(action.key, None)
         if sent_s is not None and action.source is not Source.STOP:
             self._latency.add((time.monotonic() - sent_s) * 1e3)
-
-    def _log(self, state: str) -> None:
-        log, detail = self.node.get_logger(), self._guard.detail
-        text = f"{state}: {detail}" if detail else state
-        if self._guard.machine.latched:
-            log.error(text)
-        elif state.removesuffix(topics.SHADOW) in ("moving", "resetting"):
-            log.info(text)
-        else:
-            log.warning(text)
-
-    def _publish_report(self) -> None:
-        self._shaped_is_wanted = self._shaped.get_subscription_count() > 0
-        self._reports.publish(self._report())
-
-    def _report(self) -> DiagnosticArray:
-        guard = self._guard
-        values: dict[str, object] = {
-            "steps": guard.decisions.steps,
-            "late": guard.decisions.late,
-            "stops": guard.decisions.stops,
-            "latency_p50_ms": round(self._latency.percentile_ms(0.50), 3),
-            "latency_p99_ms": round(self._latency.percentile_ms(0.99), 3),
-            "latency_max_ms": round(self._latency.max_ms, 3),
-            "state": guard.state,
-            "detail": guard.detail,
-            "moving": guard.is_moving,
-            "shadow": self._shadow,
-            "acting": guard.acting.name.lower(),
-            "takeover": guard.takeover.state.value,
-            "speed_scale": guard.pipeline.speed_scale,
-            "jog": guard.moves.jogging.told,
-            "jog_number": guard.moves.jogging.number,
-            "jog_from": "" if guard.moves.jogging.start is None else guard.moves.jogging.start,
-            "enabled": guard.watch.enabled,
-            "may_enable": guard.watch.may_enable,
-            "held_off": guard.watch.held_off,
-            "stopped": guard.stopped or "",
-            "latched": guard.machine.latched,
-            "emergency_pressed": guard.watch.emergency_pressed,
-            "may_reset": guard.may_reset,
-        }
-        values |= {f"intervention.{reason}": count for reason, count in sorted(guard.machine.counts.items())}
-        message = f"{guard.state}: {guard.detail}" if guard.detail else guard.state
-        level = diagnostics.ERROR if guard.machine.latched else diagnostics.WARN
-        return diagnostics.report(self.node, level if guard.stopped else diagnostics.OK, message, values)
 
 
 def _refuse_of_a_real_robot(speed: float, *, lockstep: bool, enabled: bool) -> None:

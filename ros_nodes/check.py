@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections import defaultdict
@@ -13,12 +12,11 @@ from typing import Any
 import rclpy
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import get_rmw_implementation_identifier
 from rich.console import Console
 from std_msgs.msg import String
 
-from robot_mbrl import __version__, messages, topics
-from robot_mbrl.config import CommandConfig, RunConfig, load_run
+from robot_mbrl import messages, topics
+from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.observing import Observer
 from robot_mbrl.errors import USER_ERROR, ConfigError, MessageError, RobotMbrlError
 from robot_mbrl.messages import NANOSECONDS
@@ -29,13 +27,14 @@ from robot_mbrl.readiness.pose import Pose
 from robot_mbrl.readiness.urdf import judge_limits, read_urdf
 from robot_mbrl.runs.scenario import namespace
 from robot_mbrl.terminal import with_output
-from ros_nodes import commands, qos
+from ros_nodes import qos
 from ros_nodes.actuator_node import PRIORITY
 from ros_nodes.discovery import Discovery
-from ros_nodes.endpoints import Endpoint, Endpoints
+from ros_nodes.endpoints import Endpoints
+from ros_nodes.graph_check import GraphCheck
 from ros_nodes.message_types import check_robot, message_type
 from ros_nodes.operate import INTERRUPTED, NO_LOG_FILE
-from ros_nodes.publishers import PublisherWatch, is_onlooker, qos_mismatch
+from ros_nodes.publishers import PublisherWatch
 from ros_nodes.runtime import make_executor, with_info
 
 DISCOVERY_LIMIT_S = 10.0
@@ -43,8 +42,6 @@ DISCOVERY_LIMIT_S = 10.0
 LOOK_S = 0.1
 ROBOT_DESCRIPTION = ("robot_description", "/robot_description")
 """Where robot_state_publisher latches the URDF: in the robot's namespace, or for the only robot."""
-VENDORS = {b"\x01\x0f": "Fast DDS", b"\x01\x10": "Cyclone DDS", b"\x01\x01": "Connext"}
-"""How the identities of DDS's participants begin, by who has made it."""
 COLOURS = {Level.GREEN: "green", Level.AMBER: "yellow", Level.RED: "bold red"}
 
 
@@ -55,10 +52,8 @@ class Checker:
         """Join the graph in the robot's namespace."""
         self.node = node = Node("check", start_parameter_services=False, enable_rosout=False)
         self._config, self._robot = config, config.robot
-        self._command_types: dict[str, type] = {}
-        for command in config.robot.commands:
-            self._command_types |= commands.command_topics(command)
         self._endpoints, self._discovery = Endpoints(node), Discovery(node)
+        self._graph = GraphCheck(node, config.robot, self._endpoints)
         joint_sources = {c.source for c in self._robot.commands if c.source is not None}
         self._watch = PublisherWatch(
             node,
@@ -98,12 +93,12 @@ class Checker:
             urdf: text of the robot's URDF; empty for the one that was heard, if one was.
         """
         now_s = time.monotonic()
-        found = list(self._graph())
+        found = list(self._graph.judge_company(heard=any(heard.arrivals_s for heard in self._heard.values())))
         for name in self._robot.sources:
             found += judge_source(name, self._robot, self._complete(name), now_s, self._listened_s)
         found += self._pose.judge(now_s)
         for command in self._robot.commands:
-            found += self._command(command)
+            found += self._graph.judge_command(command)
         found += self._exclusive(now_s)
         found += self._limits(urdf or self._urdf)
         return [*found, *judge_machine(folder, PRIORITY)]
@@ -161,96 +156,6 @@ class Checker:
         heard.contradictions = "; ".join(told)
         return heard
 
-    def _graph(self) -> Iterator[Finding]:
-        """Who is there, by which middleware, and with which definitions of the messages."""
-        domain = self.node.context.get_domain_id()
-        middleware = get_rmw_implementation_identifier()
-        place = f"domain {domain}, {os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SUBNET')}, {middleware}"
-        place += f", ROS {os.environ.get('ROS_DISTRO', 'of PyPI')}, robot-mbrl {__version__}"
-        names = self.node.get_node_names_and_namespaces()
-        others = {f"{space.rstrip('/')}/{name}" for name, space in names} - {self.node.get_fully_qualified_name()}
-        if not others and not any(heard.arrivals_s for heard in self._heard.values()):
-            remedy = (
-                "start the driver; set ROS_DOMAIN_ID and RMW_IMPLEMENTATION here as there; open the firewall for UDP"
-            )
-            yield red("ros.graph", f"nobody else is there: {place}", remedy)
-            return
-        yield green("ros.graph", f"{place}; nodes: {', '.join(sorted(others)) or 'none by name'}")
-        endpoints = list(self._driver_endpoints())
-        own = VENDORS.get(self._endpoints.vendor, "")
-        foreign = sorted({f"{e} speaks {VENDORS[e.gid[:2]]}" for e in endpoints if _vendor(e) not in ("", own)})
-        if own and foreign:
-            remedy = "set the same RMW_IMPLEMENTATION on both sides: makers of DDS understand one another in part"
-            yield amber("ros.middleware", f"{'; '.join(foreign)}, this side {own}", remedy)
-        else:
-            yield green("ros.middleware", f"{own or middleware} on both sides")
-        yield self._versions(endpoints)
-
-    def _driver_endpoints(self) -> Iterator[Endpoint]:
-        for source in self._robot.sources.values():
-            yield from self._endpoints.publishers(self.node.resolve_topic_name(source.topic))
-        for topic in self._command_types:
-            yield from self._endpoints.subscribers(self.node.resolve_topic_name(topic))
-
-    def _versions(self, endpoints: Iterable[Endpoint]) -> Finding:
-        """Whether both sides mean the same by the names of their messages, by the definitions' hashes."""
-        wanted = {source.type: message_type(source.type) for source in self._robot.sources.values()}
-        wanted |= {message_name(kind): kind for kind in self._command_types.values()}
-        hashes = {name: self._hash(kind) for name, kind in wanted.items()}
-        differing = sorted(
-            f"{endpoint} has another {endpoint.info.topic_type}"
-            for endpoint in endpoints
-            if (here := hashes.get(endpoint.info.topic_type)) is not None
-            and endpoint.info.topic_type_hash.version == here.version
-            and endpoint.info.topic_type_hash != here
-        )
-        if differing:
-            remedy = "install the same version of the message's package on both sides"
-            return red("ros.messages", "; ".join(differing), remedy)
-        return green("ros.messages", f"the same definitions on both sides: {', '.join(sorted(wanted))}")
-
-    def _hash(self, kind: type) -> Any:
-        """The hash of a message's definition here: the graph tells it of publishers alone."""
-        topic = self.node.resolve_topic_name("~/" + kind.__name__.lower())
-        publisher = self.node.create_publisher(kind, topic, qos.EVENTS)
-        try:
-            own = self.node.get_publishers_info_by_topic(topic)
-            return own[0].topic_type_hash if own else None
-        finally:
-            self.node.destroy_publisher(publisher)
-
-    def _command(self, command: CommandConfig) -> Iterator[Finding]:
-        """Whether a driver hears a command topic, and nobody but our guard publishes on it."""
-        for topic, kind in commands.command_topics(command).items():
-            yield from self._command_topic(topic, message_name(kind))
-
-    def _command_topic(self, name: str, type_name: str) -> Iterator[Finding]:
-        of, topic = f"commands.{name}", self.node.resolve_topic_name(name)
-        space = self.node.get_namespace()
-        refusals, drivers = [], []
-        for listener in self._endpoints.subscribers(topic):
-            if is_onlooker(listener, space):
-                continue
-            if listener.info.topic_type != type_name:
-                refusals.append(f"{listener} expects {listener.info.topic_type}, the YAML says {type_name}")
-            elif reason := qos_mismatch(qos.COMMANDS, listener.info.qos_profile):
-                refusals.append(f"{listener} asks for another quality of service ({reason})")
-            else:
-                drivers.append(str(listener))
-        if drivers:
-            yield green(f"{of}.heard", f"{type_name} is heard by {', '.join(drivers)}")
-        elif refusals:
-            yield red(f"{of}.heard", "; ".join(refusals), "correct the type in the YAML, or the driver's subscription")
-        else:
-            remedy = "start the driver's controller, or correct the command's topic in the robot's YAML"
-            yield red(f"{of}.heard", f"no driver listens to {topic}", remedy)
-        guard = f"{space.rstrip('/')}/actuator"
-        if others := [str(p) for p in self._endpoints.publishers(topic) if p.node != guard]:
-            remedy = "end it: nobody but the guard may command the robot"
-            yield red(f"{of}.publisher", f"{topic} is published by {', '.join(others)}", remedy)
-        else:
-            yield green(f"{of}.publisher", "nobody else commands the robot")
-
     def _exclusive(self, now_s: float) -> Iterator[Finding]:
         """Whether two of our own sides run for the same robot."""
         own = {self.node.resolve_topic_name(topic) for topic in (topics.OBSERVATION, topics.ACTION)}
@@ -264,16 +169,6 @@ class Checker:
             return list(judge_limits(self._robot, read_urdf(urdf)))
         except ConfigError as error:
             return [amber("limits", str(error), "publish the expanded URDF, or name one with --urdf FILE")]
-
-
-def message_name(kind: type) -> str:
-    """The name of a message's type, such as `std_msgs/msg/String`."""
-    package, _, _ = kind.__module__.partition(".")
-    return f"{package}/msg/{kind.__name__}"
-
-
-def _vendor(endpoint: Endpoint) -> str:
-    return VENDORS.get(endpoint.gid[:2], "")
 
 
 def show(findings: Iterable[Finding], console: Console) -> None:

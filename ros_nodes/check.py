@@ -189,6 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=Path())
     parser.add_argument("--urdf", type=Path)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--namespace", default="")
     args = parser.parse_args(arguments)
     return with_output(lambda: _run(args))
 
@@ -197,7 +198,7 @@ def _run(args: argparse.Namespace) -> int:
     try:
         config = load_run(args.task)
         check_robot(config.robot)
-        space = namespace(config)
+        space = topics.namespace(args.namespace) if args.namespace else namespace(config)
         words = ["check", "--ros-args", "-r", f"__ns:={space}", *NO_LOG_FILE[1:]]
         rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
     except (RobotMbrlError, RuntimeError) as error:

@@ -148,6 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("task")
     parser.add_argument("joint")
     parser.add_argument("delta", type=float)
+    parser.add_argument("--namespace", default="")
     args = parser.parse_args(arguments)
     return with_output(lambda: _run(args))
 
@@ -155,7 +156,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     try:
         config = load_run(args.task)
-        robot, space = config.robot, namespace(config)
+        robot = config.robot
+        space = topics.namespace(args.namespace) if args.namespace else namespace(config)
         words = ["jog", "--ros-args", "-r", f"__ns:={space}", *NO_LOG_FILE[1:]]
         rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
     except (RobotMbrlError, RuntimeError) as error:

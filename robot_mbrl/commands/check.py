@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from robot_mbrl.commands.options import TASK_HELP, Subparsers, add_json, positive
+from robot_mbrl.commands.options import NAMESPACE_HELP, TASK_HELP, Subparsers, add_json, namespace_name, positive
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.environment import node_environment, ros_environment
@@ -28,6 +28,7 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--run", dest="folder", type=Path, default=Path(), metavar="DIR", help="where the run will lie (default: here)"
     )
+    parser.add_argument("--namespace", type=namespace_name, metavar="NAME", help=NAMESPACE_HELP)
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -44,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     command += ["--folder", str(folder)]
     if args.urdf is not None:
         command += ["--urdf", str(args.urdf)]
+    if args.namespace:
+        command += ["--namespace", args.namespace]
     if args.json:
         command.append("--json")
     return os.execve(sys.executable, command, node_environment(ros_environment(os.environ)))

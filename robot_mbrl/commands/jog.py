@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from robot_mbrl.commands.options import TASK_HELP, Subparsers, finite
+from robot_mbrl.commands.options import NAMESPACE_HELP, TASK_HELP, Subparsers, finite, namespace_name
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.environment import node_environment, ros_environment
@@ -21,6 +21,7 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument("task", metavar="TASK", help=TASK_HELP)
     parser.add_argument("joint", metavar="JOINT", help="a commanded joint or twist axis")
     parser.add_argument("delta", metavar="DELTA", type=finite, help="how far, rad or m: 0.05, or -0.05 back")
+    parser.add_argument("--namespace", type=namespace_name, metavar="NAME", help=NAMESPACE_HELP)
     parser.set_defaults(run=run)
 
 
@@ -33,6 +34,9 @@ def run(args: argparse.Namespace) -> int:
     names = load_run(args.task).robot.joint_names
     if args.joint not in names:
         raise ConfigError(f"there is no joint {args.joint!r} to jog; there are {', '.join(names)}")
+    command = [sys.executable, "-m", "ros_nodes.jog"]
+    if args.namespace:
+        command += ["--namespace", args.namespace]
     # After `--`, a way back is no option.
-    command = [sys.executable, "-m", "ros_nodes.jog", "--", args.task, args.joint, str(args.delta)]
+    command += ["--", args.task, args.joint, str(args.delta)]
     return os.execve(sys.executable, command, node_environment(ros_environment(os.environ)))

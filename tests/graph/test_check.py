@@ -71,6 +71,16 @@ def test_a_driver_without_fault_is_green_and_is_sent_nothing(driver: Driver) -> 
     assert driver.commands == []
 
 
+def test_a_robot_in_another_namespace_is_looked_at_there(graph_environment: dict[str, str]) -> None:
+    graph = Graph(graph_environment, "/left_arm")
+    try:
+        _, found = Driver(graph).check("--namespace=left-arm")
+    finally:
+        graph.close()
+    assert found["sources.joints.joints"]["found"] == "elbow, shoulder"
+    assert "/left_arm/test" in found["commands.position_controller/commands.heard"]["found"]
+
+
 def test_names_pose_clock_and_stamps_of_a_driver_that_is_not_well(driver: Driver) -> None:
     driver.position, driver.behind_s = [1.5, 0.2], 3600
     code, found = driver.check()

@@ -116,6 +116,21 @@ def test_a_joint_is_jogged_by_a_guard_that_is_started_for_it_alone(arm: Graph) -
     assert "0.0500 before, -0.0500 after (-0.1000)" in done.stdout, done.stderr
 
 
+def test_of_two_arms_the_one_in_the_named_namespace_is_jogged(arm: Graph, graph_environment: dict[str, str]) -> None:
+    other = arm.collect(Float64MultiArray, COMMANDS, qos.EVENTS)
+    graph = Graph(graph_environment, "/left_arm")
+    try:
+        graph.start(STAND_IN, config=TASK)
+        joints = graph.collect(JointState, "joint_states", SOURCE)
+        graph.until(lambda: bool(joints))
+        done = jog(graph, "--namespace=left-arm", "elbow", "0.05")
+    finally:
+        graph.close()
+    assert "found at 0.0000 before, 0.0500 after (+0.0500)" in done.stdout, done.stderr
+    arm.serve(0.1)
+    assert other == []
+
+
 def test_jogs_that_may_not_be_say_why(arm: Graph, tmp_path: Path) -> None:
     done = jog(arm, "wrist", "0.05")
     assert done.returncode == 2

@@ -25,7 +25,7 @@ from ros_nodes.driver_commands import DriverCommands
 from ros_nodes.guard_telling import GuardTelling
 from ros_nodes.message_types import check_robot, message_type
 from ros_nodes.parameters import declare
-from ros_nodes.people import SPEED_SCALE, WARN_EVERY_S, People
+from ros_nodes.people import WARN_EVERY_S, People
 from ros_nodes.publishers import Conflict, ConflictKind, PublisherWatch
 from ros_nodes.runtime import run, with_info
 
@@ -60,7 +60,7 @@ class ActuatorNode:
         shadow = declare(node, "shadow", False, "whether nothing is sent to the driver, while all else goes on")
         scale = declare(
             node,
-            SPEED_SCALE,
+            "speed_scale",
             1.0,
             "share of every joint's speed; lowered at any time, raised only while disabled",
             low=SLOWEST_SCALE,

@@ -16,7 +16,6 @@ from robot_mbrl.errors import MessageError
 from ros_nodes import qos
 
 WARN_EVERY_S = 5.0
-SPEED_SCALE = "speed_scale"
 
 
 class People:
@@ -83,7 +82,7 @@ class People:
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         """Scale the speed, if that may be now."""
         for parameter in parameters:
-            if parameter.name == SPEED_SCALE and (refusal := self._guard.scale_speed(parameter.value)):
+            if parameter.name == "speed_scale" and (refusal := self._guard.scale_speed(parameter.value)):
                 return SetParametersResult(successful=False, reason=refusal)
         return SetParametersResult(successful=True)
 

@@ -16,6 +16,7 @@ from robot_mbrl.sensor_config import (
     VectorConfig,
 )
 from robot_mbrl.specs import ActionSpec, Count, Frozen, Name, NonNegative, Positive, TopicToken
+from robot_mbrl.teleop_config import TeleopConfig
 from robot_mbrl.topics import ACTION_RESERVED, AGE_SUFFIX, JOINT_STATE, OBSERVATION_RESERVED, POINT
 from robot_mbrl.tracker_config import TrackerConfig
 
@@ -95,6 +96,8 @@ class RobotConfig(Frozen):
     random_hold_steps: Count = 8
     """How many steps a random action is held while exploring without a policy."""
     guard: GuardConfig
+    teleop: TeleopConfig | None = None
+    """The joystick by which a person takes over; null where there is none, or who has one publishes `teleop`."""
     home: dict[str, float] = {}
     """Position, rad or m, of each joint commanded by position, that a reset by `home` moves to."""
 
@@ -141,6 +144,8 @@ class RobotConfig(Frozen):
                 raise ValueError(f"home.{joint.name}: {self.home[joint.name]} is not within [{low}, {high}]")
         topics = [topic for c in self.commands for topic in (c.topic, *c.interface_topics.values())]
         _require_unique(topics, "command topics")
+        if self.teleop is not None:
+            self.teleop.require_robot(self.action_spec(), topics)
         return self
 
     @model_validator(mode="after")

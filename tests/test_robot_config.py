@@ -33,6 +33,10 @@ def gains(kind: str = "position", **changes: Any) -> dict[str, Any]:
     return damped | command(kind, **told | changes)
 
 
+def stick(**changes: Any) -> dict[str, Any]:
+    return {"teleop": {"dead_man": 4, "axes": {"a": {"axis": 0}}} | changes}
+
+
 RIGHT = {"name": "right", "values": {"a": 1.0}}
 DAMPED = {"guard": {"safe_stop": "damping", "damping": 1.0}}
 MORE = COMMANDS["position"] | {"topic": "more", "joints": [COMMANDS["position"]["joints"][0] | {"name": "c"}]}
@@ -47,6 +51,14 @@ BODY = {"sources": {"body": {"topic": "imu", "type": "sensor_msgs/msg/Imu", "max
 @pytest.mark.parametrize(
     ("kind", "changes", "complaint"),
     [
+        ("effort", stick(axes={"c": {"axis": 0}}), r"teleop.axes: \['c'\] are not commanded; there are a, b"),
+        ("effort", stick(dead_man=None), "dead_man: name the button"),
+        ("effort", stick(axes={"a": {"axis": "linear.x"}}), "no axis of a Joy"),
+        ("effort", stick(axes={"a": {"axis": 0, "scale": 0.0}}), "it moves nothing"),
+        ("effort", stick(axes={"a": {"axis": 0, "dead_zone": 1.0}}), "leaves nothing of the axis"),
+        ("effort", stick(topic="efforts"), "the guard alone may publish it"),
+        ("effort", stick(type="geometry_msgs/msg/Twist"), "a Twist has no button"),
+        ("effort", stick(type="geometry_msgs/msg/Twist", dead_man=None), "0 is none of a Twist's: linear.x"),
         ("effort", elements(), "needs a joint"),
         ("effort", elements(joint="a", field="angle"), "reads 'angle', none of"),
         ("effort", BODY | command("effort", source="body"), "is no JointState"),

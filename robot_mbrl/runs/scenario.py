@@ -247,6 +247,7 @@ NODES = (
     NodeRow("actuator", "ros_nodes.actuator_node", Side.ROBOT, _actuator, drives=True, essential=True),
     NodeRow("policy", "ros_nodes.policy_node", Side.ROBOT, _policy, drives=True, essential=True),
     NodeRow("tracker", "ros_nodes.tracker_node", Side.ROBOT, lambda _: {}),
+    NodeRow("teleop", "ros_nodes.teleop_node", Side.ROBOT, lambda _: {}),
     NodeRow("bundle", "ros_nodes.bundle_node", Side.ROBOT, _bundle, ONLOOKER_NICENESS),
     NodeRow("recorder", "ros_nodes.recorder_node", Side.ROBOT, _run_dir, ONLOOKER_NICENESS, RECORDER_STOP_S),
     NodeRow(
@@ -266,7 +267,8 @@ SCENARIOS: dict[str, tuple[str, ...]] = {
     "workstation": ("learner", "monitor"),
 }
 """Nodes of each scenario. `evaluate` judges the exported policy, frozen: nothing learns or receives bundles. `stand-in`
-plays a real robot's driver for those who have none at hand. A node of the trackers joins where the YAML has any."""
+plays a real robot's driver for those who have none at hand. Nodes of trackers and joystick join where the YAML has any.
+"""
 
 
 def namespace(config: RunConfig) -> str:
@@ -302,6 +304,8 @@ def scenario(
     nodes = [*SCENARIOS[name], *(["viewer"] if situation.options.view else [])]
     if config.robot.trackers and "sensor" in nodes:
         nodes.append("tracker")
+    if config.robot.teleop is not None and "actuator" in nodes and name != "evaluate":
+        nodes.append("teleop")
     return tuple(_process(rows[node], situation) for node in nodes)
 
 

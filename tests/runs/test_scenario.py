@@ -65,6 +65,17 @@ def test_a_robot_with_trackers_has_a_node_that_finds_what_they_look_for(tmp_path
     assert "tracker" not in processes("demo", tmp_path)
 
 
+def test_a_robot_with_a_joystick_has_a_node_that_maps_it_wherever_people_may_take_over(tmp_path: Path) -> None:
+    stick = {"dead_man": 4, "axes": {"slider": {"axis": 1}}}
+    config = load_run("cartpole", {"robot.teleop": stick})
+    for name in ("demo", "robot"):
+        nodes = [process.name for process in scenario(name, config, tmp_path)]
+        assert nodes == [*SCENARIOS[name], "teleop"]
+    for name in ("evaluate", "workstation", "sim"):
+        assert "teleop" not in {process.name for process in scenario(name, config, tmp_path)}
+    assert "teleop" not in processes("robot", tmp_path)
+
+
 @pytest.mark.parametrize("option", ["randomise", "push"])
 def test_worlds_vary_only_if_they_are_told_to(tmp_path: Path, option: str) -> None:
     assert processes("demo", tmp_path)["simulator"].parameters[option] is False

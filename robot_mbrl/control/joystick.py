@@ -1,0 +1,131 @@
+"""A person's joystick: turns what its axes and its dead-man button say into actions of the robot."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from robot_mbrl.config import RobotConfig
+from robot_mbrl.control.shaping import clamp, to_action, to_command
+from robot_mbrl.errors import MessageError
+from robot_mbrl.joint_config import CommandJoint
+from robot_mbrl.messages import read_field
+from robot_mbrl.specs import Source
+from robot_mbrl.steps import Action
+from robot_mbrl.teleop_config import JOY, AxisConfig, TeleopConfig
+
+LONGEST_GAP_S = 0.3
+"""For no longer than this does one message of a stick move a position."""
+TRIED = 0.5
+"""How far an axis must have been moved to be known to work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a message of the stick asks for."""
+
+    held: bool | None
+    """Whether the dead-man button is pressed; None for a message without buttons."""
+    action: dict[str, float] | None
+    """By joint, in action units; None while it is not known where positions are."""
+
+
+class Joystick:
+    """One joystick, as the robot's YAML maps it.
+
+    An axis says what velocity, effort or twist its joint is to have, so that a stick in its middle means rest whatever
+    the joint's bounds are; it says how fast a position is to move, from where the policy has left it.
+
+    Call order: `follow` with each applied action, `hear` with each message of the stick.
+
+    Attributes:
+        same_s: for how long the stick, off its middle and not let go, has said exactly the same.
+    """
+
+    def __init__(self, robot: RobotConfig, config: TeleopConfig) -> None:
+        """Begin without having heard of it."""
+        self._config, self._joints = config, robot.joints
+        positions = (command.joints for command in robot.commands if command.kind == "position")
+        self._moved = {joint.name for joints in positions for joint in joints}
+        self._positions: dict[str, float] = {}
+        """Commands of the joints that are commanded by position, as the stick has led them."""
+        self.same_s = 0.0
+        self._said: object = None
+        self._since_s = self._heard_s = -math.inf
+        self._untried = set(self._controls())
+
+    @property
+    def untried(self) -> str:
+        """Buttons and axes that were never seen to be moved; empty if all were."""
+        return ", ".join(control for control in self._controls() if control in self._untried)
+
+    def follow(self, action: Action) -> None:
+        """Take in what was applied: where it was the policy's or a stop, positions go on from there."""
+        if action.source is not Source.TELEOP:
+            for joint, value in zip(self._joints, action.values, strict=True):
+                if joint.name in self._moved:
+                    self._positions[joint.name] = to_command(joint, float(value))
+
+    def hear(self, message: Any, now_s: float) -> Asked:
+        """Take in a message of the stick.
+
+        Raises:
+            MessageError: if it has no such axis or button, or an axis is not finite.
+        """
+        config = self._config
+        axes = {name: self._axis(message, mapped) for name, mapped in config.axes.items()}
+        held = self._button(message, config.dead_man) if config.dead_man is not None else None
+        self._notice_sameness((held, tuple(axes.values())), now_s, away=any(axes.values()))
+        dt_s = min(now_s - self._heard_s, LONGEST_GAP_S) if self._heard_s > -math.inf else 0.0
+        self._heard_s = now_s
+        action = {joint.name: self._lead(joint, axes.get(joint.name, 0.0), dt_s) for joint in self._joints}
+        return Asked(held, action if self._moved <= self._positions.keys() else None)
+
+    def _lead(self, joint: CommandJoint, deflection: float, dt_s: float) -> float:
+        """The action that an axis stands for; 0 for a position that is not known."""
+        mapped = self._config.axes.get(joint.name)
+        told = deflection * mapped.scale if mapped is not None else 0.0
+        if joint.name not in self._moved:
+            return to_action(joint, told)
+        if joint.name not in self._positions:
+            return 0.0
+        position = clamp(self._positions[joint.name] + told * dt_s, joint.low, joint.high)
+        self._positions[joint.name] = position
+        return to_action(joint, position)
+
+    def _axis(self, message: Any, mapped: AxisConfig) -> float:
+        """What an axis says beyond its dead zone."""
+        value = self._read(message, mapped.axis)
+        if abs(value) > (TRIED if self._config.type == JOY else 0.0):
+            self._untried.discard(f"axis {mapped.axis}")
+        beyond = max(0.0, abs(value) - mapped.dead_zone) / (1.0 - mapped.dead_zone)
+        return math.copysign(beyond, value) if beyond > 0.0 else 0.0
+
+    def _read(self, message: Any, axis: int | str) -> float:
+        if isinstance(axis, str):
+            value = float(read_field(message, axis))
+        elif axis < len(message.axes):
+            value = float(message.axes[axis])
+        else:
+            raise MessageError(f"there is no axis {axis} among the {len(message.axes)} of the joystick")
+        if not math.isfinite(value):
+            raise MessageError(f"axis {axis} is not finite")
+        return value
+
+    def _button(self, message: Any, number: int) -> bool:
+        if number >= len(message.buttons):
+            raise MessageError(f"there is no button {number} among the {len(message.buttons)} of the joystick")
+        if pressed := bool(message.buttons[number]):
+            self._untried.discard(f"button {number}")
+        return pressed
+
+    def _notice_sameness(self, said: tuple[bool | None, tuple[float, ...]], now_s: float, *, away: bool) -> None:
+        """See whether a stick that asks for motion says the same again and again."""
+        if said != self._said:
+            self._said, self._since_s = said, now_s
+        self.same_s = now_s - self._since_s if away and said[0] is not False else 0.0
+
+    def _controls(self) -> Iterator[str]:
+        if self._config.dead_man is not None:
+            yield f"button {self._config.dead_man}"
+        yield from dict.fromkeys(f"axis {mapped.axis}" for mapped in self._config.axes.values())

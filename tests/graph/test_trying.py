@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +39,18 @@ def arm(graph_environment: dict[str, str]) -> Iterator[Graph]:
 class Side:
     """The robot's side, and what it says."""
 
-    def __init__(self, graph: Graph, path: Path, **options: Any) -> None:
+    def __init__(self, graph: Graph, path: Path, overrides: Mapping[str, Any] | None = None, **options: Any) -> None:
         self.graph = graph
-        folder = RunFolder.create(load_run(TASK), path)
-        self.spec = load_run(TASK).action_spec()
+        config = load_run(TASK, overrides)
+        folder = RunFolder.create(config, path)
+        self.spec = config.action_spec()
         self.commands = graph.collect(Float64MultiArray, COMMANDS, qos.EVENTS)
         self.applied = graph.collect(JointState, topics.APPLIED_ACTION, qos.FOLLOWED)
         self.states = graph.collect(String, topics.STATE, qos.LATCHED)
         self._reports = graph.collect(DiagnosticArray, topics.GUARD, qos.EVENTS)
         self.enables = graph.publisher(Bool, topics.ENABLE, qos.EVENTS)
         chosen = Options(start_policy="random", **options)
-        for node in scenario("robot", load_run(TASK), folder.path, chosen, simulated=False):
+        for node in scenario("robot", config, folder.path, chosen, simulated=False):
             graph.launch(node)
 
     def report(self) -> dict[str, str]:

@@ -1,0 +1,205 @@
+"""A person takes over by a joystick, over real DDS: its Joy or Twist is mapped, and its every failure moves nothing."""
+
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Twist
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import Joy
+from std_msgs.msg import Bool
+
+from robot_mbrl import messages, topics
+from robot_mbrl.control.takeover import SILENT_S
+from robot_mbrl.specs import Source
+from ros_nodes import qos
+from tests.graph.graph import Graph
+from tests.graph.test_stand_in_node import STAND_IN
+from tests.graph.test_trying import TASK, Side
+
+JOYSTICK = {
+    "dead_man": 4,
+    "axes": {"shoulder": {"axis": 1, "scale": 0.5}, "elbow": {"axis": 3, "scale": -0.4}},
+    "frozen_s": 2.0,
+}
+TWIST = {
+    "topic": "stick",
+    "type": "geometry_msgs/msg/Twist",
+    "axes": {"shoulder": {"axis": "angular.z", "dead_zone": 0.0}},
+}
+PERIOD_S = 0.05
+SETTLED_S = SILENT_S + 0.5
+
+
+class Person:
+    """Somebody with a joystick, who says 20 times a second what its axes and its button are."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.held = self.silent = False
+        self.axes = [0.0] * 6
+        self.rests = False
+        """Whether the hand is perfectly still; else its last digits differ from time to time."""
+        self._trembles = 0.0
+        self.sticks: list[Publisher] = [graph.publisher(Joy, "joy", qos.EVENTS)]
+        graph.every(PERIOD_S, self._say)
+
+    def _say(self) -> None:
+        if self.silent:
+            return
+        self._trembles = 1e-4 - self._trembles
+        shake = 0.0 if self.rests else self._trembles
+        for stick in self.sticks:
+            buttons = [0] * 8
+            buttons[4] = int(self.held)
+            stick.publish(Joy(axes=array("f", [value + shake for value in self.axes]), buttons=buttons))
+
+
+@pytest.fixture
+def arm(graph_environment: dict[str, str]) -> Iterator[Graph]:
+    graph = Graph(graph_environment, "/arm")
+    graph.start(STAND_IN, config=TASK)
+    yield graph
+    graph.close()
+
+
+@pytest.fixture
+def side(arm: Graph, tmp_path: Path) -> Side:
+    """The robot's side with a joystick in its YAML, and its policy driving."""
+    return driven(Side(arm, tmp_path / "run", {"robot.teleop": JOYSTICK}))
+
+
+@pytest.fixture
+def person(side: Side) -> Person:
+    """Who has let go so far, and is heard."""
+    person = Person(side.graph)
+    side.graph.until(lambda: "takeover" in health(side) and "no joystick" not in health(side))
+    return person
+
+
+def driven(side: Side) -> Side:
+    side.enable()
+    side.graph.until(lambda: side.sources().count(Source.RANDOM) > 5)
+    return side
+
+
+def health(side: Side, name: str = "teleop") -> str:
+    """What the node says next of itself."""
+    heard: list[Any] = []
+    listener = side.graph.node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, heard.append, qos.EVENTS)
+
+    def said() -> list[str]:
+        return [s.message for m in heard for s in m.status if s.name == f"/arm/{name}"]
+
+    side.graph.until(said)
+    side.graph.node.destroy_subscription(listener)
+    return said()[-1]
+
+
+def newest(side: Side, seconds: float) -> set[Source]:
+    """Sources of the steps of a while."""
+    count = len(side.applied)
+    side.graph.serve(seconds)
+    return set(side.sources()[count:])
+
+
+def shoulder(side: Side) -> float:
+    """Where the shoulder was commanded to be last, rad."""
+    return side.commands[-1].data[0]
+
+
+def test_while_its_button_is_held_the_stick_moves_the_joints(side: Side, person: Person) -> None:
+    assert "button 4, axis 1, axis 3" in health(side)
+    person.held = True
+    side.graph.until(lambda: side.sources()[-1] is Source.TELEOP)
+    assert newest(side, 0.5) == {Source.TELEOP}
+    side.graph.serve(1.0)
+    before = shoulder(side)
+    assert abs(before) < 1.1, "it stays where the policy has left it, short of its bound"
+    sign = -1.0 if before > 0.0 else 1.0
+    person.axes[1] = sign
+    side.graph.serve(1.0)
+    person.axes[1] = 0.0
+    side.graph.serve(1.0)
+    moved = shoulder(side) - before
+    # Half a rad/s for a second, as long as this machine says that it is.
+    assert 0.3 < moved * sign < 0.7
+    assert shoulder(side) == pytest.approx(shoulder_asked(side), abs=0.02)
+    person.axes[3] = -1.0
+    side.graph.until(lambda: "hold button 4" in health(side))
+    person.held = False
+    side.graph.until(lambda: side.sources()[-1] is Source.RANDOM)
+
+
+def shoulder_asked(side: Side) -> float:
+    """What the newest applied action means, rad."""
+    return 1.2 * float(messages.read_action(side.applied[-1], side.spec).values[0])
+
+
+def test_a_joystick_that_falls_silent_stops_the_robot_and_must_be_let_go_first(side: Side, person: Person) -> None:
+    person.held, person.axes[1] = True, 1.0
+    side.graph.until(lambda: side.sources()[-1] is Source.TELEOP)
+    person.silent = True
+    side.graph.serve(SETTLED_S)
+    assert newest(side, 0.3) == {Source.STOP}
+    person.silent = False
+    assert newest(side, 0.5) == {Source.STOP}
+
+
+def test_two_joysticks_move_nothing_and_are_named(side: Side, person: Person) -> None:
+    person.held, person.axes[1] = True, 1.0
+    side.graph.until(lambda: side.sources()[-1] is Source.TELEOP)
+    person.sticks.append(side.graph.publisher(Joy, "joy", qos.EVENTS))
+    side.graph.serve(SETTLED_S)
+    assert newest(side, 0.3) == {Source.STOP}
+    assert "2 publishers of /arm/joy: /arm/test" in health(side)
+    side.graph.node.destroy_publisher(person.sticks.pop())
+    side.graph.until(lambda: health(side) == "let button 4 go first")
+    assert Source.TELEOP not in newest(side, 0.5)
+    person.held = False
+    side.graph.until(lambda: side.report()["takeover"] == "free")
+    side.graph.until(lambda: "takeover is" in health(side))
+
+
+def test_a_stick_that_says_the_same_for_long_is_no_person(side: Side, person: Person) -> None:
+    """As of a driver that repeats the last message of a joystick whose cable is out."""
+    person.held, person.rests, person.axes[1] = True, True, 1.0
+    side.graph.until(lambda: side.sources()[-1] is Source.TELEOP)
+    side.graph.until(lambda: "it has said exactly the same" in health(side))
+    side.graph.until(lambda: side.sources()[-1] is Source.STOP)
+    side.graph.serve(SETTLED_S)
+    assert newest(side, 0.3) == {Source.STOP}
+
+
+def test_a_joystick_without_that_axis_is_refused(side: Side, person: Person) -> None:
+    person.axes = [0.0, 0.0]
+    person.held = True
+    side.graph.until(lambda: health(side) == "/arm/joy: there is no axis 3 among the 2 of the joystick")
+    assert Source.TELEOP not in newest(side, 0.3)
+
+
+def test_a_twist_counts_while_takeover_is_held_beside_it(arm: Graph, tmp_path: Path) -> None:
+    side = driven(Side(arm, tmp_path / "run", {"robot.teleop": TWIST}))
+    stick = arm.publisher(Twist, "stick", qos.EVENTS)
+    switch = arm.publisher(Bool, topics.TAKEOVER, qos.EVENTS)
+    holds: list[bool] = []
+
+    def say() -> None:
+        message = Twist()
+        message.angular.z = 0.2
+        stick.publish(message)
+        for held in holds[-1:]:
+            switch.publish(Bool(data=held))
+
+    arm.every(PERIOD_S, say)
+    side.graph.until(lambda: "no joystick" not in health(side))
+    assert Source.TELEOP not in newest(side, 0.5)
+    holds.append(False)
+    side.graph.until(lambda: side.report()["takeover"] == "free")
+    holds.append(True)
+    side.graph.until(lambda: side.sources()[-1] is Source.TELEOP)
+    holds.append(False)
+    side.graph.until(lambda: side.sources()[-1] is Source.RANDOM)

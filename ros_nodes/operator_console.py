@@ -22,10 +22,12 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Footer, Header, Static
 
 from robot_mbrl import messages, topics
-from robot_mbrl.errors import MessageError
+from robot_mbrl.config import RunConfig, load_run
+from robot_mbrl.errors import USER_ERROR, MessageError, RobotMbrlError
 from robot_mbrl.runs.operator_view import RETURNS, Seen, lines
 from robot_mbrl.terminal import with_output
 from ros_nodes import qos
+from ros_nodes.keyboard_takeover import KeyboardTakeover
 from ros_nodes.operate import ACTUATOR, NO_LOG_FILE, SENSOR
 from ros_nodes.robot_state import RobotState
 from ros_nodes.runtime import make_executor
@@ -42,8 +44,12 @@ ANSWER_S = 3.0
 class Robot:
     """The robot as this console hears it, and the acts of its operator; serves the graph in a thread of its own."""
 
-    def __init__(self) -> None:
-        """Join the graph."""
+    def __init__(self, config: RunConfig) -> None:
+        """Join the graph.
+
+        Args:
+            config: the run.
+        """
         self.seen = Seen()
         self.node = node = Node("operator_console", start_parameter_services=False, enable_rosout=False)
         self._state = RobotState(node)
@@ -57,6 +63,7 @@ class Robot:
         node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_diagnostics, qos.EVENTS)
         node.create_subscription(JointState, topics.OBSERVATION, self._on_observation, qos.SEEN)
         node.create_subscription(JointState, topics.EPISODE, self._on_episode, qos.LATCHED)
+        self.keys = KeyboardTakeover(node, config.robot, config.action_spec(), self._say)
         self._executor = make_executor()
         self._executor.add_node(node)
         self._open = True
@@ -71,6 +78,7 @@ class Robot:
     def stop(self) -> None:
         """Press the emergency stop at once, and again until the guard says that it has heard it."""
         self._emergency.publish(Bool(data=True))
+        self.keys.give_back("")
         self._say("the emergency stop is pressed: r releases it")
         threading.Thread(target=self._insist, daemon=True).start()
 
@@ -164,6 +172,11 @@ class OperatorConsole(App[None]):
         Binding("e", "act('enable')", "enable"),
         Binding("d", "act('disable')", "disable"),
         Binding("r", "act('release')", "release"),
+        Binding("t", "act('take_over')", "take over"),
+        Binding("left", "act('push_down')", "push", show=False, priority=True),
+        Binding("right", "act('push_up')", "push", show=False, priority=True),
+        Binding("up", "act('joint_before')", "joint", show=False, priority=True),
+        Binding("down", "act('joint_after')", "joint", show=False, priority=True),
         Binding("n", "act('start_episode')", "start episode"),
         Binding("s", "act('success')", "success"),
         Binding("f", "act('failure')", "failure"),
@@ -188,6 +201,11 @@ class OperatorConsole(App[None]):
             "start_episode": robot.start_episode,
             "success": lambda: robot.judge("success"),
             "failure": lambda: robot.judge("failure"),
+            "take_over": robot.keys.toggle,
+            "push_down": lambda: robot.keys.push(-1),
+            "push_up": lambda: robot.keys.push(1),
+            "joint_before": lambda: robot.keys.choose(-1),
+            "joint_after": lambda: robot.keys.choose(1),
         }
 
     def compose(self) -> ComposeResult:
@@ -225,19 +243,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv if arguments is None else ["console", *arguments]
     parser = argparse.ArgumentParser(prog="robot-mbrl console")
     parser.add_argument("--space", required=True, help="the robot's namespace")
+    parser.add_argument("--config", required=True, help="the run's config.yaml")
     args = parser.parse_args(remove_ros_args(words)[1:])
-    return with_output(lambda: _run(args.space))
+    return with_output(lambda: _run(args.space, args.config))
 
 
-def _run(space: str) -> int:
+def _run(space: str, config: str) -> int:
     if not sys.stdin.isatty():
         print(
             "robot-mbrl: the console needs a terminal: ssh -t, or the commands enable, stop and status", file=sys.stderr
         )
         return 1
+    try:
+        run = load_run(config)
+    except RobotMbrlError as error:
+        print(f"robot-mbrl: {error}", file=sys.stderr)
+        return USER_ERROR
     arguments = ["console", "--ros-args", "-r", f"__ns:={space}", *NO_LOG_FILE[1:]]
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    robot = Robot()
+    robot = Robot(run)
     try:
         OperatorConsole(robot, space).run()
     finally:

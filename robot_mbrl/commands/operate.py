@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
             return 0
     if act == CONSOLE:
         command = [sys.executable, "-m", "ros_nodes.operator_console", "--space", space]
+        command += ["--config", str(folder.config)]
         return os.execve(sys.executable, command, node_environment(environment))
     command = [sys.executable, "-m", "ros_nodes.operate", *words, "--ros-args", "-r", f"__ns:={space}"]
     return os.execve(sys.executable, command, node_environment(environment))

@@ -18,7 +18,7 @@ ACTING = {
     "teleop": "a person",
     "stop": "nobody: the robot is stopped",
 }
-HOLD = "hold takeover (std_msgs/Bool, 5 Hz) and steer on teleop to take over"
+HOLD = "t takes over by keys; or hold takeover (std_msgs/Bool, 5 Hz) and steer on teleop"
 """What people try for minutes where nobody says it."""
 
 
@@ -63,7 +63,7 @@ def lines(seen: Seen, now_s: float) -> list[tuple[str, str]]:
     return [
         ("state", seen.word or report.get("state", "")),
         ("why", _why(seen)),
-        ("acting", _acting(report)),
+        ("acting", _acting(seen)),
         ("ages", _ages(seen, now_s)),
         ("returns", curve(seen.returns)),
         ("policy", _policy(seen)),
@@ -80,11 +80,14 @@ def _why(seen: Seen) -> str:
     return "; ".join(filter(None, [detail, warned])) or ("" if moves else "nothing is amiss")
 
 
-def _acting(report: Mapping[str, str]) -> str:
+def _acting(seen: Seen) -> str:
+    report = seen.report
+    # Where there is a joystick, its node knows which button it is.
+    how, _ = seen.nodes.get("teleop", (HOLD, {}))
     who = ACTING.get(report.get("acting", ""), report.get("acting", ""))
     if report.get("takeover") == "held":
         return f"{who}, until takeover is let go"
-    return f"{who}; {HOLD}" if report.get("takeover") == "free" else f"{who}; let takeover go first"
+    return f"{who}; {how}" if report.get("takeover") == "free" else f"{who}; let takeover go first"
 
 
 def _ages(seen: Seen, now_s: float) -> str:

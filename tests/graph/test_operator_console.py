@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from robot_mbrl import messages, topics
@@ -24,6 +25,8 @@ from tests.graph.conftest import IN_TERMINAL
 from tests.graph.graph import PATIENCE_S, Graph
 from tests.graph.test_operating import Guard
 
+RIGHT = "\x1b[C"
+"""What a terminal sends for the arrow."""
 ESCAPES = re.compile(r"\x1b\[[0-9;?<>=]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>]")
 
 
@@ -116,6 +119,47 @@ def test_keys_are_acts_and_the_screen_says_what_became_of_them(
     terminal.press("q")
     cartpole.until(lambda: terminal.process.poll() is not None)
     assert terminal.process.returncode == 0
+
+
+def test_keys_take_over_move_the_robot_in_pulses_and_give_it_back(
+    cartpole: Graph, guard: Guard, terminal: Terminal
+) -> None:
+    switches = cartpole.collect(Bool, topics.TAKEOVER, qos.EVENTS)
+    sticks = cartpole.collect(JointState, topics.TELEOP, qos.EVENTS)
+    assert cartpole.node.count_publishers(topics.TAKEOVER) == 0, "who does not take over is not one of two people"
+    guard.be("moving", enabled=True)
+    terminal.press("t")
+    terminal.until_shown("taken over")
+    cartpole.until(lambda: switches and sticks)
+    cartpole.serve(1.0)
+    assert all(message.data for message in switches)
+    # The guard takes a switch that is silent for 0.3 s for a person who is lost.
+    assert len(switches) > 10
+    assert {round(values(message)["slider"], 6) for message in sticks} == {0.0}
+    terminal.press(RIGHT)
+    cartpole.until(lambda: values(sticks[-1])["slider"] > 0.0)
+    cartpole.until(lambda: values(sticks[-1])["slider"] == pytest.approx(0.0))
+    pushed = [message for message in sticks if values(message)["slider"] > 0.0]
+    assert 1 <= len(pushed) <= 5
+    terminal.press("t")
+    cartpole.until(lambda: not switches[-1].data)
+    cartpole.until(lambda: cartpole.node.count_publishers(topics.TAKEOVER) == 0)
+
+
+def test_of_two_people_the_one_at_the_keys_is_told_of_the_other(
+    cartpole: Graph, guard: Guard, terminal: Terminal
+) -> None:
+    joystick = cartpole.publisher(Bool, topics.TAKEOVER, qos.EVENTS)
+    cartpole.every(0.1, lambda: joystick.publish(Bool(data=False)))
+    cartpole.serve(1.0)
+    terminal.press("t")
+    terminal.until_shown("not taken over: /cartpole/test")
+    cartpole.serve(0.3)
+    assert cartpole.node.count_publishers(topics.TAKEOVER) == 1
+
+
+def values(message: JointState) -> dict[str, float]:
+    return messages.read_named(message)
 
 
 def test_space_reaches_the_guard_within_a_tenth_of_a_second(cartpole: Graph, guard: Guard, terminal: Terminal) -> None:

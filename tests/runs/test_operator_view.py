@@ -40,6 +40,11 @@ def test_a_robot_that_moves_says_who_acts_and_how_to_take_over() -> None:
     assert said["speed"] == "100% of each joint's speed"
 
 
+def test_where_there_is_a_joystick_its_node_says_what_to_hold() -> None:
+    said = told(a_robot(nodes={"teleop": ("takeover is ready: hold button 4", {})}))
+    assert said["acting"] == "the policy; takeover is ready: hold button 4"
+
+
 def test_a_robot_that_stands_says_why() -> None:
     seen = a_robot(
         word="stopped: stale_joints",

@@ -1,0 +1,129 @@
+"""Taking over by keys in the operator's console: publishes `takeover` and `teleop` while a person drives by them."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+
+from robot_mbrl import messages, topics
+from robot_mbrl.config import RobotConfig
+from robot_mbrl.control.keyboard import PATIENCE_S, Keyboard
+from robot_mbrl.errors import MessageError
+from robot_mbrl.specs import ActionSpec
+from ros_nodes import qos
+from ros_nodes.endpoints import Endpoints
+
+PERIOD_S = 0.05
+"""Of switch and stick."""
+LEAVE_S = 0.5
+"""For so long it is said that the switch is let go, before this console publishes it no more."""
+
+
+class KeyboardTakeover:
+    """Acts of the keys that drive. Its publishers are there only meanwhile: of two people neither moves the robot."""
+
+    def __init__(self, node: Node, robot: RobotConfig, spec: ActionSpec, tell: Callable[[str], None]) -> None:
+        """Begin without driving.
+
+        Args:
+            node: of the console; its timers and subscriptions are served in a thread of their own.
+            robot: who is driven.
+            spec: its actions.
+            tell: says what became of a key.
+        """
+        self._node, self._spec, self._tell = node, spec, tell
+        self._endpoints = Endpoints(node)
+        self._keyboard: Keyboard | None = None
+        self._refusal = ""
+        try:
+            self._keyboard = Keyboard(robot)
+        except ValueError as error:
+            self._refusal = str(error)
+        self._publishers: tuple[Publisher, Publisher] | None = None
+        self._leave_s = 0.0
+        node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied, qos.LIVE)
+        node.create_timer(PERIOD_S, self._say, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def toggle(self) -> None:
+        """Take over, or give back."""
+        keyboard = self._keyboard
+        if keyboard is not None and keyboard.taken:
+            self.give_back("given back to the policy")
+        elif keyboard is None or (refusal := self._rival()):
+            self._tell(f"not taken over: {self._refusal or refusal}")
+        else:
+            keyboard.take(time.monotonic())
+            self._tell(f"taken over: arrows push {keyboard.joint} and choose another joint, t gives back")
+
+    def give_back(self, why: str) -> None:
+        """Let the policy drive, if it was this person who did."""
+        if self._keyboard is not None and self._keyboard.taken:
+            self._keyboard.give_back()
+            self._leave_s = time.monotonic() + LEAVE_S
+            self._tell(why)
+
+    def choose(self, step: int) -> None:
+        """Choose another joint."""
+        if (keyboard := self._driving()) is not None:
+            keyboard.choose(step, time.monotonic())
+            self._tell(f"arrows push {keyboard.joint} ({keyboard.chosen + 1} of {len(keyboard.names)})")
+
+    def push(self, direction: int) -> None:
+        """Move the chosen joint for a moment."""
+        if (keyboard := self._driving()) is not None:
+            keyboard.push(direction, time.monotonic())
+
+    def _driving(self) -> Keyboard | None:
+        if self._keyboard is None or not self._keyboard.taken:
+            self._tell("t takes over first")
+            return None
+        return self._keyboard
+
+    def _rival(self) -> str:
+        """Who else publishes what a person takes over by; empty if nobody does."""
+        own = self._node.get_fully_qualified_name()
+        for topic in map(self._node.resolve_topic_name, (topics.TAKEOVER, topics.TELEOP)):
+            if others := [str(p) for p in self._endpoints.publishers(topic) if p.node != own]:
+                return f"{', '.join(others)} publishes {topic} already, and of two people neither moves the robot"
+        return ""
+
+    def _on_applied(self, message: Any) -> None:
+        if self._keyboard is None:
+            return
+        try:
+            self._keyboard.follow(messages.read_action(message, self._spec))
+        except MessageError as error:
+            self._node.get_logger().warning(str(error), throttle_duration_sec=5.0)
+
+    def _say(self) -> None:
+        """Publish switch and stick while this person drives, and that it is let go for a moment afterwards."""
+        keyboard, now_s = self._keyboard, time.monotonic()
+        if keyboard is None or not (keyboard.taken or now_s < self._leave_s):
+            self._close()
+            return
+        if keyboard.is_gone(now_s):
+            keyboard.give_back()
+            self._tell(f"no key was pressed for {PATIENCE_S:g} s: takeover is not said any more, so the robot stops")
+            self._close()
+            return
+        if self._publishers is None:
+            self._publishers = (
+                self._node.create_publisher(Bool, topics.TAKEOVER, qos.EVENTS),
+                self._node.create_publisher(JointState, topics.TELEOP, qos.EVENTS),
+            )
+        switch, stick = self._publishers
+        if keyboard.taken and (action := keyboard.action(now_s)) is not None:
+            message = JointState()
+            messages.write_named(message, action)
+            stick.publish(message)
+        switch.publish(Bool(data=keyboard.taken))
+
+    def _close(self) -> None:
+        for publisher in self._publishers or ():
+            self._node.destroy_publisher(publisher)
+        self._publishers = None

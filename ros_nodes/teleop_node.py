@@ -17,6 +17,7 @@ from std_msgs.msg import Bool
 from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run
 from robot_mbrl.control.joystick import Joystick
+from robot_mbrl.control.takeover import SILENT_S
 from robot_mbrl.errors import ConfigError, MessageError
 from ros_nodes import diagnostics, qos
 from ros_nodes.message_types import message_type
@@ -29,7 +30,7 @@ PRIORITY = 10
 WARN_EVERY_S = 5.0
 WARNING_SHARE = 0.5
 """Of the time that a stick may repeat itself, after which it is warned."""
-SILENT_S = 1.0
+GONE_S = 1.0
 """A joystick that was not heard for longer than this is not there."""
 
 
@@ -48,8 +49,9 @@ class TeleopNode:
         self._joystick = Joystick(config.robot, self._config)
         self._topic = node.resolve_topic_name(self._config.topic)
         self._heard_s, self._trouble = -math.inf, ""
-        self._is_lost = False
-        """Whether the button must be seen let go before it counts again."""
+        self._was_held = False
+        self._is_lost = True
+        """Whether the button must be seen let go before it counts: who held it before this node was there, too."""
         self._takeovers = None
         if self._config.dead_man is not None:
             self._takeovers = node.create_publisher(Bool, topics.TAKEOVER, qos.EVENTS)
@@ -75,14 +77,18 @@ class TeleopNode:
             self._warn(f"{topics.APPLIED_ACTION}: {error}")
 
     def _on_stick(self, message: Any) -> None:
-        self._heard_s = now_s = time.monotonic()
+        now_s = time.monotonic()
+        # The guard takes long silence for a switch that was let go; a button that comes back pressed was not.
+        self._is_lost |= self._was_held and now_s - self._heard_s > SILENT_S
+        self._heard_s = now_s
         try:
             asked = self._joystick.hear(message, now_s)
         except MessageError as error:
             self._trouble = str(error)
         else:
             self._trouble = "; ".join(map(str, self._watch.update(now_s))) or self._sameness(1.0)
-            self._is_lost &= bool(asked.held)
+            self._was_held = bool(asked.held)
+            self._is_lost &= self._was_held
         if self._trouble:
             self._is_lost = True
             self._warn(f"{self._topic}: {self._trouble}")
@@ -109,7 +115,7 @@ class TeleopNode:
         self.node.get_logger().warning(text, throttle_duration_sec=WARN_EVERY_S)
 
     def _health(self) -> DiagnosticArray:
-        if time.monotonic() - self._heard_s > SILENT_S:
+        if time.monotonic() - self._heard_s > GONE_S:
             return diagnostics.report(self.node, diagnostics.OK, f"no joystick is heard on {self._topic}", {})
         if self._trouble:
             return diagnostics.report(self.node, diagnostics.WARN, f"{self._topic}: {self._trouble}", {})

@@ -13,6 +13,7 @@ from sensor_msgs.msg import Joy
 from std_msgs.msg import Bool
 
 from robot_mbrl import messages, topics
+from robot_mbrl.control.enabling import LET_GO_S
 from robot_mbrl.control.takeover import SILENT_S
 from robot_mbrl.specs import Source
 from ros_nodes import qos
@@ -81,8 +82,10 @@ def person(side: Side) -> Person:
 
 
 def driven(side: Side) -> Side:
+    """Let its policy drive."""
     side.enable()
-    side.graph.until(lambda: side.sources().count(Source.RANDOM) > 5)
+    count = len(side.applied)
+    side.graph.until(lambda: side.sources()[count:].count(Source.RANDOM) > 5)
     return side
 
 
@@ -145,8 +148,23 @@ def test_a_joystick_that_falls_silent_stops_the_robot_and_must_be_let_go_first(s
     person.silent = True
     side.graph.serve(SETTLED_S)
     assert newest(side, 0.3) == {Source.STOP}
+    # Its button is still pressed when it is back, long after the guard has given it up and the policy drives again.
+    side.graph.serve(LET_GO_S + 1.0)
+    driven(side)
     person.silent = False
-    assert newest(side, 0.5) == {Source.STOP}
+    assert Source.TELEOP not in newest(side, 1.0)
+    person.held = False
+    side.graph.until(lambda: side.report()["takeover"] == "free")
+    person.held = True
+    side.graph.until(lambda: side.sources()[-1] is Source.TELEOP)
+
+
+def test_a_button_that_was_held_before_the_robot_was_there_must_be_let_go(arm: Graph, tmp_path: Path) -> None:
+    person = Person(arm)
+    person.held, person.axes[1] = True, 1.0
+    side = driven(Side(arm, tmp_path / "run", {"robot.teleop": JOYSTICK}))
+    side.graph.until(lambda: health(side) == "let button 4 go first")
+    assert Source.TELEOP not in newest(side, 3.0)
 
 
 def test_two_joysticks_move_nothing_and_are_named(side: Side, person: Person) -> None:

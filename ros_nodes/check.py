@@ -99,6 +99,7 @@ class Checker:
         found += self._pose.judge(now_s)
         for command in self._robot.commands:
             found += self._graph.judge_command(command)
+        found += self._graph.judge_joystick()
         found += self._exclusive(now_s)
         found += self._limits(urdf or self._urdf)
         return [*found, *judge_machine(folder, PRIORITY)]

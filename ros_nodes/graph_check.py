@@ -129,6 +129,24 @@ class GraphCheck:
         else:
             yield green(f"{of}.publisher", "nobody else commands the robot")
 
+    def judge_joystick(self) -> Iterator[Finding]:
+        """Whether one joystick, and one only, is there where the YAML has one."""
+        if (config := self._robot.teleop) is None:
+            return
+        topic = self._node.resolve_topic_name(config.topic)
+        sticks = self._endpoints.publishers(topic)
+        if others := [f"{stick} sends {s}" for stick in sticks if (s := stick.info.topic_type) != config.type]:
+            remedy = "correct teleop.type in the YAML, or teleop.topic"
+            yield red("teleop", f"{', '.join(others)}, the YAML says {config.type}", remedy)
+        elif len(sticks) > 1:
+            remedy = "end all but one: of two people neither moves the robot"
+            yield red("teleop", f"{topic} is published by {', '.join(map(str, sticks))}", remedy)
+        elif sticks:
+            yield green("teleop", f"{config.type} comes from {sticks[0]}")
+        else:
+            remedy = f"start its driver, such as ros2 run joy joy_node --ros-args -r __ns:={self._node.get_namespace()}"
+            yield amber("teleop", f"no joystick publishes {topic}, so nobody can take over by it", remedy)
+
 
 def _message_name(kind: type) -> str:
     """The name of a message's type, such as `std_msgs/msg/String`."""

@@ -58,6 +58,8 @@ def describe(config: RunConfig) -> dict[str, Any]:
     for camera in config.observation_spec().images:
         named[topics.image(camera)] = {"name": f"{space}/{topics.image(camera)}", "type": "sensor_msgs/msg/Image"}
     low = 0.0 if spec.discrete else -1.0
+    teleop = config.robot.teleop
+    joystick = {} if teleop is None else {"joystick": teleop.model_dump() | {"topic": _absolute(teleop.topic, space)}}
     return {
         "task": config.task.name,
         "description": config.task.description,
@@ -74,7 +76,7 @@ def describe(config: RunConfig) -> dict[str, Any]:
             for condition in config.robot.guard.conditions
         ],
         "sources": {source.name.lower(): int(source) for source in Source},
-    }
+    } | joystick
 
 
 def _values(config: RunConfig) -> list[dict[str, Any]]:
@@ -158,10 +160,20 @@ def _print_plainly(description: dict[str, Any]) -> None:
         for index, joint in enumerate(command["joints"]):
             _print_row("", f"{joint} {_range(command, index)}")
         _print_command(command)
+    if "joystick" in description:
+        _print_joystick(description["joystick"])
     if description["conditions"]:
         print("\nconditions, or the robot stops")
     for condition in description["conditions"]:
         _print_row(condition["name"], _comparison(condition))
+
+
+def _print_joystick(joystick: dict[str, Any]) -> None:
+    held = "while takeover is held" if joystick["dead_man"] is None else f"while button {joystick['dead_man']} is held"
+    print(f"\njoystick, by which a person takes over {held}")
+    _print_row(joystick["topic"], joystick["type"])
+    for name, mapped in joystick["axes"].items():
+        _print_row("", f"axis {mapped['axis']} moves {name}, times {mapped['scale']:g}")
 
 
 def _range(command: dict[str, Any], index: int) -> str:

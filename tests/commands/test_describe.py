@@ -73,6 +73,21 @@ def test_robots_that_have_none_of_it_are_described_as_before() -> None:
     assert set(command) == {"topic", "type", "joints", "low", "high"}
 
 
+def test_a_joystick_says_which_axis_moves_what(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stick = {"dead_man": 4, "axes": {"slider": {"axis": 1, "scale": -5.0}}}
+    config = load_run("cartpole", {"robot.teleop": stick})
+    assert describe(config)["joystick"]["topic"] == "/cartpole/joy"
+    assert "joystick" not in describe(load_run("cartpole"))
+    monkeypatch.setattr("robot_mbrl.commands.describe.load_run", lambda task: config)
+    arguments: Any = type("Arguments", (), {"task": "t", "json": False})
+    assert tell(arguments) == 0
+    told = capsys.readouterr().out
+    assert "while button 4 is held" in told
+    assert "axis 1 moves slider, times -5" in told
+
+
 def test_people_are_told_in_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("robot_mbrl.commands.describe.load_run", lambda task: run())
     arguments: Any = type("Arguments", (), {"task": "t", "json": False})

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import Float64MultiArray, String
 
 from benchmarks.campaign.kills import HARDWARE
+from robot_mbrl.config import load_run, save_run
 from ros_nodes import qos
 from tests.graph.graph import Graph
 from tests.readiness.test_limits import URDF
@@ -48,9 +49,9 @@ class Driver:
             message.header.stamp.sec -= self.behind_s
         self._joints.publish(message)
 
-    def check(self, *words: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    def check(self, *words: str, task: str = TASK) -> tuple[int, dict[str, dict[str, Any]]]:
         """Exit code and findings by name of the command, while this driver is served."""
-        command = [sys.executable, "-m", "robot_mbrl.cli", "check", TASK, "--json", "--seconds=1.5", *words]
+        command = [sys.executable, "-m", "robot_mbrl.cli", "check", task, "--json", "--seconds=1.5", *words]
         process = subprocess.Popen(command, env=self.graph.environment, stdout=subprocess.PIPE, text=True)
         self.graph.until(lambda: process.poll() is not None)
         printed, _ = process.communicate()
@@ -101,6 +102,21 @@ def test_names_pose_clock_and_stamps_of_a_driver_that_is_not_well(driver: Driver
     assert code == 2
     assert found["sources.joints.readings"]["level"] == "red"
     assert "stamped: false" in found["sources.joints.readings"]["found"]
+
+
+def test_a_joystick_of_the_yaml_is_looked_for_and_a_second_one_is_named(driver: Driver, tmp_path: Path) -> None:
+    stick = {"dead_man": 4, "axes": {"shoulder": {"axis": 1}}}
+    save_run(load_run(TASK, {"robot.teleop": stick}), file := tmp_path / "config.yaml")
+    _, found = driver.check(task=str(file))
+    assert found["teleop"]["level"] == "amber"
+    assert "joy_node --ros-args -r __ns:=/arm" in found["teleop"]["remedy"]
+    driver.graph.publisher(Joy, "joy", qos.EVENTS)
+    _, found = driver.check(task=str(file))
+    assert found["teleop"]["level"] == "green"
+    driver.graph.publisher(Joy, "joy", qos.EVENTS)
+    code, found = driver.check(task=str(file))
+    assert (code, found["teleop"]["level"]) == (2, "red")
+    assert found["teleop"]["found"].startswith("/arm/joy is published by /arm/test")
 
 
 def test_limits_are_compared_with_the_description_that_is_published_or_named(driver: Driver, tmp_path: Path) -> None:

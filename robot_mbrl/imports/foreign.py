@@ -10,6 +10,7 @@ from robot_mbrl.config import RobotConfig, RunConfig
 from robot_mbrl.control.observing import Observer
 from robot_mbrl.errors import ExperienceError
 from robot_mbrl.experience.message_files import RecordedMessage
+from robot_mbrl.imports.alignment import doubts
 from robot_mbrl.imports.clocks import Segment, Times, segments
 from robot_mbrl.imports.commanded import Commanded
 from robot_mbrl.imports.following import Following
@@ -58,6 +59,8 @@ class ForeignBag:
             report.notes.append(f"a clock jumps in it: it is taken for {len(self._segments)} recordings")
         self._lasting: dict[str, Played] = {}
         self._tell_topics(times, heard.names)
+        called = {topic: self._matching.found[topic].name for topic in heard.names}
+        report.notes += dict.fromkeys(doubts(self._segments, called, config.step_s))
 
     def steps(self, session: str) -> Iterator[Step]:
         """The steps, in sessions that are named after this one."""

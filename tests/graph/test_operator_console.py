@@ -25,8 +25,8 @@ from tests.graph.conftest import IN_TERMINAL
 from tests.graph.graph import PATIENCE_S, Graph
 from tests.graph.test_operating import Guard
 
-RIGHT = "\x1b[C"
-"""What a terminal sends for the arrow."""
+LEFT, RIGHT = "\x1b[D", "\x1b[C"
+"""What a terminal sends for the arrows."""
 ESCAPES = re.compile(r"\x1b\[[0-9;?<>=]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>]")
 
 

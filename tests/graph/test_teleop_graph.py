@@ -15,9 +15,11 @@ from std_msgs.msg import Bool
 from robot_mbrl import messages, topics
 from robot_mbrl.control.enabling import LET_GO_S
 from robot_mbrl.control.takeover import SILENT_S
+from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.specs import Source
 from ros_nodes import qos
 from tests.graph.graph import Graph
+from tests.graph.test_operator_console import LEFT, RIGHT, Terminal
 from tests.graph.test_stand_in_node import STAND_IN
 from tests.graph.test_trying import TASK, Side
 
@@ -221,3 +223,27 @@ def test_a_twist_counts_while_takeover_is_held_beside_it(arm: Graph, tmp_path: P
     side.graph.until(lambda: side.sources()[-1] is Source.TELEOP)
     holds.append(False)
     side.graph.until(lambda: side.sources()[-1] is Source.RANDOM)
+
+
+def test_keys_move_the_robot_in_pulses_and_a_console_that_dies_stops_it(arm: Graph, tmp_path: Path) -> None:
+    side = driven(Side(arm, tmp_path / "run"))
+    terminal = Terminal(arm, RunFolder(tmp_path / "run"))
+    try:
+        terminal.until_shown("moving")
+        terminal.press("t")
+        arm.until(lambda: side.sources()[-1] is Source.TELEOP)
+        arm.serve(1.5)
+        before = shoulder(side)
+        assert newest(side, 0.5) == {Source.TELEOP}
+        assert shoulder(side) == pytest.approx(before, abs=1e-3), "nobody has pressed an arrow"
+        for _ in range(4):
+            terminal.press(LEFT if before > 0.0 else RIGHT)
+            arm.serve(0.4)
+        arm.serve(0.5)
+        # Four times 0.2 s at a fifth of 2 rad/s, as evenly as this machine serves it.
+        assert 0.16 < abs(shoulder(side) - before) < 0.5
+        terminal.process.kill()
+        arm.serve(SETTLED_S)
+        assert newest(side, 0.3) == {Source.STOP}
+    finally:
+        terminal.close()

@@ -18,7 +18,20 @@ from robot_mbrl.imports.report import BagReport
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Step
-from tests.imports.bags import COMMANDS, HIGHEST_N, JOINTS, SECOND, actions, drive, film, renamed, shade, shifted, write
+from tests.imports.bags import (
+    CAMERA,
+    COMMANDS,
+    HIGHEST_N,
+    JOINTS,
+    SECOND,
+    actions,
+    drive,
+    film,
+    renamed,
+    shade,
+    shifted,
+    write,
+)
 
 CONFIG = load_run("cartpole")
 STEPS = 40
@@ -231,6 +244,32 @@ def test_readings_that_arrive_late_are_put_where_their_stamps_say(tmp_path: Path
     assert report.axis == "the stamps of the messages"
     assert report.topics["joints"]["offset_s"] == pytest.approx(0.1)
     assert len(steps) > 30
+
+
+def test_what_may_be_apart_by_more_than_half_a_step_is_told(tmp_path: Path):
+    """The joints come 0.1 s late, and the commands, which have no stamps, are put as much earlier."""
+    _, report = imported(tmp_path, write(tmp_path / "well", drive(STEPS)))
+    assert not any("half a step" in note for note in report.notes)
+    late = [
+        replace(each, logged_ns=each.logged_ns + SECOND // 10) if each.topic == JOINTS else each
+        for each in drive(STEPS)
+    ]
+    bag = write(tmp_path / "late", sorted(late, key=lambda each: each.logged_ns))
+    _, report = imported(tmp_path, bag)
+    assert any(
+        "effort_controller/commands has no stamps and is put 0.100 s before it arrived" in note for note in report.notes
+    )
+
+
+def test_two_computers_whose_clocks_are_apart_are_told_of(tmp_path: Path):
+    """As if the computer of the camera were 0.3 s behind."""
+    apart = [
+        replace(each, stamped_ns=each.logged_ns - 3 * SECOND // 10) if each.topic == CAMERA else each
+        for each in film(drive(STEPS))
+    ]
+    _, report = imported(tmp_path, write(tmp_path / "bag", apart), config=load_run("cartpole-image"))
+    (note,) = [note for note in report.notes if "another computer's clock" in note]
+    assert note.startswith("camera arrives 0.300 s later after its stamp than joints, more than half a step")
 
 
 def test_stamps_that_stand_still_are_no_readings(tmp_path: Path):

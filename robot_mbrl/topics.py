@@ -55,6 +55,8 @@ TRANSFORMS = "tf"
 """tf2_msgs/TFMessage, of a simulator beside an installed ROS that has the type: from `world` to the robot's base."""
 SHAPED_COMMAND = "~/command"
 """JointState, of the actuator node: the command as it was sent to the driver, by joint name, for whoever subscribes."""
+SENT_COMMAND = f"actuator/{SHAPED_COMMAND.removeprefix('~/')}"
+"""The same for the robot's other nodes."""
 
 
 def namespace(robot: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.publisher import Publisher
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 
@@ -18,6 +19,7 @@ from robot_mbrl.specs import ActionSpec
 from ros_nodes import qos
 from ros_nodes.endpoints import Endpoints
 
+WARN_EVERY_S = 5.0
 PERIOD_S = 0.05
 """Of switch and stick."""
 LEAVE_S = 0.5
@@ -45,6 +47,7 @@ class KeyboardTakeover:
         except ValueError as error:
             self._refusal = str(error)
         self._publishers: tuple[Publisher, Publisher] | None = None
+        self._commands: Subscription | None = None
         self._leave_s = 0.0
         node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied, qos.LIVE)
         node.create_timer(PERIOD_S, self._say, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -98,7 +101,15 @@ class KeyboardTakeover:
         try:
             self._keyboard.follow(messages.read_action(message, self._spec))
         except MessageError as error:
-            self._node.get_logger().warning(str(error), throttle_duration_sec=5.0)
+            self._node.get_logger().warning(str(error), throttle_duration_sec=WARN_EVERY_S)
+
+    def _on_command(self, message: Any) -> None:
+        if self._keyboard is None:
+            return
+        try:
+            self._keyboard.command(messages.read_named(message), time.monotonic())
+        except MessageError as error:
+            self._node.get_logger().warning(str(error), throttle_duration_sec=WARN_EVERY_S)
 
     def _say(self) -> None:
         """Publish switch and stick while this person drives, and that it is let go for a moment afterwards."""
@@ -111,13 +122,20 @@ class KeyboardTakeover:
             self._tell(f"no key was pressed for {PATIENCE_S:g} s: takeover is not said any more, so the robot stops")
             self._close()
             return
+        if self._commands is None:
+            # The actuator repeats its commands for whoever listens: only as long as they are needed.
+            self._commands = self._node.create_subscription(JointState, topics.SENT_COMMAND, self._on_command, qos.SEEN)
+        action = keyboard.action(now_s)
+        if keyboard.taken and action is None:
+            # A switch without a stick would be a person who is lost.
+            return
         if self._publishers is None:
             self._publishers = (
                 self._node.create_publisher(Bool, topics.TAKEOVER, qos.EVENTS),
                 self._node.create_publisher(JointState, topics.TELEOP, qos.EVENTS),
             )
         switch, stick = self._publishers
-        if keyboard.taken and (action := keyboard.action(now_s)) is not None:
+        if keyboard.taken and action is not None:
             message = JointState()
             messages.write_named(message, action)
             stick.publish(message)
@@ -127,3 +145,6 @@ class KeyboardTakeover:
         for publisher in self._publishers or ():
             self._node.destroy_publisher(publisher)
         self._publishers = None
+        if self._commands is not None:
+            self._node.destroy_subscription(self._commands)
+            self._commands = None

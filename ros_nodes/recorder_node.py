@@ -33,7 +33,6 @@ WARN_EVERY_S = 5.0
 SHOWN_FILES = 5
 DEPTH = 1000
 """Messages that wait while the disk is slow: those of a driver at 500 Hz for two seconds."""
-SENT_COMMANDS = f"actuator/{topics.SHAPED_COMMAND.removeprefix('~/')}"
 SAID = "recorder/said"
 """DiagnosticArray, in the files alone: who publishes `enable` or another of these when one of them is heard."""
 SPOKEN = (topics.ENABLE, topics.EMERGENCY_STOP, topics.TELEOP, topics.TAKEOVER, topics.FEEDBACK, topics.GOAL)
@@ -184,7 +183,7 @@ def _topics(config: RunConfig) -> dict[str, tuple[str, QoSProfile]]:
     heard = {
         topic: (topics.TYPES.get(topic, topics.IMAGE), profile) for topic, profile in (_steps(config) | beside).items()
     }
-    heard[SENT_COMMANDS] = (topics.JOINT_STATE, events)
+    heard[topics.SENT_COMMAND] = (topics.JOINT_STATE, events)
     for source in config.robot.sources.values():
         if source.type not in IMAGE_TYPES:
             # DDS keeps nothing for late joiners who listen best effort.

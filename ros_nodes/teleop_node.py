@@ -28,6 +28,7 @@ from ros_nodes.runtime import run
 PRIORITY = 10
 """Real-time priority below the control loop's: a person who is held up is stopped by the guard."""
 WARN_EVERY_S = 5.0
+NOT_COMMANDED = "the robot is not commanded yet, so nobody knows where its positions are to go on: let go"
 WARNING_SHARE = 0.5
 """Of the time that a stick may repeat itself, after which it is warned."""
 GONE_S = 1.0
@@ -59,6 +60,8 @@ class TeleopNode:
         self._watch = PublisherWatch(node, exclusive=(), commands=(), people=(self._config.topic,))
         node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied, qos.LIVE)
         node.create_subscription(message_type(self._config.type), self._config.topic, self._on_stick, qos.SEEN)
+        if self._joystick.needs_commands:
+            node.create_subscription(JointState, topics.SENT_COMMAND, self._on_command, qos.SEEN)
         diagnostics.publish_regularly(node, self._health)
 
     def next_deadline_s(self) -> None:
@@ -76,6 +79,12 @@ class TeleopNode:
         except MessageError as error:
             self._warn(f"{topics.APPLIED_ACTION}: {error}")
 
+    def _on_command(self, message: Any) -> None:
+        try:
+            self._joystick.command(messages.read_named(message), time.monotonic())
+        except MessageError as error:
+            self._warn(f"{topics.SENT_COMMAND}: {error}")
+
     def _on_stick(self, message: Any) -> None:
         now_s = time.monotonic()
         # The guard takes long silence for a switch that was let go; a button that comes back pressed was not.
@@ -86,7 +95,8 @@ class TeleopNode:
         except MessageError as error:
             self._trouble = str(error)
         else:
-            self._trouble = "; ".join(map(str, self._watch.update(now_s))) or self._sameness(1.0)
+            unknown = NOT_COMMANDED if asked.held and asked.action is None else ""
+            self._trouble = "; ".join(map(str, self._watch.update(now_s))) or self._sameness(1.0) or unknown
             self._was_held = bool(asked.held)
             self._is_lost &= self._was_held
         if self._trouble:

@@ -1,12 +1,12 @@
 """A person's joystick: turns what its axes and its dead-man button say into actions of the robot."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from robot_mbrl.config import RobotConfig
-from robot_mbrl.control.shaping import clamp, to_action, to_command
+from robot_mbrl.control.shaping import clamp, to_action
 from robot_mbrl.errors import MessageError
 from robot_mbrl.joint_config import CommandJoint
 from robot_mbrl.messages import read_field
@@ -15,7 +15,10 @@ from robot_mbrl.steps import Action
 from robot_mbrl.teleop_config import JOY, AxisConfig, TeleopConfig
 
 LONGEST_GAP_S = 0.3
-"""For no longer than this does one message of a stick move a position."""
+"""For no longer than this does one message of a stick move a position, and does a command tell where one is."""
+REACH_S = 0.3
+"""A position is led no farther ahead of its command than the stick leads it in this: where limits slow the joint down,
+it goes on for no longer than this after the stick."""
 TRIED = 0.5
 """How far an axis must have been moved to be known to work."""
 
@@ -27,16 +30,17 @@ class Asked:
     held: bool | None
     """Whether the dead-man button is pressed; None for a message without buttons."""
     action: dict[str, float] | None
-    """By joint, in action units; None while it is not known where positions are."""
+    """By joint, in action units; None while it is not known where positions are commanded to be."""
 
 
 class Joystick:
     """One joystick, as the robot's YAML maps it.
 
     An axis says what velocity, effort or twist its joint is to have, so that a stick in its middle means rest whatever
-    the joint's bounds are; it says how fast a position is to move, from where the policy has left it.
+    the joint's bounds are; it says how fast a position is to move, from where it was commanded to be last.
 
-    Call order: `follow` with each applied action, `hear` with each message of the stick.
+    Call order: `follow` with each applied action and, where positions are commanded, `command` with each command;
+    `hear` with each message of the stick.
 
     Attributes:
         same_s: for how long the stick, off its middle and not let go, has said exactly the same.
@@ -47,8 +51,12 @@ class Joystick:
         self._config, self._joints = config, robot.joints
         positions = (command.joints for command in robot.commands if command.kind == "position")
         self._moved = {joint.name for joints in positions for joint in joints}
-        self._positions: dict[str, float] = {}
-        """Commands of the joints that are commanded by position, as the stick has led them."""
+        self._commanded: dict[str, float] = {}
+        self._led: dict[str, float] = {}
+        """Positions as they were commanded last, and as the stick has led them."""
+        self._commanded_s = -math.inf
+        self._drives = False
+        """Whether the newest step was this person's."""
         self.same_s = 0.0
         self._said: object = None
         self._since_s = self._heard_s = -math.inf
@@ -59,12 +67,21 @@ class Joystick:
         """Buttons and axes that were never seen to be moved; empty if all were."""
         return ", ".join(control for control in self._controls() if control in self._untried)
 
+    @property
+    def needs_commands(self) -> bool:
+        """Whether it must be told commands: some joints are commanded by position."""
+        return bool(self._moved)
+
     def follow(self, action: Action) -> None:
-        """Take in what was applied: where it was the policy's or a stop, positions go on from there."""
-        if action.source is not Source.TELEOP:
-            for joint, value in zip(self._joints, action.values, strict=True):
-                if joint.name in self._moved:
-                    self._positions[joint.name] = to_command(joint, float(value))
+        """Take in what was applied at a step."""
+        self._drives = action.source is Source.TELEOP
+
+    def command(self, commands: Mapping[str, float], now_s: float) -> None:
+        """Take in what the driver was commanded, by joint; unless this person drives, positions go on from there."""
+        self._commanded = {name: commands[name] for name in self._moved & commands.keys()}
+        self._commanded_s = now_s
+        if not self._drives:
+            self._led = dict(self._commanded)
 
     def hear(self, message: Any, now_s: float) -> Asked:
         """Take in a message of the stick.
@@ -79,7 +96,8 @@ class Joystick:
         dt_s = min(now_s - self._heard_s, LONGEST_GAP_S) if self._heard_s > -math.inf else 0.0
         self._heard_s = now_s
         action = {joint.name: self._lead(joint, axes.get(joint.name, 0.0), dt_s) for joint in self._joints}
-        return Asked(held, action if self._moved <= self._positions.keys() else None)
+        known = self._moved <= self._led.keys() and now_s - self._commanded_s <= LONGEST_GAP_S
+        return Asked(held, action if known or not self._moved else None)
 
     def _lead(self, joint: CommandJoint, deflection: float, dt_s: float) -> float:
         """The action that an axis stands for; 0 for a position that is not known."""
@@ -87,11 +105,14 @@ class Joystick:
         told = deflection * mapped.scale if mapped is not None else 0.0
         if joint.name not in self._moved:
             return to_action(joint, told)
-        if joint.name not in self._positions:
+        if joint.name not in self._led:
             return 0.0
-        position = clamp(self._positions[joint.name] + told * dt_s, joint.low, joint.high)
-        self._positions[joint.name] = position
-        return to_action(joint, position)
+        led = self._led[joint.name] + told * dt_s
+        if mapped is not None:
+            here, reach = self._commanded[joint.name], abs(mapped.scale) * REACH_S
+            led = clamp(led, here - reach, here + reach)
+        self._led[joint.name] = led = clamp(led, joint.low, joint.high)
+        return to_action(joint, led)
 
     def _axis(self, message: Any, mapped: AxisConfig) -> float:
         """What an axis says beyond its dead zone."""

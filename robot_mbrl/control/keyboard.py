@@ -5,6 +5,7 @@ press of an arrow or of a keyboard that repeats it, and rests otherwise. Whoever
 """
 
 import math
+from collections.abc import Mapping
 from types import SimpleNamespace
 
 from robot_mbrl.config import CommandConfig, RobotConfig
@@ -24,8 +25,8 @@ PATIENCE_S = 30.0
 class Keyboard:
     """The keys of one person.
 
-    Call order: `follow` with each applied action; `take` and `give_back`; between them `choose` and `push` as keys are
-    pressed, and `action` again and again.
+    Call order: `follow` with each applied action, and `command` with each command; `take` and `give_back`; between them
+    `choose` and `push` as keys are pressed, and `action` again and again.
 
     Attributes:
         names: the joints, in the robot's order.
@@ -56,8 +57,12 @@ class Keyboard:
         return self.names[self.chosen]
 
     def follow(self, action: Action) -> None:
-        """Take in what was applied: positions go on from there."""
+        """Take in what was applied at a step."""
         self._stick.follow(action)
+
+    def command(self, commands: Mapping[str, float], now_s: float) -> None:
+        """Take in what the driver was commanded, by joint."""
+        self._stick.command(commands, now_s)
 
     def take(self, now_s: float) -> None:
         """Take over, at rest."""

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robot_mbrl.control.joystick import LONGEST_GAP_S, Joystick
-from robot_mbrl.control.shaping import to_action, to_command
+from robot_mbrl.control.joystick import LONGEST_GAP_S, REACH_S, Joystick
+from robot_mbrl.control.shaping import to_command
 from robot_mbrl.errors import MessageError
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, StepKey
@@ -38,10 +38,12 @@ def commanded(kind: str, action: dict[str, float] | None) -> list[float]:
     return [to_command(joint, action[joint.name]) for joint in robot(kind).joints]
 
 
-def applied(kind: str, *commands: float, source: Source = Source.POLICY) -> Action:
-    joints = robot(kind).joints
-    values = [to_action(joint, command) for joint, command in zip(joints, commands, strict=True)]
-    return Action(KEY, np.array(values, np.float32), source)
+def applied(source: Source) -> Action:
+    return Action(KEY, np.zeros(2, np.float32), source)
+
+
+def at(first: float, second: float) -> dict[str, float]:
+    return {"a": first, "b": second}
 
 
 def test_a_stick_in_its_middle_asks_for_rest_whatever_the_bounds_are() -> None:
@@ -66,22 +68,43 @@ def test_what_is_asked_for_stays_within_the_joints_bounds() -> None:
 
 def test_a_joint_without_an_axis_rests() -> None:
     stick = joystick("position", axes={"a": AXES["a"]})
-    stick.follow(applied("position", 0.2, 0.7))
+    stick.command(at(0.2, 0.7), 0.0)
     assert commanded("position", stick.hear(joy(1.0), 0.0).action)[1] == pytest.approx(0.7)
 
 
-def test_positions_move_from_where_the_policy_has_left_them() -> None:
+def test_positions_move_from_where_they_were_commanded_last() -> None:
     stick = joystick("position")
-    assert stick.hear(joy(1.0), 0.0).action is None, "nobody knows where they are"
-    stick.follow(applied("position", 0.2, 0.7))
-    for tick in range(11):
+    assert stick.hear(joy(1.0), 0.9).action is None, "nobody knows where they are"
+    stick.command(at(-0.5, 0.7), 1.0)
+    stick.hear(joy(), 1.0)
+    stick.follow(applied(Source.TELEOP))
+    for tick in range(1, 11):
         asked = stick.hear(joy(1.0, -1.0), 1.0 + 0.1 * tick)
-        # What the person's own steps have led to is not where it begins anew.
-        stick.follow(applied("position", 0.0, 0.0, source=Source.TELEOP))
-    # The gap of a second before the first of these counts for LONGEST_GAP_S; a is held at its bound.
-    assert commanded("position", asked.action) == pytest.approx([1.0, 0.7 + 0.5 * (LONGEST_GAP_S + 1.0)], abs=1e-6)
-    stick.follow(applied("position", -0.3, 0.1))
-    assert commanded("position", stick.hear(joy(), 3.0).action) == pytest.approx([-0.3, 0.1], abs=1e-6)
+        stick.command(dict(zip("ab", commanded("position", asked.action), strict=True)), 1.0 + 0.1 * tick)
+    # A second at 1 rad/s, and at 0.5 rad/s of an axis that is turned round.
+    assert commanded("position", asked.action) == pytest.approx([0.5, 1.2])
+    # Whoever drives in between, a policy or a reset, leads them elsewhere.
+    stick.follow(applied(Source.STOP))
+    stick.command(at(-0.3, 0.1), 2.1)
+    assert commanded("position", stick.hear(joy(), 2.1).action) == pytest.approx([-0.3, 0.1])
+
+
+def test_commands_of_long_ago_do_not_tell_where_positions_are() -> None:
+    """As while the guard is silent, and a device brings the robot back to a start."""
+    stick = joystick("position")
+    stick.command(at(0.2, 0.7), 0.0)
+    assert stick.hear(joy(), LONGEST_GAP_S).action is not None
+    assert stick.hear(joy(), LONGEST_GAP_S + 0.1).action is None
+
+
+def test_a_joint_that_limits_slow_down_does_not_run_on_for_long_after_the_stick() -> None:
+    stick = joystick("position")
+    stick.command(at(0.0, 0.7), 0.0)
+    stick.follow(applied(Source.TELEOP))
+    for tick in range(50):
+        stick.command(at(0.0, 0.7), 0.1 * tick)
+        asked = stick.hear(joy(1.0), 0.1 * tick)
+    assert commanded("position", asked.action)[0] == pytest.approx(1.0 * REACH_S)
 
 
 def test_a_twist_has_no_button_and_is_read_by_name() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from robot_mbrl.control.keyboard import PATIENCE_S, PULSE_S, SHARE, Keyboard
-from robot_mbrl.control.shaping import to_action, to_command
+from robot_mbrl.control.shaping import to_command
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, StepKey
 from tests.control.robots import robot
@@ -48,19 +48,20 @@ def test_another_joint_is_chosen_in_turn_and_what_was_pushed_rests() -> None:
     assert keyboard.joint == "a"
 
 
-def test_positions_go_on_from_where_the_policy_has_left_them() -> None:
+def test_positions_go_on_from_where_they_were_commanded_last() -> None:
     keyboard = Keyboard(robot("position"))
-    joints = robot("position").joints
+    joint = robot("position").joints[0]
     keyboard.take(0.0)
-    assert keyboard.action(0.0) is None
-    values = np.array([to_action(joints[0], 0.4), to_action(joints[1], 1.0)], np.float32)
-    keyboard.follow(Action(StepKey("s", 1), values, Source.POLICY))
-    keyboard.push(1, 1.0 - SOONER_S)
-    asked = commands(keyboard, "position", 1.0, 1.0)
-    speed, ticks = SHARE * joints[0].max_rate, round(PULSE_S / TICK_S)
-    # The first tick counts for the gap before it, which is bounded.
-    assert asked[0][0] == pytest.approx(0.4 + speed * 0.3, abs=1e-6)
-    assert asked[-1] == pytest.approx([0.4 + speed * (0.3 + (ticks - 1) * TICK_S), 1.0], abs=1e-6)
+    assert keyboard.action(0.9) is None
+    keyboard.command({"a": 0.4, "b": 1.0}, 1.0)
+    assert commands(keyboard, "position", 1.0, TICK_S) == [pytest.approx([0.4, 1.0])]
+    keyboard.follow(Action(StepKey("s", 1), np.zeros(2, np.float32), Source.TELEOP))
+    keyboard.push(1, 1.05 - SOONER_S)
+    asked = []
+    for tick in range(1, 11):
+        asked += commands(keyboard, "position", 1.0 + TICK_S * tick, TICK_S)
+        keyboard.command(dict(zip("ab", asked[-1], strict=True)), 1.0 + TICK_S * tick)
+    assert asked[-1] == pytest.approx([0.4 + SHARE * joint.max_rate * PULSE_S, 1.0])
 
 
 def test_whoever_presses_nothing_for_long_is_gone() -> None:

@@ -139,6 +139,23 @@ def test_while_its_button_is_held_the_stick_moves_the_joints(side: Side, person:
     side.graph.until(lambda: side.sources()[-1] is Source.RANDOM)
 
 
+def test_a_stick_at_rest_moves_nothing_while_episodes_end_and_begin(arm: Graph, tmp_path: Path) -> None:
+    side = driven(Side(arm, tmp_path / "run", {"robot.teleop": JOYSTICK, "task.episode_steps": 40}))
+    person = Person(arm)
+    side.graph.until(lambda: "takeover is not ready" in health(side))
+    person.held = True
+    side.graph.until(lambda: side.sources()[-1] is Source.TELEOP)
+    side.graph.serve(1.5)
+    sent, steps = len(side.commands), len(side.applied)
+    side.graph.until(lambda: side.sources()[steps:].count(Source.POLICY) == 2)
+    side.graph.serve(0.5)
+    # What is applied to the last observation of an episode is the null action, under the policy's source.
+    assert set(side.sources()[steps:]) == {Source.TELEOP, Source.POLICY}
+    for joint in (0, 1):
+        places = [message.data[joint] for message in side.commands[sent:]]
+        assert max(places) - min(places) < 0.02
+
+
 def shoulder_asked(side: Side) -> float:
     """What the newest applied action means, rad."""
     return 1.2 * float(messages.read_action(side.applied[-1], side.spec).values[0])

@@ -32,6 +32,7 @@ class _Config:
         config = load_run("cartpole")
         self.robot, self.task, self.agent = config.robot, config.task, config.agent
         self.observation_spec, self.action_spec, self.goal_spec = lambda: OBSERVATION, lambda: ACTION, lambda: GOAL
+        self.computed_spec = config.computed_spec
 
 
 def learned(**changes: Any) -> MPC:

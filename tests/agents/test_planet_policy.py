@@ -40,7 +40,7 @@ class _Config:
         config = load_run("cartpole")
         self.robot, self.task, self.agent = config.robot, config.task, config.agent
         self.observation_spec, self.action_spec = lambda: agent.policy.observation, lambda: CONTINUOUS
-        self.goal_spec = lambda: agent.policy.goal
+        self.goal_spec, self.computed_spec = lambda: agent.policy.goal, config.computed_spec
 
 
 def learn(agent: PlaNet, seeds: range) -> None:

@@ -1,6 +1,6 @@
 """Robots, tasks and agents as data: pydantic models read from YAML, with errors that name file and field."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -72,7 +72,7 @@ def resolve_run(
     validated = _validate(TaskConfig, task, task_file)
     if robot is None:
         robot_raw, robot_file = _find(validated.robot, "robots", beside=task_file)
-        robot = _validate(RobotConfig, robot_raw, robot_file)
+        robot = _without(_validate(RobotConfig, robot_raw, robot_file), validated.unmeasured, task_file)
     agent = _read_agent(validated, task_raw, task_file)
     raw = {"task": task, "robot": robot.model_dump(mode="json"), "agent": agent.model_dump(mode="json"), "seed": seed}
     return _validate(RunConfig, _override(raw, overrides), task_file)
@@ -125,6 +125,15 @@ def _find(name: str, kind: Literal["tasks", "robots", "presets"], beside: str = 
     raise ConfigError(
         f"{name!r} is neither a packaged name nor a YAML file; packaged {kind} are {', '.join(packaged(kind))}"
     )
+
+
+def _without(robot: RobotConfig, unmeasured: Sequence[str], task_file: str) -> RobotConfig:
+    """A robot less the vectors that a task does without."""
+    if unknown := sorted(set(unmeasured) - set(robot.vectors)):
+        raise ConfigError(
+            f"{task_file}: unmeasured: robot {robot.name!r} has no vectors {unknown}; it has {sorted(robot.vectors)}"
+        )
+    return robot.model_copy(update={"vectors": {n: v for n, v in robot.vectors.items() if n not in unmeasured}})
 
 
 class _Preset(Frozen):

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from robot_mbrl import topics
 from robot_mbrl.agent_configs import AgentConfig
 from robot_mbrl.errors import ConfigError
-from robot_mbrl.goal_config import GoalConfig
+from robot_mbrl.goal_config import GoalConfig, GoalTopicConfig
 from robot_mbrl.robot_config import RobotConfig
 from robot_mbrl.specs import ActionSpec, Count, Frozen, ImageSpec, Name, ObservationSpec, Positive, VectorSpec
 from robot_mbrl.tasks import Task, computed_by, find_task
@@ -34,6 +34,8 @@ class TaskConfig(Frozen):
     world: str | None = None
     """Key of the simulated world in `sim.worlds.WORLDS`, or `gym:` and the id of a Gymnasium environment; null for a
     task that exists in hardware only."""
+    unmeasured: tuple[str, ...] = ()
+    """Names of the robot's vectors that this task does without: they are neither waited for nor observed."""
     observe: Annotated[tuple[str, ...], Field(min_length=1)]
     """Names of the robot's vectors and cameras, and of groups that the task computes, that the agent sees."""
     episode_steps: Count = 250
@@ -44,6 +46,8 @@ class TaskConfig(Frozen):
     """Every n-th episode is lived in evaluate mode; 0 for never."""
     goal: dict[Name, GoalConfig] = {}
     """What the robot is to bring about, where that is told while it lives, on the topic `goal`."""
+    goal_topics: tuple[GoalTopicConfig, ...] = ()
+    """Further topics on which it may be told, by messages of standard types."""
     reward_scale: Positive | None = None
     """A typical magnitude of the reward of a step: beyond 100 times that, rewards are bounded. Null to learn it."""
     action_repeat: Count = 1
@@ -57,6 +61,19 @@ class TaskConfig(Frozen):
     def is_public(self) -> bool:
         """Whether it is a Gymnasium environment: without a robot's topics, driver and guard."""
         return self.world is not None and self.world.startswith(PUBLIC)
+
+    @model_validator(mode="after")
+    def _topics_tell_its_goal(self) -> Self:
+        known = [element.name for group in self.goal.values() for element in group.elements]
+        told = [topics.GOAL, *(tells.topic for tells in self.goal_topics)]
+        for tells in self.goal_topics:
+            if unknown := sorted(set(tells.names) - set(known)):
+                raise ValueError(
+                    f"goal_topics: {tells.topic} sets {unknown}, no elements of the goal; they are {known}"
+                )
+            if told.count(tells.topic) > 1:
+                raise ValueError(f"goal_topics: {tells.topic} is named twice, or the goal's own; name another")
+        return self
 
     @model_validator(mode="after")
     def _somebody_judges(self) -> Self:

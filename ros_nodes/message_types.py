@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from robot_mbrl import topics
-from robot_mbrl.config import RobotConfig, ValueConfig
+from robot_mbrl.config import RobotConfig, TaskConfig, ValueConfig
 from robot_mbrl.control.values import ANGLES
 from robot_mbrl.errors import ConfigError, MessageError
+from robot_mbrl.goal_config import PATH
 from robot_mbrl.messages import field_parts
 from robot_mbrl.sensor_config import ConditionConfig
 
@@ -56,6 +57,19 @@ def check_robot(robot: RobotConfig) -> None:
         for condition in robot.guard.conditions:
             with _at(f"guard.conditions on {condition.name}"):
                 _check_condition(robot.sources[condition.source].type, condition)
+
+
+def check_goal_topics(task: TaskConfig) -> None:
+    """Make sure that a task's goal can be read from every topic that tells it.
+
+    Raises:
+        ConfigError: naming the task, the topic and the remedy.
+    """
+    for tells in task.goal_topics:
+        with _at(f"task {task.name!r}: goal_topics: {tells.topic}"):
+            for value in tells.values:
+                path = f"poses[0].{value.field}" if tells.type == PATH else value.field
+                _check_value(tells.type, ValueConfig(name=value.name, field=path, transform=value.transform))
 
 
 def leaf_type(type_name: str, path: str) -> str:

@@ -84,7 +84,8 @@ class RecorderNode:
         self._say_what_was_found()
         self._said = node.resolve_topic_name(SAID)
         self._speakers: dict[str, tuple[str, ...]] = {}
-        spoken = {node.resolve_topic_name(topic) for topic in SPOKEN}
+        told = [tells.topic for tells in config.task.goal_topics]
+        spoken = {node.resolve_topic_name(topic) for topic in (*SPOKEN, *told)}
         for topic, (type_name, profile) in heard.items():
             if type_name in types:
                 take = self._on_spoken if topic in spoken else self._on_message
@@ -184,6 +185,7 @@ def _topics(config: RunConfig) -> dict[str, tuple[str, QoSProfile]]:
         topic: (topics.TYPES.get(topic, topics.IMAGE), profile) for topic, profile in (_steps(config) | beside).items()
     }
     heard[topics.SENT_COMMAND] = (topics.JOINT_STATE, events)
+    heard |= {tells.topic: (tells.type, events) for tells in config.task.goal_topics}
     for source in config.robot.sources.values():
         if source.type not in IMAGE_TYPES:
             # DDS keeps nothing for late joiners who listen best effort.

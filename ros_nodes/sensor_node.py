@@ -18,15 +18,17 @@ from std_srvs.srv import Trigger
 
 from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run
+from robot_mbrl.control.goal_messages import GoalMessages
 from robot_mbrl.control.sensing import Sensing
 from robot_mbrl.control.ticking import RealTicker, SimulatedTicker, Ticker
 from robot_mbrl.errors import ConfigError, MessageError
+from robot_mbrl.goal_config import GoalTopicConfig
 from robot_mbrl.steps import Observation
 from ros_nodes import diagnostics, qos
 from ros_nodes.camera_thread import CameraThread
 from ros_nodes.claims import claim
 from ros_nodes.discovery import Discovery
-from ros_nodes.message_types import check_robot, message_type
+from ros_nodes.message_types import check_goal_topics, check_robot, message_type
 from ros_nodes.parameters import declare
 from ros_nodes.resetting import Resetting
 from ros_nodes.runtime import run
@@ -52,6 +54,7 @@ class SensorNode:
         )
         self._claim = claim(node)
         check_robot(self._config.robot)
+        check_goal_topics(self._config.task)
         evaluate = _is_evaluate(
             declare(node, "mode", "train", "train, or evaluate: every episode in evaluate mode", dynamic=True)
         )
@@ -130,6 +133,8 @@ class SensorNode:
         node.create_subscription(JointState, topics.FEEDBACK, self._on_feedback, qos.EVENTS)
         if self._config.task.goal:
             node.create_subscription(JointState, topics.GOAL, self._on_goal, qos.EVENTS)
+        for tells in self._config.task.goal_topics:
+            node.create_subscription(message_type(tells.type), tells.topic, self._translator(tells), qos.EVENTS)
         if self._simulated:
             node.create_subscription(Clock, "/clock", self._on_clock, qos.CLOCK)
 
@@ -168,8 +173,20 @@ class SensorNode:
             self.node.get_logger().warning(str(error))
 
     def _on_goal(self, message: Any) -> None:
+        self._tell(lambda *now_ns: self._sensing.goal.receive(message, *now_ns))
+
+    def _translator(self, tells: GoalTopicConfig) -> Callable[[Any], None]:
+        reader = GoalMessages(tells)
+
+        def translate(message: Any) -> None:
+            self._tell(lambda *now_ns: self._sensing.goal.translate(message, reader, *now_ns))
+
+        return translate
+
+    def _tell(self, take: Callable[[int, int], None]) -> None:
+        """Let a goal be taken, by wall and ROS time."""
         try:
-            self._sensing.goal.receive(message, time.time_ns(), self.node.get_clock().now().nanoseconds)
+            take(time.time_ns(), self.node.get_clock().now().nanoseconds)
         except MessageError as error:
             self.node.get_logger().warning(str(error), throttle_duration_sec=WARN_EVERY_S)
 

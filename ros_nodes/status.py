@@ -228,6 +228,8 @@ def _goal(values: dict[str, str]) -> str:
     told = ", ".join(
         f"{key.removeprefix(GOAL)} {float(value):g}" for key, value in values.items() if key.startswith(GOAL)
     )
+    if "waypoints" in values:
+        told += f"; way-points to come: {values['waypoints']}"
     refusal = values.get("refusal.goal", "")
     return f"{told}; refused: {refusal}" if refusal else told
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from robot_mbrl.planners.ilqr import Expansion
 from robot_mbrl.planners.jets import constant, variables
 from robot_mbrl.planners.scanning import Step, Tensors, scan
-from robot_mbrl.tasks.objective import Objective
+from robot_mbrl.tasks.objective import Objective, cost_reads
 from robot_mbrl.world_models.ensemble_model import EnsembleModel
 
 
@@ -45,7 +45,7 @@ class Lookahead:
         """
         self.state = window
         self._model, self._objective, self._goal, self._noise = model, objective, goal, noise
-        self._read = {name: names.index(name) for name in objective.reads}
+        self._read = {name: names.index(name) for name in cost_reads(objective)}
 
     def costs(self, plans: Tensor) -> Tensor:
         """What plans (K, H, A) cost, (K,)."""

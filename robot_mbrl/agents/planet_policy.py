@@ -16,6 +16,7 @@ from robot_mbrl.agents.purpose import Purpose, told_goal
 from robot_mbrl.bundles import NoiseSpec
 from robot_mbrl.planners import make_planner
 from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
+from robot_mbrl.tasks.objective import cost_reads
 from robot_mbrl.world_models.planet_model import PlaNetModel
 from robot_mbrl.world_models.rssm import State
 
@@ -116,6 +117,6 @@ class PlaNetPolicy(PolicyGraph):
             for place, element in enumerate(vector.names)
         }
         goal = told_goal(self._objective, self.goal, inputs)
-        values = {name: seen[name] for name in self._objective.reads}
+        values = {name: seen[name] for name in cost_reads(self._objective)}
         costs: Tensor = self._objective.cost(values, action.unbind(-1), goal)
         return costs

@@ -12,7 +12,7 @@ from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.specs import ObservationSpec, VectorSpec
 from robot_mbrl.tasks import Objective, find_task
-from robot_mbrl.tasks.objective import complete_goal
+from robot_mbrl.tasks.objective import complete_goal, cost_reads
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Purpose:
                 f"task.task: agents of the family {family} plan for tasks with an objective, a cost that they can "
                 f"compute; write one (robot_mbrl/tasks/objective.py), or choose an agent that learns from rewards"
             )
-        if missing := sorted(set(self.objective.reads) - set(observation.element_names)):
+        if missing := sorted(set(cost_reads(self.objective)) - set(observation.element_names)):
             raise ConfigError(
                 f"task.observe: the task's objective is a cost of {missing}, which an agent that plans for it must "
                 f"observe; add their vectors, or choose an agent that learns from rewards"

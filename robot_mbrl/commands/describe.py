@@ -57,6 +57,8 @@ def describe(config: RunConfig) -> dict[str, Any]:
     named = {name: {"name": f"{space}/{name}", "type": topics.TYPES[name]} for name in DESCRIBED}
     for camera in config.observation_spec().images:
         named[topics.image(camera)] = {"name": f"{space}/{topics.image(camera)}", "type": "sensor_msgs/msg/Image"}
+    for tells in config.task.goal_topics:
+        named[tells.topic] = {"name": _absolute(tells.topic, space), "type": tells.type}
     low = 0.0 if spec.discrete else -1.0
     teleop = config.robot.teleop
     joystick = {} if teleop is None else {"joystick": teleop.model_dump() | {"topic": _absolute(teleop.topic, space)}}

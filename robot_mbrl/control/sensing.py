@@ -88,6 +88,8 @@ class Sensing:
         for source, count in sorted(observer.refused.items()):
             figures |= {f"refused.{source}": count, f"refusal.{source}": observer.refusals[source]}
         figures |= {f"goal.{name}": value for name, value in self.goal.values.items()}
+        if self.goal.waypoints:
+            figures["waypoints"] = self.goal.waypoints
         if self.goal.refused:
             figures |= {"refused.goal": self.goal.refused, "refusal.goal": self.goal.refusal}
         return figures
@@ -179,6 +181,7 @@ class Sensing:
         observation = self.episodes.advance(tick.stamp_ns, sensed)
         if observation is not None:
             self.guard.asked(now_s)
+            self.goal.observed(observation)
         return observation
 
     def _resume(self, now_s: float) -> None:

@@ -35,6 +35,11 @@ class Waypoints:
         """What is to be told now; None once all is done."""
         return self._goals[self.index] if self.index < len(self._goals) else None
 
+    @property
+    def remaining(self) -> int:
+        """How many goals are still to come, the present one among them."""
+        return len(self._goals) - self.index
+
     def observed(self, observation: Observation) -> bool:
         """Take in an observation; returns whether the present goal is part of it, and so known to the robot."""
         goal = self.goal

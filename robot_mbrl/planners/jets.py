@@ -72,11 +72,23 @@ class Jet:
         value, rate = base**self.value, math.log(base)
         return self._composed(value, rate * value, rate**2 * value)
 
+    def __gt__(self, other: Operand) -> Tensor:
+        """1 where it is larger and 0 elsewhere, (...): a factor, whose derivatives are zero."""
+        return (self.value > _value(other)).to(self.value.dtype)
+
+    def __lt__(self, other: Operand) -> Tensor:
+        """1 where it is smaller and 0 elsewhere, (...)."""
+        return (self.value < _value(other)).to(self.value.dtype)
+
     def _composed(self, value: Tensor, first: Tensor, second: Tensor) -> "Jet":
         """A function of this by its value and derivatives, (...)."""
         squares = self.gradient[..., :, None] * self.gradient[..., None, :]
         hessian = first[..., None, None] * self.hessian + second[..., None, None] * squares
         return Jet(value, first[..., None] * self.gradient, hessian)
+
+
+def _value(operand: Operand) -> Tensor | float:
+    return operand.value if isinstance(operand, Jet) else operand
 
 
 def constant(value: Tensor, size: int) -> Jet:

@@ -6,6 +6,7 @@ from robot_mbrl.errors import ConfigError
 from robot_mbrl.specs import VectorSpec
 from robot_mbrl.tasks.cartpole_swingup import CartpoleSwingup
 from robot_mbrl.tasks.drive_to_goal import DriveToGoal
+from robot_mbrl.tasks.drive_to_pose import DriveToPose
 from robot_mbrl.tasks.importing import PATH_SEPARATOR, import_task
 from robot_mbrl.tasks.labels import Labels
 from robot_mbrl.tasks.objective import Objective
@@ -14,16 +15,19 @@ from robot_mbrl.tasks.quadruped_walk import QuadrupedWalk
 from robot_mbrl.tasks.reach_goal_in_arena import ReachGoalInArena
 from robot_mbrl.tasks.reach_target import ReachGoal, ReachTarget
 from robot_mbrl.tasks.task import GoalTask, Judgement, Task
+from robot_mbrl.tasks.walk_as_told import WalkAsTold
 
 TASKS: dict[str, type[Task]] = {
     "cartpole_swingup": CartpoleSwingup,
     "drive_to_goal": DriveToGoal,
+    "drive_to_pose": DriveToPose,
     "labels": Labels,
     "pendulum_swingup": PendulumSwingup,
     "quadruped_walk": QuadrupedWalk,
     "reach_goal": ReachGoal,
     "reach_goal_in_arena": ReachGoalInArena,
     "reach_target": ReachTarget,
+    "walk_as_told": WalkAsTold,
 }
 """The class of each shipped task, by the name that a task's YAML gives as `task`."""
 

@@ -1,11 +1,13 @@
 """A wheeled base drives to a goal on the ground, and keeps off what its scanner sees."""
 
 import math
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import Any, ClassVar
 
 from robot_mbrl.specs import Element, VectorSpec
-from robot_mbrl.tasks.shaping import closeness
+from robot_mbrl.tasks.objective import effort
+from robot_mbrl.tasks.shaping import closeness, larger, within
 from robot_mbrl.tasks.task import Judgement
 
 NEAR_M, FAR_M = 1.0, 6.0
@@ -15,15 +17,19 @@ BEAMS = 27
 """Directions of the scanner that are looked at, from right to left."""
 CLOSE_M, CLEAR_M = 0.4, 0.9
 """Distances of the nearest obstacle at which the reward is halved, and whole."""
+NEARNESS = tuple(f"near_{number}" for number in range(BEAMS))
 
 
 class DriveToGoal:
-    """Rewards nearness of the goal, half of it steep and half of it felt from afar, and clear space; never terminal."""
+    """Rewards nearness of the goal, half of it steep and half of it felt from afar, and clear space; never terminal.
 
-    reads: ClassVar[tuple[str, ...]] = (
-        *("x", "y", "yaw", "goal_x", "goal_y"),
-        *(f"near_{number}" for number in range(BEAMS)),
-    )
+    The cost is what the reward lacks to 1, by what the robot sees: how far the goal is, and what is around.
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ("x", "y", "yaw", "goal_x", "goal_y", *NEARNESS)
+    cost_reads: ClassVar[tuple[str, ...]] = ("goal_distance", *NEARNESS)
+    goal: ClassVar[Mapping[str, float]] = {"weight_effort": 0.0}
+    angles: ClassVar[tuple[str, ...]] = ()
     computes: ClassVar[Mapping[str, VectorSpec]] = {
         "towards": VectorSpec(
             elements=(
@@ -40,22 +46,28 @@ class DriveToGoal:
     def judge(self, values: Mapping[str, float]) -> Judgement:
         """Judge by the base's `x`, `y` (m) and `yaw` (rad), the goal, and the nearness (1/m) of what is around."""
         distance_m, bearing = towards_goal(values)
-        nearness = max(values[f"near_{number}"] for number in range(BEAMS))
-        nearest_m = 1.0 / nearness if nearness > 0.0 else math.inf
-        clear = min(max((nearest_m - CLOSE_M) / (CLEAR_M - CLOSE_M), 0.0), 1.0)
-        near = (closeness(distance_m, NEAR_M) + closeness(distance_m, FAR_M)) / 2.0
-        return Judgement(
-            reward=near * (1.0 + clear) / 2.0,
-            success=distance_m < SUCCESS_M,
-            values={
-                "goal_distance": distance_m,
-                "goal_ahead": math.cos(bearing),
-                "goal_left": math.sin(bearing),
-            },
-        )
+        computed = {
+            "goal_distance": distance_m,
+            "goal_ahead": math.cos(bearing),
+            "goal_left": math.sin(bearing),
+        }
+        return Judgement(reward=_merit({**values, **computed}), success=distance_m < SUCCESS_M, values=computed)
+
+    def cost(self, values: Mapping[str, Any], action: Sequence[Any], goal: Mapping[str, Any]) -> Any:
+        """What the reward lacks to 1, and `weight_effort` times the squared action."""
+        return 1.0 - _merit(values) + goal["weight_effort"] * effort(action)
 
 
 def towards_goal(values: Mapping[str, float]) -> tuple[float, float]:
     """Distance of the goal, m, and its bearing from straight ahead, rad, to the left positive."""
     dx, dy = values["goal_x"] - values["x"], values["goal_y"] - values["y"]
     return math.hypot(dx, dy), math.remainder(math.atan2(dy, dx) - values["yaw"], math.tau)
+
+
+def _merit(values: Mapping[str, Any]) -> Any:
+    distance = values["goal_distance"]
+    near = (closeness(distance, NEAR_M) + closeness(distance, FAR_M)) / 2.0
+    # Bounded while it is an inverse, of which that of an empty view could not be taken.
+    nearness = within(reduce(larger, (values[name] for name in NEARNESS)), 1.0 / CLEAR_M, 1.0 / CLOSE_M)
+    clear = (1.0 / nearness - CLOSE_M) / (CLEAR_M - CLOSE_M)
+    return near * (1.0 + clear) / 2.0

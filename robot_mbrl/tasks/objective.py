@@ -1,7 +1,8 @@
 """What an objective is: a task written as a cost, which planners minimise and whose goal may be changed at any step.
 
-A cost is made of operators alone (+ - * / ** and no function), so that the same lines judge floats, compute on numpy's
-arrays, are differentiated by torch or by `planners.jets`, and leave the learner inside a policy's ONNX graph.
+A cost is made of operators alone (+ - * / **, < and > as factors, and no function), so that the same lines judge floats,
+compute on numpy's arrays, are differentiated by torch or by `planners.jets`, and leave the learner inside a policy's ONNX
+graph.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ class Objective(Protocol):
     """A cost of a step, from 0 for what could not be better."""
 
     reads: ClassVar[tuple[str, ...]]
-    """Names of the observed values that the cost depends on; an agent must observe them to plan for it."""
+    """Names of the values that it depends on; see `cost_reads`."""
     goal: ClassVar[Mapping[str, float]]
     """Goals and weights by name, with what holds where a task's YAML declares none of that name."""
     angles: ClassVar[tuple[str, ...]]
@@ -28,13 +29,23 @@ class Objective(Protocol):
         """The cost of arriving at these values by that action.
 
         Args:
-            values: by the names in `reads`, physical units: numbers, arrays or tensors of one shape.
+            values: by the names that `cost_reads` gives, physical units: numbers, arrays or tensors of one shape.
             action: the normalised action's elements, of the same shape; empty to judge the arrival alone.
             goal: as `complete_goal` makes it; numbers, or whatever broadcasts.
 
         Returns:
             A number, array or tensor of that shape.
         """
+
+
+def cost_reads(objective: Objective) -> tuple[str, ...]:
+    """Names of the observed values that a cost depends on; an agent must observe them to plan for it.
+
+    An objective that is judged by others than its cost, such as by what an agent does not see, names those of its cost
+    in a class attribute `cost_reads`.
+    """
+    names: tuple[str, ...] = getattr(objective, "cost_reads", objective.reads)
+    return names
 
 
 def complete_goal(

@@ -13,3 +13,14 @@ def closeness(value: Any, margin: float) -> Any:
 def closeness_of_square(square: Any, margin: float) -> Any:
     """The same of a value whose square is known, such as a distance, which has no derivative at zero."""
     return VALUE_AT_MARGIN ** (square / margin**2)
+
+
+def larger(one: Any, other: Any) -> Any:
+    """The larger of two values, element by element."""
+    return one + (other - one) * (other > one)
+
+
+def within(value: Any, low: float, high: float) -> Any:
+    """The nearest to a value that is not below `low` or above `high`."""
+    raised = value + (low - value) * (value < low)
+    return raised + (high - raised) * (raised > high)

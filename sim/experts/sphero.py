@@ -75,7 +75,8 @@ class SpheroExpert:
         place = (values["arena_x"], values["arena_y"])
         self._look(place)
         self._before = place
-        dx, dy = GOAL[0] - place[0], place[1] - GOAL[1]
+        goal = (values.get("goal_x", GOAL[0]), values.get("goal_y", GOAL[1]))
+        dx, dy = goal[0] - place[0], place[1] - goal[1]
         distance = math.hypot(dx, dy)
         if self._heading is None:
             # What it did before its heading was known says nothing of it.

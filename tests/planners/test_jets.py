@@ -9,7 +9,7 @@ from torch.func import hessian, jacrev
 
 from robot_mbrl.planners.jets import constant, variables
 from robot_mbrl.tasks import TASKS, Objective
-from robot_mbrl.tasks.objective import complete_goal
+from robot_mbrl.tasks.objective import complete_goal, cost_reads
 
 EXPRESSIONS = {
     "sum": lambda x, y: x + y + 2.0 + (1.0 + x),
@@ -17,6 +17,7 @@ EXPRESSIONS = {
     "product": lambda x, y: 3.0 * x * y * x + y * 0.5,
     "quotient": lambda x, y: x / y + 2.0 / y + y / 4.0,
     "power": lambda x, y: x**2 + y**3 + (x**2 + 1.0) ** 0.5 + x**1,
+    "comparison": lambda x, y: x**2 * (x > y) + y**3 * (y > 1.0) + x * y * (x < 0.5) + y * (x < y),
     "exponential": lambda x, y: 0.1 ** (x**2 / 4.0) * 2.0**y,
 }
 
@@ -58,12 +59,13 @@ def test_tensors_take_part_as_constants() -> None:
 def test_every_objective_is_differentiated_in_closed_form(name: str) -> None:
     objective = TASKS[name]()
     assert isinstance(objective, Objective)
-    size = len(objective.reads)
+    names = cost_reads(objective)
+    size = len(names)
     told = {goal: torch.tensor(value + 0.3, dtype=torch.float64) for goal, value in objective.goal.items()}
     goal = complete_goal(objective, told, torch.cos, torch.sin)  # type: ignore[arg-type]
 
     def cost(values: Any) -> Any:
-        return objective.cost(dict(zip(objective.reads, values[:size], strict=True)), values[size:], goal)
+        return objective.cost(dict(zip(names, values[:size], strict=True)), values[size:], goal)
 
     points = torch.randn(5, size + 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     found = cost(variables(points))

@@ -1,8 +1,8 @@
 """What an objective is: a task written as a cost, which planners minimise and whose goal may be changed at any step.
 
-A cost is made of operators alone (+ - * / **, < and > as factors, and no function), so that the same lines judge floats,
-compute on numpy's arrays, are differentiated by torch or by `planners.jets`, and leave the learner inside a policy's ONNX
-graph.
+A cost is made of operators alone (+ - * / **, < and > as factors, and no function), so that the same lines judge
+floats, compute on numpy's arrays, are differentiated by torch or by `planners.jets`, and leave the learner inside a
+policy's ONNX graph.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

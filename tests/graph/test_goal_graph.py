@@ -69,16 +69,17 @@ class Robot:
     def sources(self, since: int = 0) -> list[Source]:
         return [messages.read_action(message, self.spec).source for message in self._applied[since:]]
 
-    def figures(self) -> dict[str, str]:
-        """What the sensor node reports next."""
+    def until_refused(self, times: int) -> str:
+        """Until the sensor node reports that it has refused so many goals; returns why it refused the last."""
         count = len(self._health)
 
         def reported() -> dict[str, str]:
             found = (status for message in self._health[count:] for status in message.status)
-            return next(({v.key: v.value for v in s.values} for s in found if s.name == "/pendulum/sensor"), {})
+            figures = [{v.key: v.value for v in s.values} for s in found if s.name == "/pendulum/sensor"]
+            return next((f for f in figures if f.get("refused.goal") == str(times)), {})
 
         self.graph.until(reported)
-        return reported()
+        return reported()["refusal.goal"]
 
     def balances_at(self, angle_rad: float) -> bool:
         """Whether it has been told to be at an angle, and been there in the mean, for a second."""
@@ -210,8 +211,7 @@ def test_bad_goals_are_refused_by_name_the_last_good_one_stands_and_status_shows
     lived = robot.lived
     for number, (goal, reason) in enumerate(bad, start=1):
         robot.tell(**goal)
-        graph.until(lambda number=number: robot.figures().get("refused.goal") == str(number))
-        assert reason in robot.figures()["refusal.goal"]
+        assert reason in robot.until_refused(number)
     assert {values["goal_angle"] for values in robot.observed(lived)} == {0.25}
 
     shown = robot_mbrl("status", f"--run={robot.folder.path}", "--seconds=2")

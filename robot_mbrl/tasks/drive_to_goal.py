@@ -23,12 +23,13 @@ NEARNESS = tuple(f"near_{number}" for number in range(BEAMS))
 class DriveToGoal:
     """Rewards nearness of the goal, half of it steep and half of it felt from afar, and clear space; never terminal.
 
-    The cost is what the reward lacks to 1, by what the robot sees: how far the goal is, and what is around.
+    The cost is what the reward lacks to 1, by what the robot sees, and `weight_clear` times the want of clear space:
+    far from the goal the reward alone would make it worth while to drive into what stands in the way.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("x", "y", "yaw", "goal_x", "goal_y", *NEARNESS)
     cost_reads: ClassVar[tuple[str, ...]] = ("goal_distance", *NEARNESS)
-    goal: ClassVar[Mapping[str, float]] = {"weight_effort": 0.0}
+    goal: ClassVar[Mapping[str, float]] = {"weight_clear": 1.0, "weight_effort": 0.0}
     angles: ClassVar[tuple[str, ...]] = ()
     computes: ClassVar[Mapping[str, VectorSpec]] = {
         "towards": VectorSpec(
@@ -51,11 +52,14 @@ class DriveToGoal:
             "goal_ahead": math.cos(bearing),
             "goal_left": math.sin(bearing),
         }
-        return Judgement(reward=_merit({**values, **computed}), success=distance_m < SUCCESS_M, values=computed)
+        reward = _merit(distance_m, _clear(values))
+        return Judgement(reward=reward, success=distance_m < SUCCESS_M, values=computed)
 
     def cost(self, values: Mapping[str, Any], action: Sequence[Any], goal: Mapping[str, Any]) -> Any:
-        """What the reward lacks to 1, and `weight_effort` times the squared action."""
-        return 1.0 - _merit(values) + goal["weight_effort"] * effort(action)
+        """What the reward lacks to 1, what space lacks to be clear, and the squared action, each by its weight."""
+        clear = _clear(values)
+        lacking = 1.0 - _merit(values["goal_distance"], clear)
+        return lacking + goal["weight_clear"] * (1.0 - clear) + goal["weight_effort"] * effort(action)
 
 
 def towards_goal(values: Mapping[str, float]) -> tuple[float, float]:
@@ -64,10 +68,13 @@ def towards_goal(values: Mapping[str, float]) -> tuple[float, float]:
     return math.hypot(dx, dy), math.remainder(math.atan2(dy, dx) - values["yaw"], math.tau)
 
 
-def _merit(values: Mapping[str, Any]) -> Any:
-    distance = values["goal_distance"]
-    near = (closeness(distance, NEAR_M) + closeness(distance, FAR_M)) / 2.0
+def _merit(distance_m: Any, clear: Any) -> Any:
+    near = (closeness(distance_m, NEAR_M) + closeness(distance_m, FAR_M)) / 2.0
+    return near * (1.0 + clear) / 2.0
+
+
+def _clear(values: Mapping[str, Any]) -> Any:
+    """How clear the space around is, by the nearest thing: 0 to 1."""
     # Bounded while it is an inverse, of which that of an empty view could not be taken.
     nearness = within(reduce(larger, (values[name] for name in NEARNESS)), 1.0 / CLEAR_M, 1.0 / CLOSE_M)
-    clear = (1.0 / nearness - CLOSE_M) / (CLEAR_M - CLOSE_M)
-    return near * (1.0 + clear) / 2.0
+    return (1.0 / nearness - CLOSE_M) / (CLEAR_M - CLOSE_M)

@@ -49,7 +49,7 @@ def test_the_packaged_robots_tasks_can_be_planned_for() -> None:
 def test_without_an_action_the_cost_is_what_the_reward_lacks_to_one(name: str, seed: int) -> None:
     task = objective(name)
     values, told = drawn(task, seed)
-    goal = complete_goal(task, told, math.cos, math.sin)
+    goal = complete_goal(task, told | {"weight_clear": 0.0}, math.cos, math.sin)
     assert task.cost(values, (), goal) == pytest.approx(1.0 - task.judge(values | told).reward)
 
 
@@ -57,7 +57,7 @@ def test_without_an_action_the_cost_is_what_the_reward_lacks_to_one(name: str, s
 def test_what_is_rewarded_more_costs_less(name: str) -> None:
     task = objective(name)
     _, told = drawn(task, 0)
-    goal = complete_goal(task, told, math.cos, math.sin)
+    goal = complete_goal(task, told | {"weight_clear": 0.0}, math.cos, math.sin)
     judged = []
     for seed in range(30):
         values, _ = drawn(task, seed)
@@ -98,7 +98,7 @@ def test_what_is_not_told_is_what_the_objective_says(name: str) -> None:
     values, _ = drawn(task, 3)
     told = {n: v + 1.0 for n, v in task.goal.items()}
     assert task.judge(values).reward == task.judge(values | dict(task.goal)).reward
-    if set(told) - {"weight_effort"}:
+    if set(told) - {"weight_effort", "weight_clear"}:
         assert task.judge(values).reward != task.judge(values | told).reward
 
 
@@ -166,6 +166,14 @@ def test_a_base_near_something_is_rewarded_half() -> None:
     assert task.judge(there | {"near_3": 1.0 / 0.9}).reward == pytest.approx(1.0)
     assert task.judge(there | {"near_3": 1.0 / 0.65, "near_20": 1.0}).reward == pytest.approx(0.75)
     assert task.judge(there | {"near_26": 5.0}).reward == pytest.approx(0.5)
+
+
+def test_a_base_does_not_plan_to_drive_into_what_is_between_it_and_its_goal() -> None:
+    task = objective("drive_to_goal")
+    goal = complete_goal(task, {}, math.cos, math.sin)
+    clear = dict.fromkeys(cost_reads(task), 0.0) | {"goal_distance": 4.0}
+    against_it = clear | {"goal_distance": 3.0, "near_13": 1.0 / 0.35}
+    assert task.cost(clear, (), goal) < task.cost(against_it, (), goal)
 
 
 def test_a_rolling_robot_is_rewarded_at_the_place_that_is_told_and_else_at_daydreamers() -> None:

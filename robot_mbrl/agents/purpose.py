@@ -57,8 +57,9 @@ def told_goal(objective: Objective, groups: Mapping[str, VectorSpec], inputs: Ma
         groups: what is declared.
         inputs: of a policy's graph, `goal.<group>`, (1, n), among others.
     """
+    # Copies, since the loops that planners are exported with cannot take two views of one tensor.
     told = {
-        name: inputs[f"goal.{group}"][0, index]
+        name: inputs[f"goal.{group}"][0, index].clone()
         for group, vector in groups.items()
         for index, name in enumerate(vector.names)
     }

@@ -9,7 +9,6 @@ from pathlib import Path
 from robot_mbrl import topics
 from robot_mbrl.commands.options import TASK_HELP, Subparsers
 from robot_mbrl.config import RunConfig, load_run
-from robot_mbrl.control.goal import Goal
 from robot_mbrl.errors import ConfigError, MessageError
 from robot_mbrl.runs.environment import joining, node_environment, ros_environment
 from robot_mbrl.runs.folder import RunFolder, read_json
@@ -82,6 +81,9 @@ def _number(name: str, value: object) -> float:
 
 def _check(config: RunConfig, goals: list[dict[str, float]]) -> None:
     """Refuse what the robot would refuse, where a person sees it."""
+    # Not at the top: what prints help needs no pictures.
+    from robot_mbrl.control.goal import Goal
+
     for goal in goals:
         try:
             Goal(config.task.goal.values()).set(goal)

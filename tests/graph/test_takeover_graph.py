@@ -45,6 +45,7 @@ class Segment:
 
     kind: str
     begin_ns: int
+    """When it began; a silence in the middle of a takeover, when that did."""
     end_ns: int = 0
     sent_s: list[float] = field(default_factory=list)
 
@@ -64,6 +65,7 @@ class Person:
         self.segments: list[Segment] = []
         self._switch, self._stick = self._publishers()
         self._second = None
+        self._spoke_ns = 0
         self.graph.every(PERIOD_S, self._live)
 
     def _publishers(self):
@@ -94,6 +96,10 @@ class Person:
         rarely = segment.kind == "1 Hz" and count % round(1.0 / PERIOD_S)
         # Silence comes in the middle of a takeover.
         silent = segment.kind == "silence" and count * PERIOD_S > 0.5
+        if not silent:
+            self._spoke_ns = self.graph.node.get_clock().now().nanoseconds
+        elif segment.begin_ns < self._spoke_ns:
+            segment.begin_ns = self._spoke_ns
         if rarely or silent:
             return
         for switch, teleop in filter(None, [(self._switch, self._stick), self._second]):

@@ -97,7 +97,7 @@ class Facts:
         # It counts from the moment that the one or the other is missed.
         silent = self.silent_s(now_s) > self.max_age_s + SILENCE_S + MARGIN_S
         silent |= now_s - self.observed_s > self.timeout_s + SILENCE_S + MARGIN_S
-        silent |= self.person.lost_for_s(now_s) > SILENCE_S + 2 * MARGIN_S
+        silent |= self.person.surely_lost_for_s(now_s) > SILENCE_S + 2 * MARGIN_S
         # A person who enables the robot meanwhile, or about when it is disabled, knows what he does.
         if silent and not self._silent and now_s - self._on_s > ABOUT_S:
             self.revoke()

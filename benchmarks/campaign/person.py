@@ -153,6 +153,7 @@ class PersonFacts:
         self._ready_s = math.inf
         self._troubled, self._troubled_s = False, -math.inf
         self._lost: list[tuple[float, float]] = []
+        self._surely_s = math.inf
 
     def press(self, on: bool, now_s: float) -> None:
         """The switch is heard."""
@@ -179,13 +180,16 @@ class PersonFacts:
         if now_s - self._switch_s > LET_GO_S:
             self._pressed = False
         if not self._pressed:
-            self._troubled, self._ready_s = False, math.inf
+            self._troubled, self._ready_s, self._surely_s = False, math.inf, math.inf
             return
         self._wanted_s = now_s
         late_s = now_s - min(self._switch_s, self._listened_s)
         if not self._troubled and (late_s > SILENT_S - MARGIN_S or self._bad_s >= self._pressed_s):
             self._troubled = True
             self._lost.append((now_s, now_s))
+        surely_late_s = now_s - min(self._switch_s, max(self._stick_s, self._pressed_s))
+        if surely_late_s > SILENT_S + MARGIN_S or self._bad_s >= self._pressed_s:
+            self._surely_s = min(self._surely_s, now_s)
         if self._troubled:
             self._troubled_s, self._ready_s = now_s, math.inf
             self._lost[-1] = (self._lost[-1][0], now_s)
@@ -225,8 +229,12 @@ class PersonFacts:
         return now_s - self._troubled_s < MARGIN_S
 
     def lost_for_s(self, now_s: float) -> float:
-        """How long a person has been missed who has not let go."""
+        """How long a person may have been missed who has not let go."""
         return now_s - self._lost[-1][0] if self._troubled else 0.0
+
+    def surely_lost_for_s(self, now_s: float) -> float:
+        """How long he was, however times are rounded."""
+        return max(0.0, now_s - self._surely_s)
 
     def missed_s(self) -> float:
         """For how long in all a person has been missed."""

@@ -160,7 +160,7 @@ def test_an_agent_of_no_family_is_told_which_there_are(tmp_path: Path) -> None:
 
 
 def test_train_asks_for_a_task(tmp_path: Path) -> None:
-    assert "name a TASK: one of a1-walk, cartpole" in complaint("train", cwd=tmp_path)
+    assert "name a TASK: one of a1-goal, a1-walk, cartpole" in complaint("train", cwd=tmp_path)
 
 
 def test_run_of_a_task_of_ones_own_is_resumed_by_its_folder(tmp_path: Path) -> None:

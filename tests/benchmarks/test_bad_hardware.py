@@ -43,7 +43,7 @@ class Forgetful(Guard):
 
     def update(self, now_s: float) -> Decision:
         decision = super().update(now_s)
-        return replace(decision, applied=()) if self.steps % 7 == 3 else decision
+        return replace(decision, applied=()) if self.decisions.steps % 7 == 3 else decision
 
 
 class Careless(Guard):
@@ -57,7 +57,7 @@ class Nervous(Guard):
     """Stops for what did not happen."""
 
     def observe(self, *args: Any, **kwargs: Any) -> bool:
-        if self.steps == 20:
+        if self.decisions.steps == 20:
             self.machine.latch(Reason.FOLLOWING_ERROR)
         return super().observe(*args, **kwargs)
 
@@ -66,7 +66,7 @@ class Timid(Guard):
     """Disables the robot for a silence that was over at once."""
 
     def observe(self, *args: Any, **kwargs: Any) -> bool:
-        if self.steps == 20:
+        if self.decisions.steps == 20:
             self.watch.revoke("it was silent")
         return super().observe(*args, **kwargs)
 

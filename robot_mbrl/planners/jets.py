@@ -72,13 +72,16 @@ class Jet:
         value, rate = base**self.value, math.log(base)
         return self._composed(value, rate * value, rate**2 * value)
 
-    def __gt__(self, other: Operand) -> Tensor:
-        """1 where it is larger and 0 elsewhere, (...): a factor, whose derivatives are zero."""
-        return (self.value > _value(other)).to(self.value.dtype)
+    def __gt__(self, other: Operand) -> "Jet":
+        """1 where it is larger and 0 elsewhere: a factor, whose derivatives are zero."""
+        return self._factor(self.value > _value(other))
 
-    def __lt__(self, other: Operand) -> Tensor:
-        """1 where it is smaller and 0 elsewhere, (...)."""
-        return (self.value < _value(other)).to(self.value.dtype)
+    def __lt__(self, other: Operand) -> "Jet":
+        """1 where it is smaller and 0 elsewhere."""
+        return self._factor(self.value < _value(other))
+
+    def _factor(self, holds: Tensor) -> "Jet":
+        return constant(holds.to(self.value.dtype), self.gradient.shape[-1])
 
     def _composed(self, value: Tensor, first: Tensor, second: Tensor) -> "Jet":
         """A function of this by its value and derivatives, (...)."""

@@ -28,14 +28,14 @@ CONFIG = MPCConfig(
 
 
 class BeThere:
-    """A cost of the distance from a place, of a turn and of the action."""
+    """A cost of the distance from a place, of a turn, as far as there can be one, and of the action."""
 
     reads: ClassVar[tuple[str, ...]] = ("a", "c")
     goal: ClassVar[Mapping[str, float]] = {"goal_a": 0.0, "goal_turn": 0.0, "weight": 0.1}
     angles: ClassVar[tuple[str, ...]] = ("goal_turn",)
 
     def cost(self, values: Mapping[str, Any], action: Sequence[Any], goal: Mapping[str, Any]) -> Any:
-        turned = (values["c"] - goal["goal_turn_sin"]) ** 2
+        turned = (values["c"] - goal["goal_turn_sin"]) ** 2 * (values["c"] > -20.0)
         return (values["a"] - goal["goal_a"]) ** 2 + 0.5 * turned + goal["weight"] * effort(action)
 
 

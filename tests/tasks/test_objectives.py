@@ -168,9 +168,9 @@ def test_a_base_near_something_is_rewarded_half() -> None:
     assert task.judge(there | {"near_26": 5.0}).reward == pytest.approx(0.5)
 
 
-def test_a_base_does_not_plan_to_drive_into_what_is_between_it_and_its_goal() -> None:
+def test_a_base_that_is_told_to_keep_clear_does_not_plan_to_drive_into_what_is_before_its_goal() -> None:
     task = objective("drive_to_goal")
-    goal = complete_goal(task, {}, math.cos, math.sin)
+    goal = complete_goal(task, {"weight_clear": 1.0}, math.cos, math.sin)
     clear = dict.fromkeys(cost_reads(task), 0.0) | {"goal_distance": 4.0}
     against_it = clear | {"goal_distance": 3.0, "near_13": 1.0 / 0.35}
     assert task.cost(clear, (), goal) < task.cost(against_it, (), goal)

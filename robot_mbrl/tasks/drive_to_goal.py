@@ -23,8 +23,8 @@ NEARNESS = tuple(f"near_{number}" for number in range(BEAMS))
 class DriveToGoal:
     """Rewards nearness of the goal, half of it steep and half of it felt from afar, and clear space; never terminal.
 
-    The cost is what the reward lacks to 1, by what the robot sees, and `weight_clear` times the want of clear space: far
-    from the goal the reward alone makes it worth while to drive into what stands in the way.
+    The cost is what the reward lacks to 1, by what the robot sees, and `weight_clear` times the want of clear space:
+    far from the goal the reward alone makes it worth while to drive into what stands in the way.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("x", "y", "yaw", "goal_x", "goal_y", *NEARNESS)

@@ -13,7 +13,7 @@ import torch
 from benchmarks.learner_update import peers_run
 from robot_mbrl.agents.agent import Agent
 from robot_mbrl.agents.families import make_agent
-from robot_mbrl.config import RunConfig, load_agent, packaged
+from robot_mbrl.config import RunConfig, load_agent, load_run, packaged
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 from robot_mbrl.world_models.batch import Batch
@@ -28,6 +28,12 @@ CHOICES = [
     {"name": "ahead", "values": {f"joint_{joint}": 1.0 for joint in range(6)}},
     {"name": "back", "values": {f"joint_{joint}": -1.0 for joint in range(6)}},
 ]
+STEPS_OF_TRANSITIONS = 256
+"""Of experience for each transition of a batch: enough that some of them are held out."""
+PLANS = ("mpc", "planet")
+"""Families that plan, which takes continuous actions."""
+PLANS_FOR = {"mpc": "reacher"}
+"""Families that need a task with an objective, and one, whose values they see; all others live by random rewards."""
 EPISODE_STEPS = 50
 SEED = 0
 
@@ -55,7 +61,7 @@ class Case:
 
 
 def smoke_cases() -> list[Case]:
-    """Every family with both kinds of actions, from vectors and from pictures, all small."""
+    """Every family with the actions and from the observations that it can take, all small."""
     presets: dict[str, str] = {}
     for preset in packaged("presets"):
         family = load_agent(preset).family
@@ -63,9 +69,10 @@ def smoke_cases() -> list[Case]:
             presets[family] = preset
     return [
         case(preset, observed, discrete=discrete, changes=SMALL)
-        for preset in presets.values()
+        for family, preset in presets.items()
         for observed in ("vectors", "pictures")
-        for discrete in (False, True)
+        if observed == "vectors" or family not in PLANS_FOR
+        for discrete in ((False,) if family in PLANS else (False, True))
     ]
 
 
@@ -82,7 +89,7 @@ def speed_cases(*, small: bool) -> list[Case]:
 
 
 def case(preset: str, observed: str, *, discrete: bool = False, changes: Mapping[str, Any] | None = None) -> Case:
-    """A preset on a robot of six joints, seen by 24 values or by pictures of 64x64.
+    """A preset on a robot of six joints, seen by 24 values or by pictures of 64x64; or on the task of `PLANS_FOR`.
 
     Args:
         preset: the agent's.
@@ -90,13 +97,16 @@ def case(preset: str, observed: str, *, discrete: bool = False, changes: Mapping
         discrete: whether it chooses one of two actions instead of moving six joints.
         changes: settings other than the preset's; those that its family does not have are left out.
     """
-    raw = peers_run().model_dump(mode="json")
-    settings = load_agent(preset).model_dump(mode="json")
+    agent = load_agent(preset)
+    task = PLANS_FOR.get(agent.family)
+    raw = (peers_run() if task is None else load_run(task)).model_dump(mode="json")
+    settings = agent.model_dump(mode="json")
     raw["agent"] = settings | {name: value for name, value in (changes or {}).items() if name in settings}
     # Few rows are enough to draw from, and quicker to fill than what a life would need.
-    steps = raw["agent"]["batch_size"] * raw["agent"]["batch_length"]
+    steps = raw["agent"]["batch_size"] * raw["agent"].get("batch_length", STEPS_OF_TRANSITIONS)
     raw["agent"] |= {"replay_capacity": 2 * steps, "prefill_steps": steps}
-    raw["task"]["observe"] = ["camera" if observed == "pictures" else "sensors"]
+    if task is None:
+        raw["task"]["observe"] = ["camera" if observed == "pictures" else "sensors"]
     if discrete:
         raw["robot"]["choices"] = CHOICES
     kind = "discrete" if discrete else "continuous"

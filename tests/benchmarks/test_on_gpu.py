@@ -1,6 +1,7 @@
 """The benchmark that is kept for whoever has a GPU runs on a CPU, at a small size, and says what it skipped."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from benchmarks.gpu.cases import case
 from benchmarks.gpu.counting import counted
 from benchmarks.gpu.parity import SameDraws
 from robot_mbrl.agents.families import FAMILIES
+from robot_mbrl.config import load_agent
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,9 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_every_family_makes_an_update_of_every_kind_without_a_read_by_the_host(found: dict[str, Any]) -> None:
-    assert len(found["parity"]) == 4 * len(FAMILIES)
+    families = Counter(load_agent(row["case"].partition(",")[0]).family for row in found["parity"])
+    # Those that plan take no choices, and one of them no pictures.
+    assert families == {family: 4 for family in FAMILIES} | {"planet": 2, "mpc": 1}
     for row in found["parity"]:
         assert row["finite"], row
         assert row["host reads"] == 0, row

@@ -24,7 +24,7 @@ from robot_mbrl.experience.definitions import DEFINITIONS, define
 from robot_mbrl.experience.message_files import RecordedMessage, read_messages
 from ros_nodes import qos
 from ros_nodes.message_types import message_type
-from ros_nodes.recorder_node import SAID, SENT_COMMANDS
+from ros_nodes.recorder_node import SAID
 from ros_nodes.runtime import take_unannounced
 from tests.graph.experience_bench import RobotBench, bags
 from tests.graph.graph import Graph
@@ -67,7 +67,7 @@ def story(told: list[Told], namespace: str) -> list[str]:
         topics.ENABLE: lambda m: f"enable {m.data}",
         topics.EMERGENCY_STOP: lambda m: f"emergency stop {m.data}",
         topics.STATE: lambda m: m.data,
-        SENT_COMMANDS: lambda m: f"sent {dict(zip(m.name, m.position, strict=True))}",
+        topics.SENT_COMMAND: lambda m: f"sent {dict(zip(m.name, m.position, strict=True))}",
         "joint_states": lambda m: f"measured {list(m.position)}",
         "battery": lambda m: f"battery {m.percentage:.1f}",
         SAID: lambda m: m.status[0].message.removeprefix(f"{namespace}/"),
@@ -90,7 +90,7 @@ def all_that_happens(graph: Graph) -> dict[str, Publisher]:
         topics.EMERGENCY_STOP: graph.publisher(Bool, topics.EMERGENCY_STOP, qos.EVENTS),
         topics.STATE: graph.publisher(String, topics.STATE, qos.LATCHED),
         topics.MOVING: graph.publisher(Bool, topics.MOVING, qos.LATCHED),
-        SENT_COMMANDS: graph.publisher(JointState, SENT_COMMANDS, qos.EVENTS),
+        topics.SENT_COMMAND: graph.publisher(JointState, topics.SENT_COMMAND, qos.EVENTS),
         "joint_states": graph.publisher(JointState, "joint_states", qos.sensor(with_sensors().robot.sources["joints"])),
         "battery": graph.publisher(BatteryState, "battery", qos.LATCHED),
         "/wrist/force": graph.publisher(WrenchStamped, "/wrist/force", qos.CLOCK),
@@ -125,7 +125,7 @@ class Teller:
         for topic, message in (
             (topics.ENABLE, Bool(data=True)),
             (topics.STATE, String(data="moving")),
-            (SENT_COMMANDS, JointState(name=["slider"], position=[7.5])),
+            (topics.SENT_COMMAND, JointState(name=["slider"], position=[7.5])),
             ("joint_states", JointState(name=["slider", "hinge"], position=[0.25, 3.0])),
             (topics.EMERGENCY_STOP, Bool(data=True)),
             (topics.STATE, String(data="latched: emergency_stop")),

@@ -27,7 +27,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_every_family_makes_an_update_of_every_kind_without_a_read_by_the_host(found: dict[str, Any]) -> None:
     families = Counter(load_agent(row["case"].partition(",")[0]).family for row in found["parity"])
     # Those that plan take no choices, and one of them no pictures.
-    assert families == {family: 4 for family in FAMILIES} | {"planet": 2, "mpc": 1}
+    assert families == dict.fromkeys(FAMILIES, 4) | {"planet": 2, "mpc": 1}
     for row in found["parity"]:
         assert row["finite"], row
         assert row["host reads"] == 0, row

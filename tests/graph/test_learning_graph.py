@@ -16,7 +16,7 @@ from robot_mbrl.tasks import TASKS
 from ros_nodes import qos
 from tests.graph.graph import Graph
 
-STEPS, PREFILL = 4000, 500
+STEPS, PREFILL = 2800, 500
 JUDGED = 750
 """Newest steps, those that the learned policy drove, that a life is judged by."""
 PATIENCE_S = 1200.0

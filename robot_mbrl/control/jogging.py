@@ -7,6 +7,7 @@ from robot_mbrl.control.pipeline import CommandPipeline, Motion
 from robot_mbrl.control.watch import Watch
 
 DONE = "done"
+LAPSED = "it was not asked for in time: jog anew"
 
 
 class Jogging:
@@ -25,6 +26,7 @@ class Jogging:
         self.told = ""
         self._robot, self._pipeline, self._watch, self._asked = robot, pipeline, watch, asked
         self._shadow = shadow
+        self._what = ("", 0.0)
 
     @property
     def start(self) -> float | None:
@@ -34,10 +36,13 @@ class Jogging:
     def ask(self, number: int, joint: str, delta: float, now_s: float) -> None:
         """Ask for a jog, or for the one under way to go on; see `Guard.jog`."""
         pipeline, hindrance, self.number = self._pipeline, self._hindrance(), number
-        if pipeline.jog is None or pipeline.jog.number != number:
-            self.told = hindrance
+        if pipeline.jog is None or pipeline.jog.number != number or self._what != (joint, delta):
+            self.told, self._what = hindrance, (joint, delta)
             pipeline.jog = None if hindrance else begin(self._robot, number, joint, delta, pipeline.measured, now_s)
-        if pipeline.jog is None or self.told == DONE:
+        elif not self.told and not self._asked.called_off and not self._asked.goes_on(Motion.JOG, now_s):
+            # Where it was to lead is where the robot was then, with all of its joints.
+            self.told = LAPSED
+        if pipeline.jog is None or self.told in (DONE, LAPSED):
             return
         refusal = pipeline.jog.refusal or hindrance
         if self._asked.ask(Motion.JOG, now_s, refusal):

@@ -57,7 +57,8 @@ class TeleopNode:
         if self._config.dead_man is not None:
             self._takeovers = node.create_publisher(Bool, topics.TAKEOVER, qos.EVENTS)
         self._teleops = node.create_publisher(JointState, topics.TELEOP, qos.EVENTS)
-        self._watch = PublisherWatch(node, exclusive=(), commands=(), people=(self._config.topic,))
+        heard = (self._config.topic, *((topics.SENT_COMMAND,) if self._joystick.needs_commands else ()))
+        self._watch = PublisherWatch(node, exclusive=(), commands=(), people=heard)
         node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied, qos.LIVE)
         node.create_subscription(message_type(self._config.type), self._config.topic, self._on_stick, qos.SEEN)
         if self._joystick.needs_commands:

@@ -126,6 +126,8 @@ class Decisions:
         if self._machine.reason is not None:
             self._stop()
             return
+        if not self.acting:
+            self.takeover.resume(self._watch.now_s)
         values = self.takeover.action(self._values_before(), self._watch.now_s)
         self._decide(Action(key, values, Source.TELEOP), acting=True)
 

@@ -226,8 +226,8 @@ class Guard:
         """
         if not SLOWEST_SCALE <= scale <= 1.0:
             return f"speed_scale {scale:g} is not within {SLOWEST_SCALE:g} and 1"
-        if scale > self.pipeline.speed_scale and self.watch.enabled:
-            return "it is raised only while the robot is disabled: robot-mbrl enable --off first"
+        if scale > self.pipeline.speed_scale and (self.watch.enabled or self.is_moving):
+            return "it is raised only while the robot is disabled and at rest: robot-mbrl enable --off first"
         self.pipeline.speed_scale = scale
         return ""
 

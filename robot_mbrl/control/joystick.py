@@ -77,9 +77,15 @@ class Joystick:
         self._drives = action.source is Source.TELEOP
 
     def command(self, commands: Mapping[str, float], now_s: float) -> None:
-        """Take in what the driver was commanded, by joint; unless this person drives, positions go on from there."""
-        self._commanded = {name: commands[name] for name in self._moved & commands.keys()}
-        self._commanded_s = now_s
+        """Take in what the driver was commanded, by joint; unless this person drives, positions go on from there.
+
+        Raises:
+            MessageError: if a position is missing or not finite; what was known before then stands, until it is old.
+        """
+        known = {name: commands[name] for name in self._moved & commands.keys() if math.isfinite(commands[name])}
+        if missing := self._moved - known.keys():
+            raise MessageError(f"it tells no position of {', '.join(sorted(missing))}")
+        self._commanded, self._commanded_s = known, now_s
         if not self._drives:
             self._led = dict(self._commanded)
 

@@ -61,7 +61,7 @@ class Keyboard:
         self._stick.follow(action)
 
     def command(self, commands: Mapping[str, float], now_s: float) -> None:
-        """Take in what the driver was commanded, by joint."""
+        """Take in what the driver was commanded, by joint; see `Joystick.command`."""
         self._stick.command(commands, now_s)
 
     def take(self, now_s: float) -> None:

@@ -12,8 +12,8 @@ from robot_mbrl.specs import ActionSpec
 SILENT_S = 0.3
 """Dead-man and stick must be heard again within this; they are sent at 5 Hz at least."""
 EDGE_S = 1.0
-"""For so long after the switch was pressed, the action goes over the whole range in no less: whatever the stick says at
-that moment, the first action is the one before."""
+"""For so long after a person's actions begin to count, they go over the whole range in no less: whatever the stick says
+at that moment, the first action is the one before."""
 RANGE = 2.0
 """Of an action, from -1 to 1."""
 
@@ -53,7 +53,7 @@ class Takeover:
         self._contested = ""
         self._heard_s: float | None = None
         """When the switch was last heard to be pressed, or first listened for."""
-        self._pressed_s = self._steered_s = -math.inf
+        self._pressed_s = self._steered_s = self._edge_s = -math.inf
         self._stick: np.ndarray | None = None
         self._refusal = ""
         self._before: np.ndarray | None = None
@@ -61,6 +61,9 @@ class Takeover:
     def press(self, on: bool, now_s: float) -> None:
         """Hear the dead-man switch."""
         self.look(now_s)
+        if not on and self._contested and self._is_held(now_s):
+            # Of two people who say opposite things, one is still there.
+            return
         if not on:
             self._pressed = False
             self.state, self.trouble = Holding.FREE, ""
@@ -111,7 +114,8 @@ class Takeover:
         elif (now_s - self._listened_s()) / self.speed > SILENT_S:
             self._lose(f"teleop has not been heard for {SILENT_S:g} s")
         elif self.state is Holding.FREE and self._is_fresh(now_s) and not self._refusal:
-            self.state, self._before, self._pressed_s = Holding.HELD, None, now_s
+            self.state = Holding.HELD
+            self.resume(now_s)
 
     def action(self, before: np.ndarray, now_s: float) -> np.ndarray:
         """The person's action for an observation, float32, shape (action size,).
@@ -123,12 +127,19 @@ class Takeover:
         if self._stick is None:
             raise ValueError("nobody has taken over")
         wish = self._stick
-        if not self._spec.discrete and (now_s - self._pressed_s) / self.speed < EDGE_S:
+        if not self._spec.discrete and (now_s - self._edge_s) / self.speed < EDGE_S:
             start = before if self._before is None else self._before
             most = RANGE * self._step_s / EDGE_S
             wish = (start + np.clip(wish - start, -most, most)).astype(np.float32)
         self._before = wish
         return wish
+
+    def resume(self, now_s: float) -> None:
+        """Note that actions begin to count again after a stop: the next one is as the first."""
+        self._before, self._edge_s = None, now_s
+
+    def _is_held(self, now_s: float) -> bool:
+        return self._pressed and self._heard_s is not None and (now_s - self._heard_s) / self.speed <= SILENT_S
 
     def _listened_s(self) -> float:
         """Since when the stick has said nothing; who presses the switch first has time to reach for it."""

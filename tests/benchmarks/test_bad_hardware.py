@@ -99,7 +99,7 @@ class Abrupt(Guard):
     """Does what the stick says from the first moment on."""
 
     def observe(self, *args: Any, **kwargs: Any) -> bool:
-        self.takeover._pressed_s = -1e9
+        self.takeover._edge_s = -1e9
         return super().observe(*args, **kwargs)
 
 

@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 from rich.table import Table
+from rich.text import Text
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
@@ -229,7 +230,7 @@ class OperatorConsole(App[None]):
         table.add_column(overflow="fold")
         for label, text in rest:
             # A text of the robot's, such as a topic in brackets, is no markup.
-            table.add_row(label, text.replace("[", r"\["))
+            table.add_row(label, Text(text))
         self.query_one("#rest", Static).update(table)
 
     def action_act(self, name: str) -> None:

@@ -100,13 +100,22 @@ def _ages(seen: Seen, now_s: float) -> str:
 
 def _policy(seen: Seen) -> str:
     told, figures = seen.nodes.get("policy", ("its node is silent", {}))
-    return f"{told}, {float(age):.0f} s old" if (age := figures.get("version_age_s")) else told
+    age_s = _number(figures.get("version_age_s", ""))
+    return told if age_s is None else f"{told}, {age_s:.0f} s old"
 
 
 def _speed(report: Mapping[str, str]) -> str:
-    scale = float(report.get("speed_scale", "1") or 1.0)
+    scale = _number(report.get("speed_scale", ""))
     shadow = "; nothing is sent to the driver (--shadow)" if report.get("shadow") == "True" else ""
-    return f"{scale:.0%} of each joint's speed{shadow}"
+    return shadow.removeprefix("; ") if scale is None else f"{scale:.0%} of each joint's speed{shadow}"
+
+
+def _number(text: str) -> float | None:
+    """What a diagnostic's text says, which anybody may have sent; None if that is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def curve(returns: Sequence[float]) -> str:

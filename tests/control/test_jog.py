@@ -5,7 +5,7 @@ import math
 import pytest
 
 from robot_mbrl.control.asked import ASKED_S
-from robot_mbrl.control.jogging import DONE
+from robot_mbrl.control.jogging import DONE, LAPSED
 from tests.control.guard_bench import COMMAND_S, GuardBench, real
 
 SLOW = 0.1
@@ -71,6 +71,26 @@ def test_it_stops_when_nobody_asks_any_more() -> None:
     where = list(bench.positions)
     assert 0.0 < where[0] < 0.15 or where[0] == pytest.approx(0.15)
     assert bench.guard.is_moving is False
+
+
+@pytest.mark.parametrize(("joint", "delta"), [("b", 0.2), ("a", 0.05), ("b", 0.1)])
+def test_a_jog_that_lapsed_never_leads_back_to_where_the_robot_was_then(joint: str, delta: float) -> None:
+    bench = tried("position")
+    bench.guard.jog(1, "b", 0.2, bench.now_s)
+    for _ in range(round((ASKED_S + 0.5) / COMMAND_S)):
+        move(bench)
+    bench.carry(0.5, -0.5)
+    bench.run(0.5)
+    told = ""
+    for _ in range(round(2.0 / COMMAND_S)):
+        # Under the old number: a message without a stamp, or one out of a recording.
+        bench.guard.jog(1, joint, delta, bench.now_s)
+        told = bench.guard.moves.jogging.told or told
+        move(bench)
+    is_old = (joint, delta) == ("b", 0.2)
+    moved = {"a": 0.0, "b": 0.0} | ({} if is_old else {joint: delta})
+    assert told == (LAPSED if is_old else DONE)
+    assert bench.positions == pytest.approx([0.5 + moved["a"], -0.5 + moved["b"]], abs=1e-6)
 
 
 def test_the_policy_needs_a_person_afterwards() -> None:

@@ -89,6 +89,18 @@ def test_positions_move_from_where_they_were_commanded_last() -> None:
     assert commanded("position", stick.hear(joy(), 2.1).action) == pytest.approx([-0.3, 0.1])
 
 
+@pytest.mark.parametrize("lie", [{}, {"a": 0.2}, {"a": math.nan, "b": 0.7}, {"a": 0.2, "b": -math.inf}])
+def test_commands_that_tell_no_position_are_refused_and_lead_a_resting_stick_nowhere(lie: dict[str, float]) -> None:
+    stick = joystick("position")
+    stick.command(at(0.2, 0.7), 0.0)
+    stick.hear(joy(), 0.0)
+    stick.follow(applied(Source.TELEOP))
+    with pytest.raises(MessageError, match="it tells no position of"):
+        stick.command(lie, 0.1)
+    assert commanded("position", stick.hear(joy(), 0.2).action) == pytest.approx([0.2, 0.7])
+    assert stick.hear(joy(), LONGEST_GAP_S + 0.1).action is None, "what is not told any more is not known for long"
+
+
 def test_commands_of_long_ago_do_not_tell_where_positions_are() -> None:
     """As while the guard is silent, and a device brings the robot back to a start."""
     stick = joystick("position")

@@ -74,3 +74,15 @@ def test_a_stop_brakes_as_hard_as_without_it() -> None:
         bench.run(0.5)
         lasted.append(next(index for index, values in enumerate(bench.commands[count:]) if values[0] == 0.0))
     assert lasted[0] == lasted[1]
+
+
+def test_it_is_not_raised_under_a_robot_that_somebody_jogs() -> None:
+    bench = real("position")
+    bench.guard.enable(False, bench.now_s)
+    bench.guard.scale_speed(0.05)
+    for _ in range(10):
+        bench.guard.jog(1, "a", 0.1, bench.now_s)
+        bench.run(COMMAND_S)
+    assert bench.guard.is_moving
+    assert "at rest" in bench.guard.scale_speed(1.0)
+    assert bench.guard.pipeline.speed_scale == 0.05

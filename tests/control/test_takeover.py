@@ -169,6 +169,38 @@ def test_of_two_people_neither_moves_it() -> None:
     assert set(person.live(0.5)) == {Source.TELEOP}
 
 
+def test_of_two_people_who_say_opposite_things_neither_gives_the_robot_back_to_its_policy() -> None:
+    person = beside()
+    person.holds, person.stick = True, FULL
+    person.live(0.5)
+    guard = person.bench.guard
+    guard.takeover.contest("2 publishers of /arm/takeover: /joy, /console", person.bench.now_s)
+    for period in range(40):
+        # One of them holds on and says so five times a second, the other has long let go and says that with each step.
+        person.holds = period % 4 == 0
+        assert set(person.live(PERIOD_S)) == {Source.STOP}
+    person.holds = False
+    assert person.live(1.0)[-1] is Source.POLICY
+
+
+def test_a_person_who_holds_the_switch_while_the_robot_stands_does_not_make_it_jump_when_it_may_move() -> None:
+    bench = GuardBench("effort")
+    person = Person(bench)
+    bench.guard.emergency_stop(True, bench.now_s)
+    person.holds, person.stick = False, FULL
+    person.live(0.1)
+    person.holds = True
+    assert set(person.live(1.5 * EDGE_S)) == {Source.STOP}
+    bench.guard.emergency_stop(False, bench.now_s)
+    assert bench.guard.reset_stop(bench.now_s)
+    count = len(bench.applied)
+    person.live(1.5 * EDGE_S)
+    driven = [action.values for action in bench.applied[count:] if action.source is Source.TELEOP]
+    rest = bench.applied[count - 1].values
+    assert all(abs(b - a).max() <= 2.0 * PERIOD_S / EDGE_S + 1e-6 for a, b in pairwise([rest, *driven]))
+    assert driven[-1] == pytest.approx([FULL, FULL])
+
+
 def test_a_switch_that_was_held_before_the_guard_was_there_must_be_let_go() -> None:
     bench = GuardBench(fresh=True)
     person = Person(bench)

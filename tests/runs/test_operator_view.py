@@ -87,3 +87,10 @@ def test_what_is_old_is_not_shown_as_the_present(heard_s: float) -> None:
 )
 def test_the_curve_of_returns(returns: list[float], drawn: str) -> None:
     assert curve(returns) == drawn
+
+
+def test_figures_that_are_none_are_left_out() -> None:
+    nodes = {"policy": ("version 7", {"version_age_s": "x"})}
+    said = told(a_robot(nodes=nodes, report={**REPORT, "speed_scale": "fast", "shadow": "True"}))
+    assert said["policy"] == "version 7"
+    assert said["speed"] == "nothing is sent to the driver (--shadow)"

@@ -132,6 +132,11 @@ class Robot:
     def _say(self, text: str) -> None:
         self.seen.said = text
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether the graph is still listened to: what is shown is else of a moment that is over."""
+        return self._thread.is_alive()
+
     def _serve(self) -> None:
         while self._open and rclpy.ok():
             self._executor.spin_once(SPIN_S)
@@ -222,7 +227,10 @@ class OperatorConsole(App[None]):
         self.show_robot()
 
     def show_robot(self) -> None:
-        """Show what is known now."""
+        """Show what is known now; end where nothing is heard any more."""
+        if not self._robot.is_heard:
+            self.exit(return_code=1, message="robot-mbrl: the console hears the robot no more: start it again")
+            return
         (_, state), *rest = lines(self._robot.seen, time.monotonic())
         self.query_one("#state", Static).update(state)
         table = Table(box=None, show_header=False)
@@ -264,11 +272,12 @@ def _run(space: str, config: str) -> int:
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     robot = Robot(run)
     try:
-        OperatorConsole(robot, space).run()
+        console = OperatorConsole(robot, space)
+        console.run()
     finally:
         robot.close()
         rclpy.try_shutdown()
-    return 0
+    return console.return_code or 0
 
 
 if __name__ == "__main__":

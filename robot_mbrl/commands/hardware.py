@@ -32,24 +32,7 @@ def register(subparsers: Subparsers) -> None:
         help="run what belongs on a real robot: sensing, guard, policy, recorder",
         description="The robot does not move before `robot-mbrl enable`.",
     )
-    robot.add_argument(
-        "--start-policy",
-        choices=("cached", "hold", "random"),
-        help="what drives before a bundle has arrived; random drives over the full range of every command "
-        "(default: the cached bundle if there is one, else hold)",
-    )
-    robot.add_argument("--policy-file", type=Path, metavar="FILE", help="the bundle that drives first")
-    robot.add_argument(
-        "--provider",
-        choices=PROVIDERS,
-        default="auto",
-        help="what computes the policy; auto measures at loading and keeps the fastest (default %(default)s)",
-    )
-    robot.add_argument(
-        "--accept-new-run",
-        action="store_true",
-        help="let bundles of another learning run replace those that the robot has, once",
-    )
+    _add_policy_arguments(robot)
     robot.add_argument(
         "--shadow", action="store_true", help="send nothing to the driver, while all else runs, learns and records"
     )
@@ -61,20 +44,12 @@ def register(subparsers: Subparsers) -> None:
         help=f"share of every joint's speed, {SLOWEST_SCALE:g} to 1, that the guard allows; what actions mean stays "
         "the same (default %(default)g)",
     )
-    workstation = subparsers.add_parser("workstation", help="run what belongs on the workstation: learner and monitor")
-    for parser in (robot, workstation):
-        parser.add_argument(
-            "task",
-            nargs="?",
-            default="",
-            metavar="TASK",
-            help=f"one of {', '.join(packaged('tasks'))}, or the path of a YAML; may be left out where --run has a run",
-        )
-        parser.add_argument(
-            "--run", dest="folder", default="", metavar="DIR", help=f"the run's folder here (default {ROBOT_RUNS}/TASK)"
-        )
-        parser.add_argument("--notify", metavar="COMMAND", help=notifying.HELP)
+    _add_run_arguments(robot)
     robot.add_argument("--namespace", type=namespace_name, metavar="NAME", help=NAMESPACE_HELP)
+    robot.set_defaults(run=run_robot)
+
+    workstation = subparsers.add_parser("workstation", help="run what belongs on the workstation: learner and monitor")
+    _add_run_arguments(workstation)
     workstation.add_argument(
         "--namespace",
         dest="namespaces",
@@ -85,8 +60,44 @@ def register(subparsers: Subparsers) -> None:
         help="namespace of the robot to learn from (default: the robot's name); given again, of one more of the same "
         "kind, for whose steps and policies this learner is there, too",
     )
-    robot.set_defaults(run=run_robot)
     workstation.set_defaults(run=run_workstation)
+
+
+def _add_policy_arguments(parser: argparse.ArgumentParser) -> None:
+    """What drives the robot, and by what it is computed."""
+    parser.add_argument(
+        "--start-policy",
+        choices=("cached", "hold", "random"),
+        help="what drives before a bundle has arrived; random drives over the full range of every command "
+        "(default: the cached bundle if there is one, else hold)",
+    )
+    parser.add_argument("--policy-file", type=Path, metavar="FILE", help="the bundle that drives first")
+    parser.add_argument(
+        "--provider",
+        choices=PROVIDERS,
+        default="auto",
+        help="what computes the policy; auto measures at loading and keeps the fastest (default %(default)s)",
+    )
+    parser.add_argument(
+        "--accept-new-run",
+        action="store_true",
+        help="let bundles of another learning run replace those that the robot has, once",
+    )
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which run either side has."""
+    parser.add_argument(
+        "task",
+        nargs="?",
+        default="",
+        metavar="TASK",
+        help=f"one of {', '.join(packaged('tasks'))}, or the path of a YAML; may be left out where --run has a run",
+    )
+    parser.add_argument(
+        "--run", dest="folder", default="", metavar="DIR", help=f"the run's folder here (default {ROBOT_RUNS}/TASK)"
+    )
+    parser.add_argument("--notify", metavar="COMMAND", help=notifying.HELP)
 
 
 def speed_scale(text: str) -> float:

@@ -219,15 +219,17 @@ class Guard:
         """Let no joint be faster than a share of its speed, from now on; returns why not, or nothing.
 
         What actions mean stays the same: what would be faster is slowed down. It may be lowered at any time, and raised
-        only while the robot is disabled.
+        only while the robot is disabled and nobody jogs it or brings it back.
 
         Args:
             scale: within `SLOWEST_SCALE` and 1.
         """
         if not SLOWEST_SCALE <= scale <= 1.0:
             return f"speed_scale {scale:g} is not within {SLOWEST_SCALE:g} and 1"
-        if scale > self.pipeline.speed_scale and (self.watch.enabled or self.is_moving):
-            return "it is raised only while the robot is disabled and at rest: robot-mbrl enable --off first"
+        if scale > self.pipeline.speed_scale and self.watch.enabled:
+            return "it is raised only while the robot is disabled: robot-mbrl enable --off first"
+        if scale > self.pipeline.speed_scale and self.moves.motion() not in STILL:
+            return "it is raised only while nobody moves the robot: wait for its jog or its way back"
         self.pipeline.speed_scale = scale
         return ""
 

@@ -84,5 +84,5 @@ def test_it_is_not_raised_under_a_robot_that_somebody_jogs() -> None:
         bench.guard.jog(1, "a", 0.1, bench.now_s)
         bench.run(COMMAND_S)
     assert bench.guard.is_moving
-    assert "at rest" in bench.guard.scale_speed(1.0)
+    assert "while nobody moves the robot" in bench.guard.scale_speed(1.0)
     assert bench.guard.pipeline.speed_scale == 0.05

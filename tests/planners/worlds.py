@@ -1,6 +1,7 @@
 """Worlds whose optimal plans are known: linear with quadratic costs, and a pendulum by its equation of motion."""
 
 import math
+from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
@@ -10,17 +11,19 @@ from torch.func import hessian, jacrev, vmap
 from robot_mbrl.planners.ilqr import Expansion
 
 
-class Known:
+class Known(ABC):
     """A world given by a step and a cost, differentiated by autograd. Implements `DifferentiableForesight`."""
 
     def __init__(self, state: Tensor) -> None:
         self.state = state
 
+    @abstractmethod
     def step(self, state: Tensor, action: Tensor) -> Tensor:
-        raise NotImplementedError
+        """Where an action leads from a state."""
 
+    @abstractmethod
     def cost(self, arrived: Tensor, action: Tensor) -> Tensor:
-        raise NotImplementedError
+        """What it costs to arrive there by it."""
 
     def costs(self, plans: Tensor) -> Tensor:
         state, total = self.state.expand(plans.shape[0], -1), plans.new_zeros(plans.shape[0])

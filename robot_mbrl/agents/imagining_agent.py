@@ -11,12 +11,12 @@ from torch import Tensor
 
 from robot_mbrl.agent_configs.imagining import ImaginingSettings
 from robot_mbrl.agents.agent import Learned
+from robot_mbrl.agents.capturable import CapturableAgent
 from robot_mbrl.agents.daydreamer import DayDreamer
 from robot_mbrl.agents.dreamer_v1 import DreamerV1
 from robot_mbrl.agents.dreamer_v3 import DreamerV3
 from robot_mbrl.agents.foreseeing import foreseen
 from robot_mbrl.agents.imagining_policy import ImaginingPolicy
-from robot_mbrl.agents.random_source import RandomSource
 from robot_mbrl.experience.draws import Sequences
 from robot_mbrl.specs import ActionSpec, ObservationSpec
 from robot_mbrl.world_models.batch import Batch
@@ -29,7 +29,7 @@ Networks = DreamerV1 | DayDreamer | DreamerV3
 """What one paper's file defines: a torch module with one step of its training."""
 
 
-class ImaginingAgent:
+class ImaginingAgent(CapturableAgent):
     """Implements `agents.agent.Agent`, `Capturable` and `Foresees`.
 
     Attributes:
@@ -55,13 +55,12 @@ class ImaginingAgent:
             device: where it learns.
             seed: of the random numbers that its updates draw.
         """
+        super().__init__(device, seed)
         self.networks = networks
         self.policy = ImaginingPolicy(networks.model, networks.actor, networks.acting, observation, action)
         self.remembers = networks.remembers
         self.cautions = networks.cautions
         self._config, self._device = config, device
-        self._updates = 0
-        self._random = RandomSource(device, seed)
 
     @property
     def size(self) -> int:
@@ -77,21 +76,6 @@ class ImaginingAgent:
         """Sequences, with the model states before them if they are remembered."""
         config = self._config
         return {SEQUENCES: Sequences(config.batch_size, config.batch_length, newest=config.online_queue)}
-
-    @property
-    def generators(self) -> tuple[torch.Generator]:
-        """The only one."""
-        return (self._random.generator,)
-
-    def update(self, batches: Mapping[str, Batch]) -> Learned:
-        """Train every network once."""
-        learned = self.compute(batches)
-        self.computed()
-        return learned
-
-    def computed(self) -> None:
-        """One update more."""
-        self._updates += 1
 
     def compute(self, batches: Mapping[str, Batch]) -> Learned:
         """See `agents.agent.Capturable`: nothing in the networks' updates is counted on the host."""

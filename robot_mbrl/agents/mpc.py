@@ -10,17 +10,17 @@ Shapes: E members, B batch, N observations in a window, V observed values, A act
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from robot_mbrl.agent_configs.mpc import MPCConfig
 from robot_mbrl.agents.agent import LEFT_OUT, Learned
+from robot_mbrl.agents.capturable import ModelAgent
 from robot_mbrl.agents.mpc_policy import MPCPolicy, observed_values
 from robot_mbrl.agents.optimizers import ClippedAdam, set_gradients
 from robot_mbrl.agents.purpose import Purpose
-from robot_mbrl.agents.random_source import RandomSource
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.experience.draws import Transitions
 from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
@@ -32,12 +32,14 @@ HELD_OUT: Literal["held_out"] = "held_out"
 """The names of its draws, and the parts of replay that they are from."""
 
 
-class MPC:
+class MPC(ModelAgent):
     """Implements `agents.agent.Agent`, `Capturable` and `ForeseesApart`.
 
     Attributes:
         model: what is learned.
     """
+
+    model: EnsembleModel
 
     def __init__(
         self,
@@ -70,7 +72,7 @@ class MPC:
         if action.discrete:
             raise ConfigError("agents of the family mpc plan continuous actions; this robot's are choices")
         self._config, self._device, self._spec = config, device, observation
-        self.model = EnsembleModel(
+        model = EnsembleModel(
             len(observation.element_names),
             action.size,
             members=config.members,
@@ -81,12 +83,9 @@ class MPC:
             likelihood=config.likelihood,
             statistics_rate=config.statistics_rate,
         ).to(device)
+        optimizer = ClippedAdam([model], rate=config.rate, epsilon=1e-8, clip=config.clip, decay=config.weight_decay)
+        super().__init__(model, optimizer, config.pretrain_updates, device, seed)
         self._policy = None if purpose is None else MPCPolicy(self.model, observation, action, config, purpose)
-        self._optimizer = ClippedAdam(
-            [self.model], rate=config.rate, epsilon=1e-8, clip=config.clip, decay=config.weight_decay
-        )
-        self._random = RandomSource(device, seed)
-        self._updates = 0
         self.remembers: dict[str, TensorSpec] = {}
         self.cautions: dict[str, str] = {}
 
@@ -97,16 +96,6 @@ class MPC:
             raise ConfigError("an agent of the family mpc was made without a task, and so without a policy")
         return self._policy
 
-    @property
-    def size(self) -> int:
-        """Numbers that are learned."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
-
-    @property
-    def ready(self) -> bool:
-        """Once the updates that learning begins with were made: nobody plans with a model of nothing."""
-        return self._updates >= max(1, self._config.pretrain_updates)
-
     def draws(self) -> dict[str, Transitions]:
         """Transitions to fit each member, and others that none learns from, with the observations before them."""
         config = self._config
@@ -114,21 +103,6 @@ class MPC:
             FIT: Transitions(config.batch_size * config.members, config.history, FIT),
             HELD_OUT: Transitions(config.held_out_size, config.history, HELD_OUT),
         }
-
-    @property
-    def generators(self) -> tuple[torch.Generator]:
-        """The only one."""
-        return (self._random.generator,)
-
-    def update(self, batches: Mapping[str, Batch]) -> Learned:
-        """Fit each member to transitions of its own."""
-        learned = self.compute(batches)
-        self.computed()
-        return learned
-
-    def computed(self) -> None:
-        """One update more."""
-        self._updates += 1
 
     def compute(self, batches: Mapping[str, Batch]) -> Learned:
         """See `agents.agent.Capturable`."""
@@ -221,19 +195,3 @@ class MPC:
     def probe(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Nothing: all networks are part of the policy."""
         return {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Networks with their statistics, Adam's moments, the counter and the generator."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "updates": self._updates,
-            "random": self._random.state_dict(),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
-        self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._updates = state["updates"]
-        self._random.load_state_dict(state["random"], self._updates)

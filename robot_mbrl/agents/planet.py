@@ -7,19 +7,18 @@ What differs from the published code is in docs/agents.md. Shapes: B batch, T ti
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from robot_mbrl.agent_configs import PlaNetConfig
 from robot_mbrl.agents.agent import LEFT_OUT, Learned
+from robot_mbrl.agents.capturable import ModelAgent
 from robot_mbrl.agents.foreseeing import foreseen
 from robot_mbrl.agents.imagination import draw_noise
 from robot_mbrl.agents.optimizers import ClippedAdam, set_gradients
 from robot_mbrl.agents.planet_policy import PlaNetPolicy
 from robot_mbrl.agents.purpose import Purpose
-from robot_mbrl.agents.random_source import RandomSource
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.experience.draws import Sequences
 from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
@@ -32,13 +31,14 @@ SEQUENCES = "sequences"
 """The name of its only draw."""
 
 
-class PlaNet:
+class PlaNet(ModelAgent):
     """Implements `agents.agent.Agent`, `Capturable` and `Foresees`.
 
     Attributes:
         model: what is learned.
     """
 
+    model: PlaNetModel
     remembers: Mapping[str, TensorSpec] = {}
     cautions: Mapping[str, str] = CAUTIONS
 
@@ -67,40 +67,14 @@ class PlaNet:
         if action.discrete:
             raise ConfigError("agents of the family planet plan continuous actions; this robot's are choices")
         self._config = config
-        self.model = PlaNetModel(observation, action.size, config).to(device)
+        model = PlaNetModel(observation, action.size, config).to(device)
+        optimizer = ClippedAdam([model], rate=config.rate, epsilon=config.adam_epsilon, clip=config.clip)
+        super().__init__(model, optimizer, config.pretrain_updates, device, seed)
         self.policy = PlaNetPolicy(self.model, observation, action, config, purpose or Purpose(None))
-        self._optimizer = ClippedAdam([self.model], rate=config.rate, epsilon=config.adam_epsilon, clip=config.clip)
-        self._random = RandomSource(device, seed)
-        self._updates = 0
-
-    @property
-    def size(self) -> int:
-        """Numbers that are learned."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
-
-    @property
-    def ready(self) -> bool:
-        """Once the updates that learning begins with were made: nobody plans with a model of nothing."""
-        return self._updates >= max(1, self._config.pretrain_updates)
 
     def draws(self) -> dict[str, Sequences]:
         """Sequences, each of which begins from zero."""
         return {SEQUENCES: Sequences(self._config.batch_size, self._config.batch_length)}
-
-    @property
-    def generators(self) -> tuple[torch.Generator]:
-        """The only one."""
-        return (self._random.generator,)
-
-    def update(self, batches: Mapping[str, Batch]) -> Learned:
-        """Train the model once."""
-        learned = self.compute(batches)
-        self.computed()
-        return learned
-
-    def computed(self) -> None:
-        """One update more."""
-        self._updates += 1
 
     def compute(self, batches: Mapping[str, Batch]) -> Learned:
         """See `agents.agent.Capturable`."""
@@ -123,19 +97,3 @@ class PlaNet:
     def foresee(self, batch: Batch, context: int, seed: int) -> dict[str, Tensor]:
         """What the world model expects to observe, once it sees no more (figure 7)."""
         return foreseen(self.model, batch, context, seed)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The model, Adam's moments, the counter and the generator."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "updates": self._updates,
-            "random": self._random.state_dict(),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
-        self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._updates = state["updates"]
-        self._random.load_state_dict(state["random"], self._updates)

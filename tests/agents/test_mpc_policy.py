@@ -18,6 +18,7 @@ from robot_mbrl.control.bundle_file import Bundle, check_behaviour
 from robot_mbrl.errors import BundleError
 from robot_mbrl.learning.exporter import PolicyExporter
 from robot_mbrl.planners import PLANNERS
+from tests.agents.bundled import draw_inputs, in_torch
 from tests.agents.planning import ACTION, GOAL, OBSERVATION, batches, planning_agent
 
 STEPS = 100
@@ -60,23 +61,6 @@ def exported(agent: MPC) -> Bundle:
 def pair(request: pytest.FixtureRequest) -> Iterator[tuple[MPC, Bundle]]:
     agent = learned(**request.param)
     yield agent, exported(agent)
-
-
-def draw_inputs(bundle: Bundle, rng: np.random.Generator, *, first: bool = False) -> None:
-    for name, array in bundle.inputs.items():
-        if name.startswith("noise."):
-            uniform = bundle.metadata.noise[name.removeprefix("noise.")].distribution == "uniform"
-            array[:] = rng.random(array.shape) if uniform else rng.standard_normal(array.shape)
-        elif name.startswith(("observation.", "prev_action", "goal.")):
-            array[:] = rng.normal(size=array.shape)
-    bundle.inputs["is_first"][:] = float(first or rng.random() < 0.05)
-    bundle.inputs["explore"][:] = float(rng.random() < 0.5)
-
-
-def in_torch(agent: MPC, bundle: Bundle) -> dict[str, np.ndarray]:
-    arguments = [torch.from_numpy(bundle.inputs[name].copy()) for name in agent.policy.input_names]
-    with torch.no_grad():
-        return dict(zip(agent.policy.output_names, (x.numpy() for x in agent.policy(*arguments)), strict=True))
 
 
 def test_a_bundle_agrees_with_torch_at_every_step(pair: tuple[MPC, Bundle]) -> None:

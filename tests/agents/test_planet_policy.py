@@ -16,6 +16,7 @@ from robot_mbrl.errors import BundleError
 from robot_mbrl.learning.exporter import PolicyExporter
 from robot_mbrl.specs import ObservationSpec
 from robot_mbrl.world_models.rssm import State
+from tests.agents.bundled import draw_inputs, in_torch
 from tests.agents.imagining import PICTURES, forgetful, remembered_batch
 from tests.agents.planet import CONFIG, planet_agent
 from tests.agents.planning import GOAL
@@ -60,25 +61,6 @@ def pair(request: pytest.FixtureRequest) -> Iterator[tuple[PlaNet, Bundle]]:
     bundle = Bundle(exporter.export(1, updates=1), "policy")
     check_behaviour(bundle)
     yield agent, bundle
-
-
-def draw_inputs(bundle: Bundle, rng: np.random.Generator, *, first: bool = False) -> None:
-    for name, array in bundle.inputs.items():
-        if name.startswith("noise."):
-            uniform = bundle.metadata.noise[name.removeprefix("noise.")].distribution == "uniform"
-            array[:] = rng.random(array.shape) if uniform else rng.standard_normal(array.shape)
-        elif array.dtype in (np.uint8, np.uint16):
-            array[:] = rng.integers(0, 256, array.shape)
-        elif name.startswith(("observation.", "prev_action", "goal.")):
-            array[:] = rng.normal(size=array.shape)
-    bundle.inputs["is_first"][:] = float(first or rng.random() < 0.05)
-    bundle.inputs["explore"][:] = float(rng.random() < 0.5)
-
-
-def in_torch(agent: PlaNet, bundle: Bundle) -> dict[str, np.ndarray]:
-    arguments = [torch.from_numpy(bundle.inputs[name].copy()) for name in agent.policy.input_names]
-    with torch.no_grad():
-        return dict(zip(agent.policy.output_names, (x.numpy() for x in agent.policy(*arguments)), strict=True))
 
 
 def test_a_bundle_agrees_with_torch_at_every_step_and_carries_the_latents(pair: tuple[PlaNet, Bundle]) -> None:

@@ -1,6 +1,7 @@
 """The operator's console: one terminal that is always connected, shows a robot at a glance and acts by single keys."""
 
 import argparse
+import gc
 import sys
 import threading
 import time
@@ -223,6 +224,9 @@ class OperatorConsole(App[None]):
 
     def on_mount(self) -> None:
         """Look regularly."""
+        # A collection of all that was imported holds up every thread, so whoever drives by keys, for over 0.1 s.
+        gc.collect()
+        gc.freeze()
         self.set_interval(REFRESH_S, self.show_robot)
         self.show_robot()
 

@@ -66,7 +66,9 @@ def has_cause(reason: str, facts: Facts, sent: dict[str, float], now_s: float) -
         case "disabled":
             # A guard that is held up does not hear that a switch is held.
             taken_back = not facts.permitted or facts.lapses(now_s) or facts.stalled(now_s)
-            lasting = facts.suffers(UNTIMELY, now_s) and facts.untimely_s(UNTIMELY, now_s) > LASTING_S
+            # One may be missed after another, without a moment in between in which all were there.
+            missed = facts.suffers(UNTIMELY, now_s) or facts.person.is_lost(now_s)
+            lasting = missed and facts.untimely_s(UNTIMELY, now_s) > LASTING_S
             lasting = lasting or _silent_s(facts, now_s) > SILENCE_S - MARGIN_S
             lasting = lasting or facts.person.lost_for_s(now_s) > SILENCE_S - 2 * MARGIN_S
             # A second after stamps were shifted, or ceased to be, they count as those of another clock.

@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -96,7 +97,7 @@ class ActuatorNode:
             exclusive=(topics.OBSERVATION, topics.ACTION),
             commands=self._driver.publishers,
             sources=self._of_joints.values(),
-            people=(topics.TELEOP, topics.TAKEOVER),
+            people=(topics.TELEOP, topics.TAKEOVER, topics.JOG),
         )
         self._conflicts: tuple[Conflict, ...] = ()
 
@@ -141,10 +142,12 @@ class ActuatorNode:
         if conflicts == self._conflicts:
             return
         self._conflicts = conflicts
-        told = {kind: "; ".join(c.text for c in conflicts if c.kind is kind) for kind in ConflictKind}
         for kind, reason in CONFLICTS.items():
-            self._guard.note(reason, told[kind], self._now_s())
-        self._guard.takeover.contest(told[ConflictKind.PEOPLE], self._now_s())
+            self._guard.note(reason, _join(c for c in conflicts if c.kind is kind), self._now_s())
+        people = [conflict for conflict in conflicts if conflict.kind is ConflictKind.PEOPLE]
+        jog = self.node.resolve_topic_name(topics.JOG)
+        self._guard.takeover.contest(_join(c for c in people if c.topic != jog), self._now_s())
+        self._guard.moves.jogging.contested = _join(c for c in people if c.topic == jog)
 
     def _on_observation(self, message: Any, info: dict[str, int]) -> None:
         try:
@@ -206,6 +209,10 @@ class ActuatorNode:
         sent_s = self._sent_s.pop(action.key, None)
         if sent_s is not None and action.source is not Source.STOP:
             self._latency.add((time.monotonic() - sent_s) * 1e3)
+
+
+def _join(conflicts: Iterable[Conflict]) -> str:
+    return "; ".join(conflict.text for conflict in conflicts)
 
 
 def _refuse_of_a_real_robot(speed: float, *, lockstep: bool, enabled: bool) -> None:

@@ -1,5 +1,6 @@
 """What people and whatever resets the scene ask of the guard: their topics, services and the live parameter."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ from robot_mbrl.errors import MessageError
 from ros_nodes import qos
 
 WARN_EVERY_S = 5.0
+JOG_AGE_S = 60.0
+"""A jog that was begun longer ago, or so far in the future, is a recorded one, or of a clock that nobody has set."""
 
 
 class People:
@@ -76,7 +79,13 @@ class People:
                 "jog: a JointState of one joint is expected", throttle_duration_sec=WARN_EVERY_S
             )
             return
-        self._guard.jog(messages.read_stamp(message.header.stamp), joint, delta, self._now_s())
+        number = messages.read_stamp(message.header.stamp)
+        age_s = time.time() - number / messages.NANOSECONDS
+        refusal = ""
+        if abs(age_s) > JOG_AGE_S:
+            refusal = f"its stamp, the time at which it was begun, is {age_s:.0f} s old: set both computers' clocks"
+        self._look_around()
+        self._guard.jog(number, joint, delta, self._now_s(), refusal)
         self._update()
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:

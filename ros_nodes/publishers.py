@@ -30,7 +30,7 @@ class ConflictKind(StrEnum):
     PUBLISHERS = "publishers"
     """More than one publisher of what must come from one."""
     PEOPLE = "people"
-    """More than one publisher of what a person takes over by."""
+    """More than one publisher of what a person moves the robot by."""
     UNHEARD = "unheard"
     """No driver listens to a command topic."""
 
@@ -74,7 +74,7 @@ class PublisherWatch:
             commands: the node's publishers of the driver's command topics: it alone may publish those, and a driver
                 must listen.
             sources: topics that several nodes may publish, as long as each joint comes from one; see `note`.
-            people: topics that a person takes over by: of two people, neither does.
+            people: topics that a person takes over or jogs by: of two people, neither does.
         """
         self._node = node
         self._endpoints = Endpoints(node)

@@ -199,7 +199,7 @@ class Guard:
             self.machine.count(Reason.MALFORMED)
         self._pass(now_s)
 
-    def jog(self, number: int, joint: str, delta: float, now_s: float) -> None:
+    def jog(self, number: int, joint: str, delta: float, now_s: float, refusal: str = "") -> None:
         """Move one joint slowly a little way, a person's act: ask again with the same number, or it stops.
 
         It is refused, as the way back, while anything is amiss or the policy drives; `moves.jogging.told` says what
@@ -210,9 +210,10 @@ class Guard:
             joint: name of a commanded joint or twist axis.
             delta: how far, rad or m.
             now_s: the present.
+            refusal: why whoever hears it does not believe it; empty if it does.
         """
         self._pass(now_s)
-        self.moves.jogging.ask(number, joint, delta, now_s)
+        self.moves.jogging.ask(number, joint, delta, now_s, refusal)
         self._pass(now_s)
 
     def scale_speed(self, scale: float) -> str:

@@ -16,6 +16,7 @@ class Jogging:
     Attributes:
         number: of the newest jog that was asked for; 0 before one was.
         told: why the newest jog does not go on: `DONE` once it is; empty while it does.
+        contested: why it does not count what is asked for, such as two people at once; empty if all is well.
     """
 
     def __init__(
@@ -23,7 +24,7 @@ class Jogging:
     ) -> None:
         """Begin without one; see `Guard`."""
         self.number = 0
-        self.told = ""
+        self.told = self.contested = ""
         self._robot, self._pipeline, self._watch, self._asked = robot, pipeline, watch, asked
         self._shadow = shadow
         self._what = ("", 0.0)
@@ -33,9 +34,9 @@ class Jogging:
         """Where the joint was measured when the jog began; None if it has not, or is not measured."""
         return self._pipeline.jog.start if self._pipeline.jog is not None else None
 
-    def ask(self, number: int, joint: str, delta: float, now_s: float) -> None:
+    def ask(self, number: int, joint: str, delta: float, now_s: float, refusal: str = "") -> None:
         """Ask for a jog, or for the one under way to go on; see `Guard.jog`."""
-        pipeline, hindrance, self.number = self._pipeline, self._hindrance(), number
+        pipeline, hindrance, self.number = self._pipeline, refusal or self._hindrance(), number
         if pipeline.jog is None or pipeline.jog.number != number or self._what != (joint, delta):
             self.told, self._what = hindrance, (joint, delta)
             pipeline.jog = None if hindrance else begin(self._robot, number, joint, delta, pipeline.measured, now_s)
@@ -63,6 +64,8 @@ class Jogging:
 
     def _hindrance(self) -> str:
         """Why nothing may be jogged now: what hinders the way back, and joints that have to go it first."""
+        if self.contested:
+            return self.contested
         if self._shadow:
             return "nothing is sent to the driver: the robot's side runs with --shadow"
         if self._watch.enabled and not self._watch.between_episodes():

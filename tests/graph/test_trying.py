@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,36 @@ def test_jogs_that_may_not_be_say_why(arm: Graph, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "not jogged: its policy drives the robot" in done.stderr
     assert side.report()["enabled"] == "True"
+
+
+def test_nobody_jogs_by_a_message_of_long_ago_or_beside_another_person(arm: Graph) -> None:
+    arm.start("ros_nodes.actuator_node", config=TASK)
+    commands = arm.collect(Float64MultiArray, COMMANDS, qos.EVENTS)
+    reports = arm.collect(DiagnosticArray, topics.GUARD, qos.EVENTS)
+    jogs = [arm.publisher(JointState, "actuator/jog", qos.EVENTS)]
+    stamp_s = 0.0
+
+    def ask() -> None:
+        for index, publisher in enumerate(jogs):
+            message = JointState()
+            messages.write_stamp(message.header.stamp, round(stamp_s * messages.NANOSECONDS))
+            messages.write_named(message, {"elbow": -0.05 if index else 0.05})
+            publisher.publish(message)
+
+    def told() -> str:
+        return {pair.key: pair.value for pair in reports[-1].status[0].values}["jog"] if reports else ""
+
+    arm.every(0.2, ask)
+    arm.until(lambda: "its stamp, the time at which it was begun, is" in told())
+    stamp_s = time.time()
+    jogs.append(arm.publisher(JointState, "actuator/jog", qos.EVENTS))
+    arm.until(lambda: "2 publishers of /arm/actuator/jog: /arm/test" in told())
+    arm.serve(1.0)
+    assert {round(message.data[1], 9) for message in commands} <= {0.0}
+    arm.node.destroy_publisher(jogs.pop())
+    stamp_s = time.time()
+    arm.until(lambda: told() == "done")
+    assert commands[-1].data[1] == pytest.approx(0.05, abs=1e-3)
 
 
 def jog(graph: Graph, *words: str, patience_s: float = 60.0) -> subprocess.CompletedProcess[str]:

@@ -18,6 +18,7 @@ from robot_mbrl.errors import MessageError
 from robot_mbrl.specs import ActionSpec
 from ros_nodes import qos
 from ros_nodes.endpoints import Endpoints
+from ros_nodes.publishers import PublisherWatch
 
 WARN_EVERY_S = 5.0
 PERIOD_S = 0.05
@@ -48,6 +49,8 @@ class KeyboardTakeover:
             self._refusal = str(error)
         self._publishers: tuple[Publisher, Publisher] | None = None
         self._commands: Subscription | None = None
+        # Who lies about commands would lead joints that rest.
+        self._watch = PublisherWatch(node, exclusive=(), commands=(), people=(topics.SENT_COMMAND,))
         self._leave_s = 0.0
         node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied, qos.LIVE)
         node.create_timer(PERIOD_S, self._say, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -118,9 +121,10 @@ class KeyboardTakeover:
             self._close()
             return
         if keyboard.is_gone(now_s):
-            keyboard.give_back()
-            self._tell(f"no key was pressed for {PATIENCE_S:g} s: takeover is not said any more, so the robot stops")
-            self._close()
+            self._end(f"no key was pressed for {PATIENCE_S:g} s")
+            return
+        if keyboard.taken and (conflicts := self._watch.update(now_s)):
+            self._end("; ".join(map(str, conflicts)))
             return
         if self._commands is None:
             # The actuator repeats its commands for whoever listens: only as long as they are needed.
@@ -140,6 +144,13 @@ class KeyboardTakeover:
             messages.write_named(message, action)
             stick.publish(message)
         switch.publish(Bool(data=keyboard.taken))
+
+    def _end(self, why: str) -> None:
+        """Say nothing any more: the robot stops, and the policy does not go on by itself."""
+        if self._keyboard is not None:
+            self._keyboard.give_back()
+        self._tell(f"{why}: takeover is not said any more, so the robot stops")
+        self._close()
 
     def _close(self) -> None:
         for publisher in self._publishers or ():

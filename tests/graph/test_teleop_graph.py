@@ -9,7 +9,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Twist
 from rclpy.publisher import Publisher
-from sensor_msgs.msg import Joy
+from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import Bool
 
 from robot_mbrl import messages, topics
@@ -35,6 +35,8 @@ TWIST = {
 }
 PERIOD_S = 0.05
 SETTLED_S = SILENT_S + 0.5
+TRIES = 3
+"""A machine that stalls holds a console up like any program, and the robot stops; once in three it does not."""
 
 
 class Person:
@@ -242,25 +244,65 @@ def test_a_twist_counts_while_takeover_is_held_beside_it(arm: Graph, tmp_path: P
     side.graph.until(lambda: side.sources()[-1] is Source.RANDOM)
 
 
-def test_keys_move_the_robot_in_pulses_and_a_console_that_dies_stops_it(arm: Graph, tmp_path: Path) -> None:
-    side = driven(Side(arm, tmp_path / "run"))
-    terminal = Terminal(arm, RunFolder(tmp_path / "run"))
-    try:
-        terminal.until_shown("moving")
-        terminal.press("t")
-        arm.until(lambda: side.sources()[-1] is Source.TELEOP)
-        arm.serve(1.5)
-        before = shoulder(side)
-        assert newest(side, 0.5) == {Source.TELEOP}
-        assert shoulder(side) == pytest.approx(before, abs=1e-3), "nobody has pressed an arrow"
+class Keys:
+    """A person at the console's keys."""
+
+    def __init__(self, side: Side, path: Path) -> None:
+        self.side = side
+        self.terminal = Terminal(side.graph, RunFolder(path))
+        self.terminal.until_shown("moving")
+
+    def take_over(self) -> None:
+        self.terminal.press("t")
+        self.side.graph.until(lambda: self.side.sources()[-1] is Source.TELEOP)
+
+    def drive(self) -> tuple[float, float, set[Source]]:
+        """Take over, wait, push four times and give back; how far the shoulder went meanwhile, and who drove."""
+        count = len(self.side.applied)
+        self.take_over()
+        first = next(n for n, source in enumerate(self.side.sources()[count:], count) if source is Source.TELEOP)
+        self.side.graph.serve(1.5)
+        before = shoulder(self.side)
+        self.side.graph.serve(0.5)
+        idle = shoulder(self.side) - before
         for _ in range(4):
-            terminal.press(LEFT if before > 0.0 else RIGHT)
-            arm.serve(0.4)
-        arm.serve(0.5)
-        # Four times 0.2 s at a fifth of 2 rad/s, as evenly as this machine serves it.
-        assert 0.16 < abs(shoulder(side) - before) < 0.5
-        terminal.process.kill()
-        arm.serve(SETTLED_S)
-        assert newest(side, 0.3) == {Source.STOP}
-    finally:
-        terminal.close()
+            self.terminal.press(LEFT if before > 0.0 else RIGHT)
+            self.side.graph.serve(0.4)
+        self.side.graph.serve(0.5)
+        pushed, drivers = shoulder(self.side) - before - idle, set(self.side.sources()[first:])
+        self.terminal.press("t")
+        self.side.graph.until(lambda: self.side.report()["takeover"] == "free")
+        return idle, pushed, drivers
+
+
+@pytest.fixture
+def keys(arm: Graph, tmp_path: Path) -> Iterator[Keys]:
+    keys = Keys(driven(Side(arm, tmp_path / "run")), tmp_path / "run")
+    yield keys
+    keys.terminal.close()
+
+
+def test_keys_move_the_robot_in_pulses_and_a_console_that_dies_stops_it(keys: Keys) -> None:
+    for _ in range(TRIES):
+        idle, pushed, drivers = keys.drive()
+        if Source.STOP not in drivers:
+            break
+        # The machine has held the console up for longer than a person may be silent.
+        driven(keys.side)
+    assert drivers == {Source.TELEOP}
+    assert idle == pytest.approx(0.0, abs=1e-3), "nobody has pressed an arrow"
+    # Four times 0.2 s at a fifth of 2 rad/s, as evenly as this machine serves it.
+    assert 0.16 < abs(pushed) < 0.5
+    driven(keys.side)
+    keys.take_over()
+    keys.terminal.process.kill()
+    keys.side.graph.serve(SETTLED_S)
+    assert newest(keys.side, 0.3) == {Source.STOP}
+
+
+def test_keys_move_nothing_once_a_stranger_tells_what_the_robot_is_commanded(keys: Keys) -> None:
+    keys.take_over()
+    keys.side.graph.publisher(JointState, topics.SENT_COMMAND, qos.EVENTS)
+    keys.terminal.until_shown("2 publishers of /arm/actuator/command")
+    keys.side.graph.serve(SETTLED_S)
+    assert Source.TELEOP not in newest(keys.side, 0.3)

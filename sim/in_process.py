@@ -20,10 +20,11 @@ from robot_mbrl.messages import NANOSECONDS, write_stamp
 from robot_mbrl.steps import Action, Observation
 from robot_mbrl.tasks import make_task
 from robot_mbrl.topics import JOINT_STATE
+from robot_mbrl.variety import NONE, Variety
 from sim.fitting import make_robots_world
 from sim.starts import start_rng
-from sim.variety import NONE, Variety
 from sim.worlds import World
+from sim.worlds.varied import with_variety
 from sim.worlds.world import PointReading, Reading, Stance, Triple
 
 INSTANT_S = 1e-9
@@ -63,7 +64,7 @@ class InProcessRobot:
             WorldError: if the task's world does not exist or does not fit the robot, or the robot cannot be pushed.
         """
         self.config = config
-        self.world: World = variety.of(make_robots_world(config))
+        self.world: World = with_variety(make_robots_world(config), variety)
         self._evaluate = evaluate
         self._period_ns = round(config.robot.period_s * NANOSECONDS)
         # As the driver's stand-in has them: a picture that is resized later looks different.

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
+from robot_mbrl.variety import NONE, Variety
 
 if TYPE_CHECKING:
     from sim.in_process import InProcessRobot
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def make_robot(
-    config: RunConfig, *, seed: int, evaluate: bool = False, randomise: bool = False, push: bool = False
+    config: RunConfig, *, seed: int, evaluate: bool = False, variety: Variety = NONE
 ) -> "InProcessRobot | PublicRobot":
     """Make it.
 
@@ -19,21 +20,21 @@ def make_robot(
         config: the run.
         seed: of the starts.
         evaluate: whether every episode is lived in evaluate mode.
-        randomise: whether the world differs from episode to episode.
-        push: whether somebody pushes the robot now and then.
+        variety: how the simulated world differs from what it is built as.
 
     Raises:
         ConfigError: if what is asked for is not for Gymnasium environments, and this is one.
         WorldError: if it cannot be made here.
     """
     # Each needs an extra that the other does not.
-    if config.task.is_public and (randomise or push):
-        raise ConfigError("randomise and push are for simulated robots; an environment of Gymnasium is as it is")
+    if config.task.is_public and variety:
+        raise ConfigError(
+            "randomise, push and change are for simulated robots; an environment of Gymnasium is as it is"
+        )
     if config.task.is_public:
         from sim.public.robot import PublicRobot
 
         return PublicRobot(config, seed=seed, evaluate=evaluate)
     from sim.in_process import InProcessRobot
-    from sim.variety import Variety
 
-    return InProcessRobot(config, seed=seed, evaluate=evaluate, variety=Variety(randomise, push))
+    return InProcessRobot(config, seed=seed, evaluate=evaluate, variety=variety)

@@ -20,6 +20,7 @@ from robot_mbrl import messages, topics
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError, MessageError
 from robot_mbrl.messages import NANOSECONDS
+from robot_mbrl.variety import CHANGES, Variety, read_changes
 from ros_nodes import commands, diagnostics, qos
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
@@ -32,10 +33,10 @@ from sim.lockstep import Lockstep
 from sim.outlet import Outlet, picture_reading
 from sim.paced import Paced
 from sim.simulation import Simulation
-from sim.variety import Variety
 from sim.worlds import WORLDS, MobileScene
 from sim.worlds.bullet import URDF_FOLDER
 from sim.worlds.mobile import base_link
+from sim.worlds.varied import with_variety
 
 PRIORITY = 5
 """Real-time priority, below that of the robot's own nodes: what is late here, a real driver would not be."""
@@ -68,8 +69,11 @@ class SimNode:
         variety = Variety(
             randomise=declare(node, "randomise", False, "whether the world differs from episode to episode"),
             push=declare(node, "push", False, "whether somebody pushes the robot now and then"),
+            changes=read_changes(
+                declare(node, "change", "", f"what differs throughout, as mass=2; of {', '.join(CHANGES)}").split()
+            ),
         )
-        self._world = FaultyWorld(variety.of(make_robots_world(config)), faults)
+        self._world = FaultyWorld(with_variety(make_robots_world(config), variety), faults)
         self._film = Film(Path(video), config.robot.control_rate_hz, self._world.photograph()) if video else None
         self._picture_ns = self._frame_due_ns = 0
         self._was_braking, self._was_dead = True, False

@@ -19,6 +19,7 @@ from robot_mbrl.commands.options import (
     namespace_name,
     open_run,
     program,
+    variety_of,
 )
 from robot_mbrl.commands.results import Results
 from robot_mbrl.config import RunConfig
@@ -59,8 +60,7 @@ def run(args: argparse.Namespace) -> int:
         view=args.view,
         video=args.video,
         faults=faults,
-        randomise=args.randomise,
-        push=args.push,
+        variety=variety_of(args),
     )
     environment = node_environment(os.environ)
     config, folder = open_run(args, check=lambda config: _check(config, faults))

@@ -18,6 +18,7 @@ from robot_mbrl.commands.options import (
     positive_count,
     read_run,
     seed_number,
+    variety_of,
 )
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"{folder.path} has no policy.onnx yet: let the run go on until its learner exports one")
     seed = unseen_seed(config) if args.seed is None else args.seed
     verdict = evaluation(_judge(args, config, folder, seed))
-    verdict["expert_return"] = judge_expert(config, args.episodes, seed, randomise=args.randomise, push=args.push)
+    verdict["expert_return"] = judge_expert(config, args.episodes, seed, variety=variety_of(args))
     if args.json:
         print(json.dumps(verdict))
     else:
@@ -62,14 +63,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _judge(args: argparse.Namespace, config: RunConfig, folder: RunFolder, seed: int) -> list[dict[str, Any]]:
     if not args.graph:
-        return judge_policy(config, folder.policy, args.episodes, seed, randomise=args.randomise, push=args.push)
+        return judge_policy(config, folder.policy, args.episodes, seed, variety=variety_of(args))
     with locked(folder), StopRequest() as stop:
         return judge_over_graph(
             config,
             folder,
             node_environment(os.environ),
             episodes=args.episodes,
-            options=Options(speed=args.speed, seed=seed, randomise=args.randomise, push=args.push),
+            options=Options(speed=args.speed, seed=seed, variety=variety_of(args)),
             # What is printed is the verdict; with --json nothing else may be.
             screen=Screen(Console(stderr=True), quiet=args.json),
             stop=stop,

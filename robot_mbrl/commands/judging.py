@@ -14,6 +14,7 @@ from robot_mbrl.runs.record import RunRecord, mean
 from robot_mbrl.runs.scenario import Options, scenario
 from robot_mbrl.runs.supervisor import StopRequest
 from robot_mbrl.steps import Action, Observation, Step
+from robot_mbrl.variety import NONE, Variety
 
 if TYPE_CHECKING:
     from robot_mbrl.control.start_policies import Policy
@@ -32,7 +33,7 @@ def unseen_seed(config: RunConfig) -> int:
 
 
 def judge_policy(
-    config: RunConfig, bundle: Path, episodes: int, seed: int, *, randomise: bool = False, push: bool = False
+    config: RunConfig, bundle: Path, episodes: int, seed: int, *, variety: Variety = NONE
 ) -> list[dict[str, Any]]:
     """Let a policy drive in this process, frozen, in evaluate mode.
 
@@ -41,8 +42,7 @@ def judge_policy(
         bundle: its policy.
         episodes: how many episodes to judge.
         seed: of the starts.
-        randomise: whether each episode's world differs.
-        push: whether somebody pushes the robot.
+        variety: how the simulated world differs from what it is built as.
 
     Returns:
         A line of metrics per episode.
@@ -55,13 +55,11 @@ def judge_policy(
     from robot_mbrl.control.bundle_policy import BundlePolicy
 
     policy = BundlePolicy(load_bundle(bundle, config), seed)
-    results = _judge(config, policy, episodes, seed, randomise=randomise, push=push)
+    results = _judge(config, policy, episodes, seed, variety=variety)
     return [result.as_metrics() for result in results]
 
 
-def judge_expert(
-    config: RunConfig, episodes: int, seed: int, *, randomise: bool = False, push: bool = False
-) -> float | None:
+def judge_expert(config: RunConfig, episodes: int, seed: int, *, variety: Variety = NONE) -> float | None:
     """Mean return of the task's scripted expert from the same starts; None if the task has none."""
     if config.task.is_public:
         return None
@@ -71,7 +69,7 @@ def judge_expert(
     if make_expert is None:
         return None
     expert = _Scripted(make_expert(config.robot).act)
-    results = _judge(config, expert, episodes, seed, randomise=randomise, push=push)
+    results = _judge(config, expert, episodes, seed, variety=variety)
     return mean([result.total_reward for result in results])
 
 
@@ -85,14 +83,12 @@ class _Scripted:
         return Action(observation.key, self._act(observation.values))
 
 
-def _judge(
-    config: RunConfig, policy: "Policy", episodes: int, seed: int, *, randomise: bool, push: bool
-) -> list[EpisodeResult]:
+def _judge(config: RunConfig, policy: "Policy", episodes: int, seed: int, *, variety: Variety) -> list[EpisodeResult]:
     # Simulators are put together with the library by commands only, and only when they are needed.
     from robot_mbrl.control.policy_runner import PolicyRunner
     from sim.robots import make_robot
 
-    robot = make_robot(config, seed=seed, evaluate=True, randomise=randomise, push=push)
+    robot = make_robot(config, seed=seed, evaluate=True, variety=variety)
     runner = PolicyRunner(config, policy, grace_s=0.0)
     tally = EpisodeTally(config.task.episode_steps)
     results: list[EpisodeResult] = []

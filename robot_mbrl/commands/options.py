@@ -16,6 +16,7 @@ from robot_mbrl.runs import notifying
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.specs import Name
 from robot_mbrl.strict_yaml import parse
+from robot_mbrl.variety import CHANGES, Variety, read_changes
 
 Subparsers = Any
 """What `ArgumentParser.add_subparsers` returns, whose class argparse keeps to itself."""
@@ -94,6 +95,23 @@ def add_variety_options(parser: argparse.ArgumentParser) -> None:
         help="let each episode's world differ: friction, masses, strength, latency, noise, camera, light and bumps",
     )
     parser.add_argument("--push", action="store_true", help="push the simulated robot every ten seconds or so")
+    parser.add_argument(
+        "--change",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"let the simulated world differ from now on: {', '.join(CHANGES)}; shares of what is built, and seconds "
+        "(may be repeated)",
+    )
+
+
+def variety_of(args: argparse.Namespace) -> Variety:
+    """How the simulated world varies, as the user chose it.
+
+    Raises:
+        ConfigError: if a change is none.
+    """
+    return Variety(args.randomise, args.push, read_changes(args.change))
 
 
 def add_public_options(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from robot_mbrl.commands.options import (
     add_run_options,
     open_run,
     positive_count,
+    variety_of,
 )
 from robot_mbrl.commands.results import Results
 from robot_mbrl.config import RunConfig
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             _Training(config, folder, args, console, results).run(stop)
             if folder.policy.exists() and not stop.requested:
-                judged = judge_policy(config, folder.policy, EPISODES, unseen_seed(config))
+                judged = judge_policy(config, folder.policy, EPISODES, unseen_seed(config), variety=variety_of(args))
         finally:
             results.conclude(judged)
         act.follow(results.read_record(), ())
@@ -130,7 +131,7 @@ class _Training:
 
         config, folder, args = self._config, self._folder, self._args
         with ExitStack() as closing:
-            robot = make_robot(config, seed=config.seed, randomise=args.randomise, push=args.push)
+            robot = make_robot(config, seed=config.seed, variety=variety_of(args))
             closing.callback(robot.close)
             viewer = _open_viewer(config.task.world) if args.view else None
             if viewer is not None:
@@ -204,7 +205,8 @@ class _Training:
     def _judge(self, log: MetricsLog, steps: int, updates: int) -> None:
         """Judge the newest exported policy, frozen, and note what it is worth."""
         learning_s, judging_since_s = self._learning_s, time.monotonic()
-        verdict = evaluation(judge_policy(self._config, self._folder.policy, EPISODES, unseen_seed(self._config)))
+        variety, seed = variety_of(self._args), unseen_seed(self._config)
+        verdict = evaluation(judge_policy(self._config, self._folder.policy, EPISODES, seed, variety=variety))
         self._judging_s += time.monotonic() - judging_since_s
         lived = {"environment_steps": steps, "updates": updates, "learning_s": self._results.lived_s(learning_s)}
         log.append("verdict", {**lived, **verdict}, steps)

@@ -16,6 +16,7 @@ from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import USER_ERROR, ConfigError
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.specs import Provider
+from robot_mbrl.variety import NONE, Variety
 
 START_POLICIES = ("cached", "file", "hold", "random")
 """What may drive before a bundle has arrived."""
@@ -75,10 +76,8 @@ class Options:
     robots: tuple[str, ...] = ()
     """Namespaces of further robots of the same kind that the learner learns from, too."""
 
-    randomise: bool = False
-    """Whether the simulated world differs from episode to episode: masses, friction, latency, noise, light and more."""
-    push: bool = False
-    """Whether somebody pushes the simulated robot now and then."""
+    variety: Variety = NONE
+    """How the simulated world differs from what it is built as."""
 
     def __post_init__(self) -> None:
         """Refuse what does not exist, or contradicts itself."""
@@ -176,7 +175,8 @@ def _simulator(s: Situation) -> dict[str, Parameter]:
     options = s.options
     parameters: dict[str, Parameter] = {"speed": options.speed, "seed": options.seed}
     parameters["mode"] = "lockstep" if options.lockstep else "paced"
-    parameters |= {"randomise": options.randomise, "push": options.push}
+    variety = options.variety
+    parameters |= {"randomise": variety.randomise, "push": variety.push, "change": variety.text()}
     if options.lockstep:
         parameters["await_learner"] = s.learns
     if options.video:

@@ -4,11 +4,13 @@ import copy
 import heapq
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from robot_mbrl.variety import Variety
 from sim.worlds.variation import NOMINAL, Noise, Ranges, Variation
 from sim.worlds.world import (
     ImageReading,
@@ -68,25 +70,44 @@ class _State:
     pushed_until_s: float = -math.inf
 
 
+def with_variety(world: World, variety: Variety) -> World:
+    """A world with what was chosen.
+
+    Raises:
+        WorldError: if its robot cannot be pushed and is to be.
+    """
+    if not variety:
+        return world
+    ranges, pushes = Ranges() if variety.randomise else None, Pushes() if variety.push else None
+    return VariedWorld(world, ranges, pushes, dict(variety.changes))
+
+
 class VariedWorld(WrappedWorld):
     """The `World` that another one becomes by a variation drawn at each reset, and by pushes.
 
     What is drawn depends on the generator that `reset` is given, and starts are those of the other world.
     """
 
-    def __init__(self, world: World, ranges: Ranges | None = None, pushes: Pushes | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        ranges: Ranges | None = None,
+        pushes: Pushes | None = None,
+        changes: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         """Wrap a world, at its nominal until the first reset.
 
         Args:
             world: what to vary.
             ranges: what variations are drawn from; None to leave it as it is.
             pushes: how it is pushed; None for not at all.
+            changes: fields of every variation, whatever is drawn.
 
         Raises:
             WorldError: if the world's robot cannot be pushed.
         """
         super().__init__(world)
-        self._ranges, self._pushes = ranges, pushes
+        self._ranges, self._pushes, self._changes = ranges, pushes, dict(changes)
         if pushes is not None:
             world.push((0.0, 0.0))
         self._state = _State(np.random.default_rng(0), np.random.default_rng(0))
@@ -100,8 +121,9 @@ class VariedWorld(WrappedWorld):
         """Put everything at a start drawn from `rng`, with a variation drawn from what `rng` spawns."""
         drawn, noise, pushes = rng.spawn(3)
         self._state = state = _State(noise, pushes)
-        if self._ranges is not None:
-            state.variation = self._ranges.draw(drawn)
+        if self._ranges is not None or self._changes:
+            variation = NOMINAL if self._ranges is None else self._ranges.draw(drawn)
+            state.variation = replace(variation, **self._changes)
             self.world.vary(state.variation)
         if self._pushes is not None:
             self.world.push((0.0, 0.0))

@@ -11,6 +11,7 @@ from robot_mbrl import topics
 from robot_mbrl.runs.scenario import Options
 from robot_mbrl.specs import Source
 from robot_mbrl.tasks.quadruped_walk import posture_terms
+from robot_mbrl.variety import Variety
 from ros_nodes import qos
 from sim.displays import read_poses
 from tests.graph.expert_bench import Bench
@@ -44,7 +45,7 @@ def test_expert_drives_the_robot_over_dds(name, steps, make_bench):
 
 @pytest.mark.slow
 def test_a1_stands_up_over_dds_while_it_is_pushed_in_a_world_that_varies(make_bench):
-    bench = make_bench("a1-walk", randomise=True, push=True)
+    bench = make_bench("a1-walk", variety=Variety(randomise=True, push=True))
     bench.live(160)
     assert max(posture_terms(observation.values)[0] for observation in bench.seen) > 0.9
 

@@ -13,6 +13,7 @@ from robot_mbrl.errors import USER_ERROR, ConfigError
 from robot_mbrl.runs.folder import RunFolder, read_json
 from robot_mbrl.runs.launching import ARGUMENTS, launched
 from robot_mbrl.runs.scenario import NODES, SCENARIOS, NodeProcess, NodeRow, Options, Side, scenario
+from robot_mbrl.variety import Variety
 
 ROOT = Path(__file__).parents[2]
 CONFIG = load_run("cartpole", seed=3)
@@ -76,11 +77,12 @@ def test_a_robot_with_a_joystick_has_a_node_that_maps_it_wherever_people_may_tak
     assert "teleop" not in processes("robot", tmp_path)
 
 
-@pytest.mark.parametrize("option", ["randomise", "push"])
-def test_worlds_vary_only_if_they_are_told_to(tmp_path: Path, option: str) -> None:
-    assert processes("demo", tmp_path)["simulator"].parameters[option] is False
-    told = processes("demo", tmp_path, Options(randomise=option == "randomise", push=option == "push"))
-    assert told["simulator"].parameters[option] is True
+def test_worlds_vary_only_if_they_are_told_to(tmp_path: Path) -> None:
+    plain = processes("demo", tmp_path)["simulator"].parameters
+    assert (plain["randomise"], plain["push"], plain["change"]) == (False, False, "")
+    options = Options(variety=Variety(push=True, changes=(("mass", 2.0), ("strength", 0.5))))
+    told = processes("demo", tmp_path, options)["simulator"].parameters
+    assert (told["randomise"], told["push"], told["change"]) == (False, True, "mass=2 strength=0.5")
 
 
 def test_a_scenario_names_only_nodes_of_the_table() -> None:

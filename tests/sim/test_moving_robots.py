@@ -10,9 +10,9 @@ from robot_mbrl.config import load_run
 from robot_mbrl.runs.episodes import EpisodeTally
 from robot_mbrl.specs import Source
 from robot_mbrl.tasks.quadruped_walk import posture_terms
+from robot_mbrl.variety import Variety
 from sim.experts import EXPERTS
 from sim.in_process import InProcessRobot
-from sim.variety import Variety
 from tests.sim.test_in_process import live, random_pilot
 
 UNSEEN = 1_000_000

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 
+from robot_mbrl.errors import ConfigError
+from robot_mbrl.variety import Variety, read_changes
 from sim.errors import WorldError
 from sim.starts import start_rng
-from sim.variety import Variety
 from sim.worlds import WORLDS, make_world
 from sim.worlds.variation import NOMINAL, Bump, Noise, Ranges, Variation
-from sim.worlds.varied import Pushes, VariedWorld, spoil
+from sim.worlds.varied import Pushes, VariedWorld, spoil, with_variety
 from sim.worlds.world import InertialReading, JointReading, Rotation, ScanReading, Triple
 
 PERIOD_S = 0.05
@@ -46,8 +47,8 @@ def varied(request):
 
 def test_nothing_varies_by_default():
     world = make_world("a1")
-    assert Variety().of(world) is world
-    assert isinstance(Variety(randomise=True).of(world), VariedWorld)
+    assert with_variety(world, Variety()) is world
+    assert isinstance(with_variety(world, Variety(randomise=True)), VariedWorld)
     world.close()
 
 
@@ -233,7 +234,7 @@ def test_pushes_come_now_and_then_and_end():
 def test_what_is_fixed_to_the_ground_cannot_be_pushed(name):
     world = make_world(name)
     with pytest.raises(WorldError, match="cannot be pushed"):
-        Variety(push=True).of(world)
+        with_variety(world, Variety(push=True))
     world.close()
 
 
@@ -266,3 +267,46 @@ def test_every_world_can_vary(name):
         drawn.add(world.variation)
     world.close()
     assert len(drawn) == 2 and NOMINAL not in drawn
+
+
+def test_what_is_changed_is_so_in_every_episode_whatever_is_drawn():
+    world = with_variety(make_world("cartpole"), Variety(randomise=True, changes=(("mass", 2.0), ("latency_s", 0.01))))
+    drawn = set()
+    for episode in range(3):
+        world.reset(start_rng(0, episode))
+        assert (world.variation.mass, world.variation.latency_s) == (2.0, 0.01)
+        drawn.add(world.variation.strength)
+    world.close()
+    assert len(drawn) == 3
+
+
+def test_weaker_drives_do_less():
+    ways = []
+    for changes in ((), (("strength", 0.5),)):
+        world = with_variety(make_world("reacher"), Variety(changes=changes))
+        world.reset(start_rng(0, 0))
+        world.apply(dict.fromkeys(world.kinds(), 1.0))
+        world.advance(PERIOD_S)
+        ways.append(np.abs(world.read("joints").velocity).max())
+        world.close()
+    assert 0.0 < ways[1] < 0.7 * ways[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["wind=2"], "'wind' is none of friction, mass, strength, latency_s"),
+        (["mass=0"], "mass 0 is not within 0.05 and 20"),
+        (["mass"], "'mass' is not of the form NAME=VALUE"),
+        (["mass=2", "mass=3"], "a name is there twice"),
+        (["strength=nan"], "strength nan is not within"),
+    ],
+)
+def test_changes_that_are_none_are_refused_by_name(words, says):
+    with pytest.raises(ConfigError, match=says):
+        Variety(changes=read_changes(words))
+
+
+def test_changes_survive_the_line_that_a_node_is_told_them_by():
+    changes = (("mass", 2.0), ("strength", 0.25))
+    assert read_changes(Variety(changes=changes).text().split()) == changes

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from benchmarks import adapting, report
 
@@ -32,14 +31,11 @@ def test_it_has_recovered_once_nine_tenths_of_the_loss_are_made_up(returns: tupl
 
 @pytest.mark.slow
 def test_a_life_goes_on_in_the_changed_world_and_is_not_lived_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, tiny_agent: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for module in (adapting, report):
         monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
-    settings = {"family": "dreamer", "deter": 8, "hidden": 8, "units": 8, "batch_size": 2, "batch_length": 8}
-    settings |= {"horizon": 3, "imagination_starts": 4, "prefill_steps": 60, "pretrain_updates": 1, "train_ratio": 4}
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(settings))
-    words = ["pendulum", f"--agents={tmp_path / 'tiny.yaml'}", "--change=strength=0", "--before=200", "--after=200"]
+    words = ["pendulum", f"--agents={tiny_agent}", "--change=strength=0", "--before=200", "--after=200"]
     assert adapting.main([*words, "--judge-every=200"]) == 0
     folder = tmp_path / "results" / "adapting-pendulum-strength0"
     summary = json.loads((folder / "tiny-0" / "summary.json").read_text())

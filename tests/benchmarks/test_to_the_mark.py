@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from benchmarks import report, to_the_mark
 from robot_mbrl.runs.comparison import Cell, Outcome
@@ -27,14 +26,11 @@ def test_a_run_that_ended_before_there_was_a_policy_has_a_line_too() -> None:
 
 @pytest.mark.slow
 def test_its_runs_are_told_and_drawn_and_not_made_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, tiny_agent: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for module in (to_the_mark, report):
         monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
-    settings = {"family": "dreamer", "deter": 8, "hidden": 8, "units": 8, "batch_size": 2, "batch_length": 8}
-    settings |= {"horizon": 3, "imagination_starts": 4, "prefill_steps": 60, "pretrain_updates": 1, "train_ratio": 4}
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(settings))
-    words = ["pendulum", f"--agent={tmp_path / 'tiny.yaml'}", "--seeds", "0", "1", "--steps=200", "--judge-every=100"]
+    words = ["pendulum", f"--agent={tiny_agent}", "--seeds", "0", "1", "--steps=200", "--judge-every=100"]
     assert to_the_mark.main(words) == 0
     assert "of 2 seeds reached the mark" in capsys.readouterr().out
     (folder,) = (tmp_path / "results" / "to_the_mark").glob("pendulum/tiny")

@@ -54,6 +54,7 @@ def resolve_run(
     overrides: Mapping[str, Any] | None = None,
     seed: int = 0,
     robot: RobotConfig | None = None,
+    members: Sequence[RunConfig] = (),
 ) -> RunConfig:
     """Resolve a task's fields with its robot and agent.
 
@@ -63,6 +64,7 @@ def resolve_run(
         overrides: values by dotted path.
         seed: seed of the run.
         robot: the robot; None for the one that the task names.
+        members: where the task stands for several, the runs of each.
 
     Raises:
         ConfigError: if a file or field is missing or wrong; the message names it.
@@ -75,6 +77,7 @@ def resolve_run(
         robot = _without(_validate(RobotConfig, robot_raw, robot_file), validated.unmeasured, task_file)
     agent = _read_agent(validated, task_raw, task_file)
     raw = {"task": task, "robot": robot.model_dump(mode="json"), "agent": agent.model_dump(mode="json"), "seed": seed}
+    raw["members"] = [member.model_dump(mode="json") for member in members]
     return _validate(RunConfig, _override(raw, overrides), task_file)
 
 

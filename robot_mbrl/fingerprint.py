@@ -81,6 +81,8 @@ def _fields(config: RunConfig) -> Iterator[tuple[str, Value]]:
             prefix = f"goal.{name}.{goal_element.name}"
             yield f"{prefix}.unit", goal_element.unit
             yield f"{prefix}.scale", float(goal_element.scale)
+    for member in config.members:
+        yield from ((f"members.{member.task.name}.{name}", value) for name, value in _fields(member))
 
 
 def _command_fields(command: CommandConfig, *, chosen: bool) -> Iterator[tuple[str, Value]]:

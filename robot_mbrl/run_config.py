@@ -1,6 +1,6 @@
 """A task and a run as data: what of a robot is observed, how episodes go, and what learns from them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -16,6 +16,13 @@ from robot_mbrl.topics import AGE_SUFFIX, OBSERVATION_RESERVED
 
 PUBLIC = "gym:"
 """What the `world` of a task begins with that is a Gymnasium environment; its id follows."""
+SEVERAL = "several"
+"""The `world` of a task that stands for several, which are lived in turn; see `RunConfig.members`."""
+
+
+def task_flag(name: str) -> str:
+    """Name of the observed value that is 1 in one of several tasks, and 0 in the others."""
+    return f"task_{name}"
 
 
 class TaskConfig(Frozen):
@@ -27,13 +34,14 @@ class TaskConfig(Frozen):
     """Name of a packaged robot, or the path of a robot's YAML."""
     task: str | None
     """Key of the task class in `robot_mbrl.tasks.TASKS`, or the import path of one of your own,
-    `package.module:Class`; null for a Gymnasium environment, which judges itself."""
+    `package.module:Class`; null for a Gymnasium environment, which judges itself, and for several tasks, each of which
+    is judged by its own."""
     reward: Literal["task", "feedback"] = "task"
     """Who pays: the task class, or people's labels alone, on the topic `feedback`. Then what the class judges as
     terminal or as success counts all the same; `labels` is one that judges nothing."""
     world: str | None = None
     """Key of the simulated world in `sim.worlds.WORLDS`, or `gym:` and the id of a Gymnasium environment; null for a
-    task that exists in hardware only."""
+    task that exists in hardware only; `several` for several tasks in turn."""
     unmeasured: tuple[str, ...] = ()
     """Names of the robot's vectors that this task does without: they are neither waited for nor observed."""
     observe: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -77,7 +85,7 @@ class TaskConfig(Frozen):
 
     @model_validator(mode="after")
     def _somebody_judges(self) -> Self:
-        if (self.task is None) != self.is_public:
+        if (self.task is None) != (self.is_public or self.world == SEVERAL):
             raise ValueError(f"task: only environments of Gymnasium (world {PUBLIC}…) judge themselves, all of them do")
         return self
 
@@ -92,6 +100,9 @@ class RunConfig(Frozen):
     namespace: Name | None = None
     """What the robot's nodes and topics are named after where two of a kind share a graph, each under its own; null for
     the robot's name. `-` becomes `_`."""
+    members: tuple["RunConfig", ...] = ()
+    """The runs of single tasks that this one stands for, where one model learns several (see `several`); empty for a
+    run of one task."""
 
     @property
     def space(self) -> str:
@@ -122,6 +133,21 @@ class RunConfig(Frozen):
                 f"task.task: {self.task.task!r} judges by {missing}, which robot {self.robot.name!r} does not measure; "
                 f"add elements of these names to its vectors, or to task.goal"
             )
+        return self
+
+    @property
+    def tasks(self) -> tuple[TaskConfig, ...]:
+        """The tasks whose episodes are lived: its own, or those of its members."""
+        return tuple(member.task for member in self.members) or (self.task,)
+
+    def task_of(self, values: Mapping[str, float]) -> TaskConfig:
+        """Which of them an observation of these values is of."""
+        return next((task for task in self.tasks if values.get(task_flag(task.name))), self.task)
+
+    @model_validator(mode="after")
+    def _several_tasks_have_members(self) -> Self:
+        if bool(self.members) != (self.task.world == SEVERAL):
+            raise ValueError(f"members: a run of the world {SEVERAL!r} has some, and no other run")
         return self
 
     @model_validator(mode="after")

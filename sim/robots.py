@@ -1,4 +1,4 @@
-"""The robot that waits for its policy, of any run: a simulated one behind its guard, or a public task's environment."""
+"""The robot that waits for its policy, of any run: a simulated one, several in turn, or a public task's environment."""
 
 from typing import TYPE_CHECKING
 
@@ -9,11 +9,12 @@ from robot_mbrl.variety import NONE, Variety
 if TYPE_CHECKING:
     from sim.in_process import InProcessRobot
     from sim.public.robot import PublicRobot
+    from sim.robots_in_turn import RobotsInTurn
 
 
 def make_robot(
     config: RunConfig, *, seed: int, evaluate: bool = False, variety: Variety = NONE
-) -> "InProcessRobot | PublicRobot":
+) -> "InProcessRobot | PublicRobot | RobotsInTurn":
     """Make it.
 
     Args:
@@ -31,6 +32,10 @@ def make_robot(
         raise ConfigError(
             "randomise, push and change are for simulated robots; an environment of Gymnasium is as it is"
         )
+    if config.members:
+        from sim.robots_in_turn import RobotsInTurn
+
+        return RobotsInTurn(config, seed=seed, evaluate=evaluate, variety=variety)
     if config.task.is_public:
         from sim.public.robot import PublicRobot
 

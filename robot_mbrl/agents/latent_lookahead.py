@@ -18,7 +18,9 @@ Costs = Callable[[State, Tensor], Tensor]
 class LatentLookahead:
     """Implements `planners.planner.Foresight`."""
 
-    def __init__(self, rssm: RecurrentModel, costs: Costs, state: State, noise: Tensor | None) -> None:
+    def __init__(
+        self, rssm: RecurrentModel, costs: Costs, state: State, noise: Tensor | None, used: Tensor | None = None
+    ) -> None:
         """Look from a state.
 
         Args:
@@ -27,13 +29,17 @@ class LatentLookahead:
             state: where the robot is, (1, ...).
             noise: what latents are drawn with, (H, N, S), of which each plan has its own; where there are more than N
                 plans, they begin with the first again. None for the likeliest latents.
+            used: 1 for elements of the action that are somebody's and 0 for the others, which the world is not shown,
+                (1, A); None where all are.
         """
-        self._rssm, self._costs, self._state, self._noise = rssm, costs, state, noise
+        self._rssm, self._costs, self._state, self._noise, self._used = rssm, costs, state, noise, used
 
     def costs(self, plans: Tensor) -> Tensor:
         """What plans (K, H, A) cost, (K,)."""
         rssm, (number, horizon, size) = self._rssm, plans.shape
         actions = plans.movedim(1, 0)  # (H, K, A)
+        if self._used is not None:
+            actions = actions * self._used
 
         def step(carry: Tensors, inputs: Tensors) -> Step:
             deter = rssm.core.advance(State(*carry), inputs[0])

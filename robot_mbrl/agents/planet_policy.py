@@ -4,10 +4,10 @@ Shapes: K plans, H steps of each, D deter, S latent variables, A action.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from robot_mbrl.agent_configs import PlaNetConfig
 from robot_mbrl.agents.latent_lookahead import LatentLookahead
@@ -15,6 +15,7 @@ from robot_mbrl.agents.policy_graph import PolicyGraph
 from robot_mbrl.agents.purpose import Purpose, told_goal
 from robot_mbrl.bundles import NoiseSpec
 from robot_mbrl.planners import make_planner
+from robot_mbrl.several import WHICH
 from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
 from robot_mbrl.tasks.objective import cost_reads
 from robot_mbrl.world_models.planet_model import PlaNetModel
@@ -24,6 +25,27 @@ DETER, LATENT = "deter", "latent"
 """The model state among what is carried; the second is also the noise that it is drawn with."""
 IMAGINED, EXPLORATION = "imagined", "exploration"
 """Noise of the latents that are imagined, and of exploration, beside the planner's."""
+
+
+class UsedActions(nn.Module):
+    """Which elements of the action the task at hand uses, where one model learns several."""
+
+    table: Tensor
+
+    def __init__(self, sizes: Sequence[int], longest: int) -> None:
+        """Prepare.
+
+        Args:
+            sizes: how many elements each task uses, in their order.
+            longest: elements of the action.
+        """
+        super().__init__()
+        used = [[1.0] * size + [0.0] * (longest - size) for size in sizes]
+        self.register_buffer("table", torch.tensor(used), persistent=False)  # (tasks, A)
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """1 for those that are used, 0 for the others, (1, A), by a policy's inputs."""
+        return inputs[f"observation.{WHICH}"] @ self.table
 
 
 class PlaNetPolicy(PolicyGraph):
@@ -70,6 +92,7 @@ class PlaNetPolicy(PolicyGraph):
             goal=purpose.goal if objective is not None else None,
         )
         self._objective = objective
+        self.uses = UsedActions(purpose.action_sizes, action.size) if purpose.action_sizes else None
         self.encoder, self.rssm, self.planner = model.encoder, rssm, planner
         self.reward = model.reward if objective is None else None
         self.decoder = model.decoder if objective is not None else None
@@ -79,15 +102,22 @@ class PlaNetPolicy(PolicyGraph):
     def step(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Action (1, A), and the next deter (1, D), latent (1, S) and plan (1, H, A)."""
         explores = inputs["explore"].unsqueeze(-1) > 0.5  # (1, 1)
+        if self.uses is not None:
+            inputs = {**inputs, "prev_action": inputs["prev_action"] * self.uses(inputs)}
         state = self._filter(inputs, explores)
         noise = {name: inputs[f"noise.{name}"].squeeze(0) for name in self.noise}
         fresh = inputs["is_first"] > 0.5  # (1,)
         memory = {name: torch.where(fresh, 0.0, inputs[f"state.{name}"].squeeze(0)) for name in self.planner.memory}
-        world = LatentLookahead(self.rssm, lambda *arrived: self._costs(inputs, *arrived), state, noise.get(IMAGINED))
+        used = self.uses(inputs) if self.uses is not None else None
+        world = LatentLookahead(
+            self.rssm, lambda *arrived: self._costs(inputs, *arrived), state, noise.get(IMAGINED), used
+        )
         plan = self.planner.plan(world, memory, noise)
         action = plan.actions[:1]  # (1, A)
         explored = (action + self._exploration * inputs[f"noise.{EXPLORATION}"]).clamp(-1.0, 1.0)
         action = torch.where(explores, explored, action)
+        if used is not None:
+            action = action * used
         kept = {name: value.unsqueeze(0) for name, value in plan.memory.items()}
         # Where nothing finite was found there is no action: a robot must not be moved by what means nothing.
         action = torch.where(plan.found, action, math.nan)

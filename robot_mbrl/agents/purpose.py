@@ -23,12 +23,15 @@ class Purpose:
     """None where the task is none that can be written as a cost."""
     goal: Mapping[str, VectorSpec] = field(default_factory=dict)
     """What may be told while the robot moves, by group."""
+    action_sizes: tuple[int, ...] = ()
+    """Where one model learns several tasks, how many elements of its action each uses, in their order."""
 
     @classmethod
     def of(cls, config: RunConfig) -> Self:
         """That of a run."""
         task = find_task(config.task.task)() if config.task.task is not None else None
-        return cls(task if isinstance(task, Objective) else None, config.goal_spec())
+        sizes = tuple(member.action_spec().size for member in config.members)
+        return cls(task if isinstance(task, Objective) else None, config.goal_spec(), sizes)
 
     def objective_of(self, family: str, observation: ObservationSpec) -> Objective:
         """The objective, for agents of a family that plan for it.

@@ -49,6 +49,9 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the verdict."""
     config, folder = read_run(args.folder)
+    if config.members:
+        own = ", ".join(str(folder.member(task.name).path) for task in config.tasks)
+        raise ConfigError(f"{folder.path} has learned several tasks: evaluate one of them: {own}")
     if not folder.policy.is_file():
         raise ConfigError(f"{folder.path} has no policy.onnx yet: let the run go on until its learner exports one")
     seed = unseen_seed(config) if args.seed is None else args.seed

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     if (args.task is None) == (args.folder is None):
         raise ConfigError("name either a TASK or a run's folder with --run")
     config, learned_by = _described(args)
-    if config.task.is_public:
+    if config.task.is_public or config.members:
         raise ConfigError(f"{config.task.name} has no topics to look at: robot-mbrl report shows what it has learned")
     layout = LAYOUTS[args.kind]
     out: Path = args.out or Path(f"{config.robot.name}.{layout.suffix}")

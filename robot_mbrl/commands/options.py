@@ -14,6 +14,7 @@ from robot_mbrl.config import PUBLIC, RobotConfig, RunConfig, load_run, packaged
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs import notifying
 from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.several import load_several, names_several
 from robot_mbrl.specs import Name
 from robot_mbrl.strict_yaml import parse
 from robot_mbrl.variety import CHANGES, Variety, read_changes
@@ -271,7 +272,8 @@ def load_task(
     """The run of a task, or of a public one.
 
     Args:
-        task: name of a packaged task, path of a YAML, or `gym:` and the id of an environment.
+        task: name of a packaged task, path of a YAML, several of these with `+` between them, or `gym:` and the id of
+            an environment.
         overrides: values by dotted path.
         seed: of the run.
         pixels: whether rendered pictures of a public task are observed.
@@ -282,7 +284,7 @@ def load_task(
     if not task.startswith(PUBLIC):
         if pixels:
             raise ConfigError(f"--pixels is for {PUBLIC}… only; what a robot observes is said by its task's `observe`")
-        return load_run(task, overrides, seed)
+        return load_several(task, overrides, seed) if names_several(task) else load_run(task, overrides, seed)
     try:
         from sim.public.description import load_public_run
     except ModuleNotFoundError as error:

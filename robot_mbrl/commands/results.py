@@ -7,6 +7,7 @@ from rich.console import Console
 
 from robot_mbrl.commands.judging import EPISODES, judge_expert, unseen_seed
 from robot_mbrl.commands.options import program
+from robot_mbrl.commands.several import conclude_each, tell_each
 from robot_mbrl.config import RunConfig
 from robot_mbrl.runs.curve import save_curve
 from robot_mbrl.runs.folder import RunFolder, write_json
@@ -89,6 +90,12 @@ class Results:
             judged: episodes that the exported policy was judged by; none if it was not.
         """
         self.summary["evaluation"] = evaluation(judged)
+        if self._config.members:
+            before = self._folder.read_summary().get("tasks", {})
+            episodes = self.read_record().episodes
+            self.summary["tasks"] = conclude_each(self._config, self._folder, judged, episodes, before)
+            write_json(self._folder.summary, self.summary)
+            return
         if self.summary["expert_return"] is None:
             self.summary["expert_return"] = judge_expert(self._config, EPISODES, unseen_seed(self._config))
         write_json(self._folder.summary, self.summary)
@@ -101,7 +108,9 @@ class Results:
         """Print the verdict."""
         verdict, summary = self.summary["evaluation"], self.summary
         lines = [f"lived {summary['robot_steps']} steps in {summary['wall_s'] / 60:.1f} minutes"]
-        if verdict["episodes"] and self._config.task.is_public:
+        if verdict["episodes"] and self._config.members:
+            lines += tell_each(self._folder, summary["tasks"])
+        elif verdict["episodes"] and self._config.task.is_public:
             lines.append(
                 f"the frozen policy's mean return is {number(verdict['mean_return'])}, over {verdict['episodes']} "
                 f"episodes from starts it never trained on"
@@ -114,7 +123,9 @@ class Results:
             )
         elif not interrupted:
             lines.append(f"no policy was exported yet: {_remedy(self.read_record())}")
-        lines.append(f"summary: {self._folder.summary}\nlearning curve: {self._folder.curve}")
+        lines.append(f"summary: {self._folder.summary}")
+        if not self._config.members:
+            lines.append(f"learning curve: {self._folder.curve}")
         resume = f"{program()} {self._command} --run {self._folder.path} --resume"
         lines.append(f"go on: {resume}")
         console.print("\n".join(lines), highlight=False, soft_wrap=True)

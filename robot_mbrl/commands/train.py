@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from robot_mbrl.commands.options import (
     variety_of,
 )
 from robot_mbrl.commands.results import Results
+from robot_mbrl.commands.several import judge_each, verdicts
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
@@ -30,6 +32,7 @@ from robot_mbrl.runs.locking import locked
 from robot_mbrl.runs.metrics import MetricsLog
 from robot_mbrl.runs.record import RunRecord, evaluation
 from robot_mbrl.runs.supervisor import StopRequest
+from robot_mbrl.variety import Variety
 
 if TYPE_CHECKING:
     from sim.viewer import Viewer
@@ -45,7 +48,8 @@ def register(subparsers: Subparsers) -> None:
         "train",
         help="learn in one process, without ROS: reproducible, as fast as the machine",
         description="The same classes as the demo's nodes, called in turn: the robot waits for the learner. "
-        "Minutes are the robot's own. A TASK may also be gym:ENV_ID, any environment of Gymnasium.",
+        "Minutes are the robot's own. A TASK may also be gym:ENV_ID, any environment of Gymnasium; or several robots' "
+        "tasks, TASK+TASK…, which one model learns, an episode of each in turn (planet-multitask-cpu).",
     )
     add_run_options(parser, speed=None)
     add_public_options(parser)
@@ -80,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"{config.task.name} exists in hardware only: there is nothing to simulate")
     if config.task.is_public and args.view:
         raise ConfigError("--view shows simulated robots, and a public task has none; film it with --video")
+    if config.members and args.view:
+        raise ConfigError("--view shows one robot, and here are several; film them with --video")
     console = Console()
     if not args.quiet:
         console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
@@ -90,13 +96,20 @@ def run(args: argparse.Namespace) -> int:
         try:
             _Training(config, folder, args, console, results).run(stop)
             if folder.policy.exists() and not stop.requested:
-                judged = judge_policy(config, folder.policy, EPISODES, unseen_seed(config), variety=variety_of(args))
+                judged = _judge(config, folder, variety_of(args))
         finally:
             results.conclude(judged)
         act.follow(results.read_record(), ())
         act.ended = INTERRUPTED if stop.requested else DONE
     results.tell(console, interrupted=stop.requested)
     return 0
+
+
+def _judge(config: RunConfig, folder: RunFolder, variety: Variety) -> list[dict[str, Any]]:
+    """Episodes of the newest exported policy, frozen, from unseen starts; of several tasks, of each one's."""
+    if config.members:
+        return judge_each(config, folder, variety)
+    return judge_policy(config, folder.policy, EPISODES, unseen_seed(config), variety=variety)
 
 
 def _check_sources(args: argparse.Namespace, config: RunConfig) -> None:
@@ -119,6 +132,7 @@ class _Training:
         self._console = console
         self._results = results
         self._record = results.read_record()
+        self._export_tasks: Callable[[], None] = lambda: None
         self._judging_s = 0.0
         self._started_s = time.monotonic()
 
@@ -126,6 +140,7 @@ class _Training:
         """Live and learn."""
         # Not at the top: the command line must start without torch and PyBullet, which a robot does not have.
         from robot_mbrl.learning.synchronous import SynchronousTraining
+        from robot_mbrl.learning.task_bundles import TaskBundles
         from sim.film import Film
         from sim.robots import make_robot
 
@@ -144,6 +159,8 @@ class _Training:
 
             training = SynchronousTraining(config, folder, robot, report, between_updates)
             closing.callback(training.close)
+            if config.members:
+                self._export_tasks = TaskBundles(training.learner, folder).export
             # A resumed life goes on from other starts than those it has seen, also if it was killed.
             robot.restart(config.seed + training.learner.robot_steps)
             before = self._steps_before(training.learner.robot_steps)
@@ -176,6 +193,8 @@ class _Training:
                     break
             self._record.environment_steps = before + robot.control_steps
             self._record.robot_steps = training.learner.robot_steps
+            if folder.policy.exists() and training.learner.agent.ready:
+                self._export_tasks()
         self._results.write(self._record, self._learning_s)
 
     @property
@@ -205,8 +224,11 @@ class _Training:
     def _judge(self, log: MetricsLog, steps: int, updates: int) -> None:
         """Judge the newest exported policy, frozen, and note what it is worth."""
         learning_s, judging_since_s = self._learning_s, time.monotonic()
-        variety, seed = variety_of(self._args), unseen_seed(self._config)
-        verdict = evaluation(judge_policy(self._config, self._folder.policy, EPISODES, seed, variety=variety))
+        self._export_tasks()
+        judged = _judge(self._config, self._folder, variety_of(self._args))
+        verdict: dict[str, Any] = evaluation(judged)
+        if self._config.members:
+            verdict["tasks"] = verdicts(self._config, judged)
         self._judging_s += time.monotonic() - judging_since_s
         lived = {"environment_steps": steps, "updates": updates, "learning_s": self._results.lived_s(learning_s)}
         log.append("verdict", {**lived, **verdict}, steps)

@@ -63,7 +63,7 @@ class SynchronousTraining:
         self._report = report
         self._live = LiveLearner(config, folder.path, report=report, clock=lambda: self._steps * config.step_s)
         self._recorder = StepWriter(folder.bags, config.action_spec(), config.robot.name)
-        self._tally = EpisodeTally(config.task.episode_steps)
+        self._tallies = {task.name: EpisodeTally(task.episode_steps) for task in config.tasks}
         self._runner = PolicyRunner(config, RandomPolicy.for_run(config, config.agent.prefill_steps), grace_s=0.0)
         self._report_every = max(1, round(REPORT_PERIOD_S / config.step_s))
         if self.learner.updates and self.learner.agent.ready:
@@ -123,8 +123,10 @@ class SynchronousTraining:
     def _reports(self, step: Step) -> list[Report]:
         reports: list[Report] = []
         counters = {"robot_steps": self.learner.robot_steps, "missed_steps": 0}
-        if (result := self._tally.take(step)) is not None:
-            reports.append(("episode", {**result.as_metrics(), **counters}))
+        task = self._config.task_of(step.observation.values).name
+        which = {"task": task} if self._config.members else {}
+        if (result := self._tallies[task].take(step)) is not None:
+            reports.append(("episode", {**result.as_metrics(), **counters, **which}))
         if self._steps % self._report_every == 0:
             reports.append(("learner", dict(self._live.metrics())))
         return reports

@@ -100,6 +100,10 @@ class RunFolder:
         """The resolved configuration."""
         return self.path / "config.yaml"
 
+    def member(self, task: str) -> "RunFolder":
+        """The folder of one of several tasks that the run learns, in which its policy lies as in any run's."""
+        return RunFolder(self.path / "tasks" / task)
+
     @property
     def processes(self) -> Path:
         """Process id of every running node, by name."""

@@ -64,10 +64,14 @@ def make_task(name: str | None) -> Task:
         name: as a task's YAML gives it.
 
     Raises:
-        ConfigError: if there is none; or it is None: a Gymnasium environment judges itself.
+        ConfigError: if there is none; or it is None: a Gymnasium environment judges itself, several tasks each by its
+            own.
     """
     if name is None:
-        raise ConfigError("a Gymnasium environment is no robot, and has no topics: use robot-mbrl train")
+        raise ConfigError(
+            "a Gymnasium environment is no robot, and several tasks at once are none either: they have no topics; use "
+            "robot-mbrl train"
+        )
     return find_task(name)()
 
 

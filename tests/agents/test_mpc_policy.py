@@ -37,6 +37,7 @@ class _Config:
         self.robot, self.task, self.agent = config.robot, config.task, config.agent
         self.observation_spec, self.action_spec, self.goal_spec = lambda: OBSERVATION, lambda: ACTION, lambda: GOAL
         self.computed_spec = config.computed_spec
+        self.members = config.members
 
 
 def learned(**changes: Any) -> MPC:

@@ -42,6 +42,7 @@ class _Config:
         self.robot, self.task, self.agent = config.robot, config.task, config.agent
         self.observation_spec, self.action_spec = lambda: agent.policy.observation, lambda: CONTINUOUS
         self.goal_spec, self.computed_spec = lambda: agent.policy.goal, config.computed_spec
+        self.members = config.members
 
 
 def learn(agent: PlaNet, seeds: range) -> None:

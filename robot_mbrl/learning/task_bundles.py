@@ -2,6 +2,7 @@
 
 from robot_mbrl.agents.task_policy import TaskPolicy
 from robot_mbrl.durable import written_durably
+from robot_mbrl.errors import BundleError
 from robot_mbrl.learning.exporter import PolicyExporter
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.runs.folder import RunFolder
@@ -28,9 +29,8 @@ class TaskBundles:
         """Write the bundle of each task, with the present weights and the version of the newest whole one.
 
         Raises:
-            BundleError: if learning has broken down.
+            BundleError: if learning has broken down, or a bundle cannot be written.
             ConfigError: if a task's folder cannot be made.
-            OSError: if a bundle cannot be written.
         """
         learner = self._learner
         for member in learner.config.members:
@@ -38,5 +38,8 @@ class TaskBundles:
             if not folder.config.exists():
                 folder = RunFolder.create(member, folder.path)
             data = self._exporters[member.task.name].export(max(1, learner.policy_version), learner.updates)
-            with written_durably(folder.policy) as file:
-                file.write(data)
+            try:
+                with written_durably(folder.policy) as file:
+                    file.write(data)
+            except OSError as error:
+                raise BundleError(f"{folder.policy}: cannot be written ({error.strerror}); make room there") from error

@@ -44,8 +44,12 @@ class UsedActions(nn.Module):
         self.register_buffer("table", torch.tensor(used), persistent=False)  # (tasks, A)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """1 for those that are used, 0 for the others, (1, A), by a policy's inputs."""
-        return inputs[f"observation.{WHICH}"] @ self.table
+        """1 for those that are used, 0 for the others, (1, A), by a policy's inputs.
+
+        Bundles are tried with inputs of which none is a one-hot, and must stay within bounds for these, too.
+        """
+        which = inputs[f"observation.{WHICH}"]
+        return (which @ self.table > 0.5).to(which)
 
 
 class PlaNetPolicy(PolicyGraph):

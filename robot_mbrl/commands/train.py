@@ -114,6 +114,10 @@ def _judge(config: RunConfig, folder: RunFolder, variety: Variety) -> list[dict[
 
 def _check_sources(args: argparse.Namespace, config: RunConfig) -> None:
     if args.offline is not None:
+        if config.members:
+            raise ConfigError(
+                "--offline learns a single task: name one; several are learned from what is lived in turn"
+            )
         # Not at the top: the command line must start without the readers of recordings, which are an extra.
         from robot_mbrl.learning.recordings import check_recordings
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from robot_mbrl.agents.families import make_agent
 from robot_mbrl.agents.planet import PlaNet
+from robot_mbrl.agents.planet_policy import UsedActions
 from robot_mbrl.agents.purpose import Purpose
 from robot_mbrl.agents.task_policy import TaskPolicy
 from robot_mbrl.control.bundle_file import Bundle, check_bundle
@@ -81,6 +82,18 @@ def test_what_is_surplus_in_an_action_never_matters(planner: str, imagine: str) 
         assert same == (SIZES[RUN.members[task].task.name] == 1)
         assert bool(action[0, 0] != 0.0)
         assert bool((action[0, 1] == 0.0) == (SIZES[RUN.members[task].task.name] == 1))
+
+
+def test_which_elements_are_used_is_yes_or_no_whatever_stands_for_the_task() -> None:
+    uses = UsedActions((1, 2, 1), longest=2)
+    for which, expected in (
+        ((1.0, 0.0, 0.0), (1.0, 0.0)),
+        ((0.0, 1.0, 0.0), (1.0, 1.0)),
+        ((0.0, 0.0, 1.0), (1.0, 0.0)),
+        ((0.9, 0.8, 0.7), (1.0, 1.0)),
+        ((-0.9, -0.8, 0.1), (0.0, 0.0)),
+    ):
+        assert uses({"observation.task": torch.tensor([which])}).tolist() == [list(expected)]
 
 
 def test_the_latents_know_the_task() -> None:

@@ -53,6 +53,9 @@ def test_each_task_gets_its_policy_and_its_verdict_and_the_run_goes_on(
 def test_commands_that_take_one_robot_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "pendulum+cartpole", f"--run={tmp_path / 'run'}", "--view"]) == USER_ERROR
     assert "--view shows one robot" in capsys.readouterr().err
+    offline = ["--offline", str(tmp_path), "--updates=5"]
+    assert main(["train", "pendulum+cartpole", f"--run={tmp_path / 'off'}", *offline]) == USER_ERROR
+    assert "--offline learns a single task" in capsys.readouterr().err
     assert main(["demo", "pendulum+cartpole", f"--run={tmp_path / 'demo'}"]) == USER_ERROR
     assert "they have no topics; use robot-mbrl train" in capsys.readouterr().err
     assert main(["layout", "plotjuggler", "pendulum+cartpole"]) == USER_ERROR

@@ -24,6 +24,7 @@ SMALL = [
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_each_task_gets_its_policy_and_its_verdict_and_the_run_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

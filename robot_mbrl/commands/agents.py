@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     table = Table(box=None, pad_edge=False)
     for name in ("preset", "family", "description"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name == "preset")  # it is to be typed
     table.add_column(f"parameters, {VALUES} values", justify="right")
     table.add_column("64x64x3", justify="right")
     for row in rows:

@@ -251,7 +251,7 @@ def test_an_agents_first_weights_depend_on_its_seed_alone() -> None:
 def test_no_part_that_serves_agents_names_one() -> None:
     root = Path(package.__file__).parent
     served = [root.parent / "ros_nodes", *(root / part for part in ("learning", "experience", "control", "commands"))]
-    own = {"agent", "families", "policy_graph", "purpose"}
+    own = {"agent", "families", "policy_graph", "purpose", "task_policy"}
     for path in (path for folder in served for path in folder.glob("*.py")):
         code = path.read_text()
         assert set(re.findall(r"robot_mbrl\.agents\.(\w+)", code)) <= own, path

@@ -2,7 +2,9 @@
 
 import errno
 import hashlib
+import os
 import socket
+from collections.abc import Collection
 
 from rclpy.node import Node
 
@@ -23,7 +25,26 @@ def claim(node: Node) -> socket.socket:
     Raises:
         ConfigError: if another process has it.
     """
-    domain, namespace, name = node.context.get_domain_id(), node.get_namespace(), node.get_name()
+    return _claim(node.context.get_domain_id(), node.get_namespace(), node.get_name())
+
+
+def refuse_second(namespace: str, names: Collection[str]) -> None:
+    """Refuse to start nodes of which the robot has one on this computer, before any process has begun.
+
+    Args:
+        namespace: the robot's.
+        names: of the nodes that are to be started; those that need no claim are never refused.
+
+    Raises:
+        ConfigError: if there is one of them in this process's ROS domain.
+    """
+    domain = int(os.environ.get("ROS_DOMAIN_ID") or 0)
+    for name in CLAIMING:
+        if name in names:
+            _claim(domain, namespace, name).close()
+
+
+def _claim(domain: int, namespace: str, name: str) -> socket.socket:
     # The kernel's names have 107 bytes, ROS's namespaces up to 256.
     whose = hashlib.sha256(f"{domain}{namespace}".encode()).hexdigest()
     claimed = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -1,7 +1,7 @@
 """What launch files need of the table of nodes; plain types, since `launch` itself belongs to ROS."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,40 +32,49 @@ ARGUMENTS = {
 """Arguments of every launch file, each with its default and description."""
 
 
-def launched(side: str, **chosen: str) -> list[NodeProcess]:
+Check = Callable[[RunConfig], object]
+"""Raises if a run is not to begin, or to go on, here and now."""
+
+
+def launched(side: str, check: Check = lambda config: None, **chosen: str) -> list[NodeProcess]:
     """The nodes that one computer's launch file starts.
 
     Args:
         side: `sim`, `robot` or `workstation`.
+        check: called with the run before there is a folder for it.
         chosen: `ARGUMENTS` as text; those left out have their defaults. The run's folder is made if it is missing.
 
     Raises:
         ConfigError: if one of them cannot be understood, or robot or task are not those of the run in the folder.
     """
     text = {name: default for name, (default, _) in ARGUMENTS.items()} | chosen
-    simulated = _yes(text, "simulated")
+    simulated = yes(text, "simulated")
     # Before the run's folder is made: what is refused leaves nothing behind.
     options = Options(
         speed=_number(text, "speed"),
-        lockstep=_yes(text, "lockstep"),
+        lockstep=yes(text, "lockstep"),
         start_policy=text["start_policy"] or None,
-        policy_file=_expanded(text["policy_file"]).absolute() if text["policy_file"] else None,
+        policy_file=expanded(text["policy_file"]).absolute() if text["policy_file"] else None,
         provider=text["provider"],
-        accept_new_run=_yes(text, "accept_new_run"),
+        accept_new_run=yes(text, "accept_new_run"),
     )
-    run, folder = open_or_create(text["config"], text["run_dir"], text["namespace"])
+    environment = ros_environment(os.environ)
+    run, folder = open_or_create(text["config"], text["run_dir"], text["namespace"], check)
     # What `robot-mbrl enable` and `stop` find the nodes by.
-    write_json(folder.environment, joining(ros_environment(os.environ)))
+    write_json(folder.environment, joining(environment))
     return list(scenario(side, run, folder.path, replace(options, seed=run.seed), simulated=simulated))
 
 
-def open_or_create(config: str, run_dir: str, namespace: str = "") -> tuple[RunConfig, RunFolder]:
+def open_or_create(
+    config: str, run_dir: str, namespace: str = "", check: Check = lambda config: None
+) -> tuple[RunConfig, RunFolder]:
     """The run of a computer that takes part in it, and its folder there.
 
     Args:
         config: task name or path of a task's YAML; may be empty where the folder holds a run.
         run_dir: the folder; empty for the task's own below `ROBOT_RUNS`, or the namespace's.
         namespace: of the robot; empty for the robot's name, or for what the run in the folder says.
+        check: called with the run before there is a folder for it.
 
     Raises:
         ConfigError: if neither is given, or robot, task or namespace are not those of the run in the folder.
@@ -73,12 +82,15 @@ def open_or_create(config: str, run_dir: str, namespace: str = "") -> tuple[RunC
     if not config and not run_dir:
         raise ConfigError("config: name a task or the path of its YAML, or give in run_dir the folder of a run")
     if not config:
-        folder = RunFolder.open(_expanded(run_dir))
-        return _in_namespace(load_run(folder.path), namespace, folder.path), folder
-    wanted = load_run(_expanded(config), {"namespace": namespace} if namespace else None)
+        folder = RunFolder.open(expanded(run_dir))
+        saved = _in_namespace(load_run(folder.path), namespace, folder.path)
+        check(saved)
+        return saved, folder
+    wanted = load_run(expanded(config), {"namespace": namespace} if namespace else None)
     own = f"{wanted.task.name}-{namespace}" if namespace else wanted.task.name
-    path = _expanded(run_dir or ROBOT_RUNS / own)
+    path = expanded(run_dir or ROBOT_RUNS / own)
     if not (path / "config.yaml").is_file():
+        check(wanted)
         return wanted, RunFolder.create(wanted, path)
     saved, fields = load_run(path), {"robot", "task"}
     # Limits that were mended in a YAML meanwhile would not hold, though the person who launches believes so.
@@ -90,7 +102,9 @@ def open_or_create(config: str, run_dir: str, namespace: str = "") -> tuple[RunC
             f"{path} holds a run with other values of {', '.join(changed[:MOST_NAMED])}{more} than {config}: name "
             "another folder to begin a new run, or no task to go on with the one there as it was saved"
         )
-    return _in_namespace(saved, namespace, path), RunFolder.open(path)
+    _in_namespace(saved, namespace, path)
+    check(saved)
+    return saved, RunFolder.open(path)
 
 
 def _in_namespace(saved: RunConfig, namespace: str, path: Path) -> RunConfig:
@@ -100,7 +114,12 @@ def _in_namespace(saved: RunConfig, namespace: str, path: Path) -> RunConfig:
     return saved
 
 
-def _expanded(path: str | Path) -> Path:
+def expanded(path: str | Path) -> Path:
+    """A path as a person writes it, `~` for the home.
+
+    Raises:
+        ConfigError: if this user has none.
+    """
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -127,7 +146,12 @@ def _number(text: dict[str, str], name: str) -> float:
         raise ConfigError(f"{name}: {text[name]!r} is not a number") from None
 
 
-def _yes(text: dict[str, str], name: str) -> bool:
+def yes(text: dict[str, str], name: str) -> bool:
+    """An argument that is `true` or `false`.
+
+    Raises:
+        ConfigError: if it is neither.
+    """
     choices = {"true": True, "false": False}
     try:
         return choices[text[name].lower()]

@@ -22,6 +22,7 @@ from launch_ros.actions import Node
 from robot_mbrl.commands import launched_demo
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
+from robot_mbrl.runs.folder import write_json
 from robot_mbrl.runs.launching import ARGUMENTS, launched
 from robot_mbrl.runs.scenario import SCENARIOS, NodeProcess
 from ros_nodes.claims import refuse_second
@@ -83,6 +84,7 @@ def _described(
 def _conclusion(demo: launched_demo.LaunchedDemo, nodes: Sequence[Node]) -> list[Action]:
     """When the time is up: the end of the nodes, then the judging of the policy, then the end of launch."""
     living: set[Action] = set()
+    processes: dict[str, int] = {}
     time_is_up = False
 
     def end(context: LaunchContext) -> list[Action]:
@@ -93,6 +95,8 @@ def _conclusion(demo: launched_demo.LaunchedDemo, nodes: Sequence[Node]) -> list
     def on_start(event: ProcessStarted, context: LaunchContext) -> None:
         if event.action in nodes:
             living.add(event.action)
+            processes[demo.nodes[nodes.index(event.action)].name] = event.pid
+            write_json(demo.processes, processes)
 
     def on_exit(event: ProcessExited, context: LaunchContext) -> Action | None:
         living.discard(event.action)

@@ -65,6 +65,8 @@ class LaunchedDemo:
     """How long the nodes are to live; 0 for as long as nobody ends them."""
     introduction: str
     """What the person at the terminal is told first."""
+    processes: Path
+    """Where process ids are kept by the nodes' names, which `robot-mbrl watch` and others find a living run by."""
     judge: list[str]
     """The command that judges the exported policy once the nodes have ended."""
     held: ExitStack
@@ -114,6 +116,7 @@ def launched_demo(check: Check = lambda config: None, **chosen: str) -> Launched
         nodes=list(scenario("demo", config, folder.path, options)),
         learns_s=60.0 * minutes,
         introduction=f"run folder: {folder.path}; join from another terminal: {status}, or export {words}",
+        processes=folder.processes,
         judge=[sys.executable, "-m", "robot_mbrl.cli", "evaluate", str(folder.path)],
         held=held,
     )

@@ -5,6 +5,7 @@ show what it is asked for, not what it makes of it.
 """
 
 import importlib
+import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from robot_mbrl.config import load_run
 from robot_mbrl.errors import USER_ERROR, ConfigError
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.launching import ARGUMENTS
+from robot_mbrl.runs.running import living_nodes, running_runs
 from robot_mbrl.runs.scenario import LEARNER_NICENESS, SCENARIOS, Side
 from ros_nodes.claims import claim
 
@@ -176,7 +178,7 @@ class Demo:
 
     def starts(self, *names: str) -> None:
         for name in names:
-            self._start(SimpleNamespace(action=self.nodes[name]), {})
+            self._start(SimpleNamespace(action=self.nodes[name], pid=os.getpid()), {})
 
     def ends(self, *names: str) -> list[Any]:
         """What follows the ends of nodes, one after another."""
@@ -215,6 +217,14 @@ def test_when_the_time_is_up_the_nodes_end_and_then_the_policy_is_judged(descrip
     *before, judging = demo.ends(*names)
     assert before == [None] * (len(names) - 1)
     assert judging.cmd == [sys.executable, "-m", "robot_mbrl.cli", "evaluate", str(tmp_path / "run")]
+
+
+def test_a_living_demo_is_found_by_its_nodes(description: Any, tmp_path: Path) -> None:
+    demo = demo_of(description, tmp_path / "run")
+    assert running_runs(tmp_path) == []
+    demo.starts("simulator", "learner")
+    assert [run.path for run in running_runs(tmp_path)] == [tmp_path / "run"]
+    assert living_nodes(RunFolder(tmp_path / "run")) == {"simulator", "learner"}
 
 
 def test_a_demo_without_end_is_judged_by_nobody(description: Any, tmp_path: Path) -> None:

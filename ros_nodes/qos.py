@@ -52,6 +52,9 @@ LATCHED = _profile(1, durable=True)
 EVENTS = _profile(10, durable=False)
 """`enable`, `emergency_stop`, `feedback`, `metrics`, `guard`, `/diagnostics`."""
 
+TRANSFORMS = _profile(100, durable=False)
+"""`tf` and `transforms`, as `tf2_ros` writes and reads them: a robot's links are told of one after another."""
+
 COMMANDS = _profile(1, durable=False)
 """Command topics of the robot's driver."""
 

@@ -1,63 +1,89 @@
-"""What a simulator tells people's displays of a robot that moves about: its description, and where it is."""
+"""What a simulator tells people's displays: the robot's description, where its links are, and where it moves about."""
 
 import importlib
+import time
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
-from std_msgs.msg import String
+from std_msgs.msg import Header, String
 
 from robot_mbrl import messages, topics
+from robot_mbrl.views.panels import WORLD_FRAME
 from ros_nodes import qos
-from sim.worlds.world import BASE, Stance
+from sim.links import AT_HOME, Links
+from sim.worlds.world import BASE, JointReading, Reading, Stance
 
 PARTS = ("x", "y", "z", "qx", "qy", "qz", "qw")
-WORLD_FRAME = "world"
+PERIOD_S = 1.0 / 30.0
+"""How often a person sees something new, in real time however fast the simulated one passes."""
 
 
 class Displays:
-    """Publishes the robot's URDF once, and poses as often as it is told to."""
+    """Publishes the robot's URDF once, and where everything is as often as a person sees it."""
 
-    def __init__(self, node: Node, urdf: Path, base_frame: str) -> None:
+    def __init__(self, node: Node, urdfs: Sequence[Path], *, moves: bool) -> None:
         """Advertise.
 
         Args:
             node: the simulator's.
-            urdf: the robot's file.
-            base_frame: name of its base link.
+            urdfs: files of the bodies whose links are told of, the robot's first.
+            moves: whether the robot moves about; one that does not stands at the world's origin, as all its bodies do.
         """
-        self._base_frame = base_frame
+        self._bodies = [Links(urdf) for urdf in urdfs]
+        self._due_s = 0.0
         self._description = node.create_publisher(String, topics.ROBOT_DESCRIPTION, qos.LATCHED)
-        self._description.publish(String(data=urdf.read_text(encoding="utf-8")))
-        self._poses = node.create_publisher(JointState, topics.POSES, qos.EVENTS)
-        self._transform_type = _installed_transforms()
-        if self._transform_type is not None:
-            self._transforms = node.create_publisher(self._transform_type, topics.TRANSFORMS, qos.EVENTS)
+        self._description.publish(String(data=urdfs[0].read_text(encoding="utf-8")))
+        self._poses = node.create_publisher(JointState, topics.POSES, qos.EVENTS) if moves else None
+        self._tf_type = _installed_transforms()
+        self._transforms = (
+            node.create_publisher(self._tf_type, topics.TF, qos.TRANSFORMS)
+            if self._tf_type is not None
+            else node.create_publisher(TransformStamped, topics.TRANSFORMS, qos.TRANSFORMS)
+        )
 
-    def show(self, poses: Mapping[str, Stance], stamp_ns: int) -> None:
-        """Publish where everything is."""
-        if not poses:
+    def is_due(self) -> bool:
+        """Whether it is time to show something new."""
+        return time.monotonic() >= self._due_s
+
+    def show(self, poses: Mapping[str, Stance], readings: Iterable[Reading], stamp_ns: int) -> None:
+        """Publish where everything is.
+
+        Args:
+            poses: of what moves about, by name.
+            readings: what the sensors measure now; joints of which they say nothing are drawn at 0.
+            stamp_ns: of all of it.
+        """
+        self._due_s = time.monotonic() + PERIOD_S
+        header = Header(frame_id=WORLD_FRAME)
+        messages.write_stamp(header.stamp, stamp_ns)
+        if self._poses is not None:
+            message = JointState(header=header)
+            message.name = [f"{name}.{part}" for name in poses for part in PARTS]
+            message.position = array("d", [x for place, turn in poses.values() for x in (*place, *turn)])
+            self._poses.publish(message)
+        # Few robots are looked at all the time.
+        if self._transforms.get_subscription_count():
+            self._tell_links([*self._links(poses.get(BASE), _measured(readings))], header)
+
+    def _links(self, base: Stance | None, positions: Mapping[str, float]) -> Iterator[tuple[str, str, Stance]]:
+        """Parent, child and where the child is, of every link."""
+        for index, links in enumerate(self._bodies):
+            is_base = base is not None and index == 0
+            yield WORLD_FRAME, links.root, links.root_at(base) if is_base else AT_HOME
+            yield from links.hanging(positions)
+
+    def _tell_links(self, links: Sequence[tuple[str, str, Stance]], header: Header) -> None:
+        transforms = [_transform(parent, child, stance, header) for parent, child, stance in links]
+        if self._tf_type is not None:
+            self._transforms.publish(self._tf_type(transforms=transforms))
             return
-        message = JointState()
-        messages.write_stamp(message.header.stamp, stamp_ns)
-        message.header.frame_id = WORLD_FRAME
-        message.name = [f"{name}.{part}" for name in poses for part in PARTS]
-        message.position = array("d", [x for place, turn in poses.values() for x in (*place, *turn)])
-        self._poses.publish(message)
-        if self._transform_type is not None and BASE in poses:
-            self._transforms.publish(self._transform_type(transforms=[self._base(poses[BASE], message.header)]))
-
-    def _base(self, stance: Stance, header: Any) -> TransformStamped:
-        (x, y, z), (qx, qy, qz, qw) = stance
-        transform = TransformStamped(header=header, child_frame_id=self._base_frame)
-        where, turn = transform.transform.translation, transform.transform.rotation
-        where.x, where.y, where.z = x, y, z
-        turn.x, turn.y, turn.z, turn.w = qx, qy, qz, qw
-        return transform
+        for transform in transforms:
+            self._transforms.publish(transform)
 
 
 def read_poses(names: Iterable[str], values: Iterable[float]) -> dict[str, Stance]:
@@ -71,6 +97,21 @@ def read_poses(names: Iterable[str], values: Iterable[float]) -> dict[str, Stanc
             x, y, z, qx, qy, qz, qw = (float(number or 0.0) for number in numbers)
             found[body] = ((x, y, z), (qx, qy, qz, qw))
     return found
+
+
+def _measured(readings: Iterable[Reading]) -> dict[str, float]:
+    """Positions of joints by name, rad or m."""
+    joints = [reading for reading in readings if isinstance(reading, JointReading)]
+    return {name: x for reading in joints for name, x in zip(reading.name, reading.position, strict=True)}
+
+
+def _transform(parent: str, child: str, stance: Stance, header: Header) -> TransformStamped:
+    (x, y, z), (qx, qy, qz, qw) = stance
+    transform = TransformStamped(header=Header(stamp=header.stamp, frame_id=parent), child_frame_id=child)
+    where, turn = transform.transform.translation, transform.transform.rotation
+    where.x, where.y, where.z = x, y, z
+    turn.x, turn.y, turn.z, turn.w = qx, qy, qz, qw
+    return transform
 
 
 def _installed_transforms() -> Any:

@@ -35,7 +35,6 @@ from sim.paced import Paced
 from sim.simulation import Simulation
 from sim.worlds import WORLDS, MobileScene
 from sim.worlds.bullet import URDF_FOLDER
-from sim.worlds.mobile import base_link
 from sim.worlds.varied import with_variety
 
 PRIORITY = 5
@@ -140,12 +139,13 @@ class SimNode:
         return lockstep
 
     def _show_displays(self, name: str | None) -> Displays | None:
-        """Tell displays of a robot that moves about; others are shown by their joints alone."""
+        """Tell displays of the robot, if its world is one of ours."""
         scene = WORLDS[name] if name is not None else None
-        if not isinstance(scene, MobileScene):
+        if scene is None:
             return None
-        urdf = URDF_FOLDER / scene.robot
-        return Displays(self.node, urdf, base_link(urdf))
+        moves = isinstance(scene, MobileScene)
+        files = [scene.robot] if isinstance(scene, MobileScene) else list(scene.bodies.values())
+        return Displays(self.node, [URDF_FOLDER / file for file in files], moves=moves)
 
     @property
     def _period_ns(self) -> int:
@@ -204,12 +204,13 @@ class SimNode:
         """Publish all readings, the clock last: who hears it has been sent the readings of that time."""
         lived_s = (stamp_ns - self._start_ns) / NANOSECONDS
         outlet = self._outlet
-        for source in (*outlet.joint_sources, *self._further):
-            outlet.send(source, self._world.read(source), stamp_ns, lived_s)
+        readings = {source: self._world.read(source) for source in (*outlet.joint_sources, *self._further)}
+        if self._displays is not None and self._displays.is_due():
+            self._displays.show(self._world.poses(), readings.values(), stamp_ns)
+        for source, reading in readings.items():
+            outlet.send(source, reading, stamp_ns, lived_s)
         if outlet.pictures_due(lived_s, self._config.robot.period_s) or stamp_ns == self._picture_ns:
             self._picture_ns = stamp_ns
-            if self._displays is not None:
-                self._displays.show(self._world.poses(), stamp_ns)
             for source, spec in outlet.cameras.items():
                 picture = outlet.enlarge(self._world.render(source, spec.height, spec.width), lived_s)
                 outlet.send(source, picture_reading(picture), stamp_ns, lived_s)

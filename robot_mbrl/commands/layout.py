@@ -17,9 +17,9 @@ def register(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "layout",
         help="write a layout for Foxglove, Lichtblick, PlotJuggler, RViz, rqt or Rerun",
-        description="The file shows returns, what the agent learns by, latencies, the guard, the joints, pictures and "
-        "what the world model expects, without anything drawn by hand. Of a run that has begun it shows all figures "
-        "that its agent reports.",
+        description="The file shows returns, what the agent learns by, latencies, the guard, the joints, the body, "
+        "pictures and what the world model expects, without anything drawn by hand. Of a run that has begun it shows "
+        "all figures that its agent reports.",
     )
     parser.add_argument("kind", metavar="KIND", choices=LAYOUTS, help=f"one of {', '.join(LAYOUTS)}")
     parser.add_argument("task", metavar="TASK", nargs="?", help=TASK_HELP)
@@ -39,8 +39,9 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"{config.task.name} has no topics to look at: robot-mbrl report shows what it has learned")
     layout = LAYOUTS[args.kind]
     out: Path = args.out or Path(f"{config.robot.name}.{layout.suffix}")
-    out.write_bytes(layout.write(overview(config, learned_by)))
-    print(f"layout: {out}\nopen it: {layout.opened.format(out)}")
+    seen = overview(config, learned_by)
+    out.write_bytes(layout.write(seen))
+    print(f"layout: {out}\nopen it: {layout.opened.format(file=out, space=seen.namespace)}")
     return 0
 
 

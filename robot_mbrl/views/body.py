@@ -14,8 +14,8 @@ import numpy as np
 
 from robot_mbrl.config import RobotConfig
 from robot_mbrl.errors import ConfigError
+from robot_mbrl.views.joints import HINGES, SLIDER, Joint, joints_of, origin_of, read_urdf, three_numbers
 
-HINGES = ("revolute", "continuous")
 CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])  # (8, 3)
 ROUND = 24
 """Points of a circle."""
@@ -35,20 +35,6 @@ class Shape:
     colour: str
 
 
-@dataclass(frozen=True)
-class Joint:
-    """How a link hangs on another."""
-
-    name: str
-    kind: str
-    parent: str
-    child: str
-    origin: np.ndarray
-    """(4, 4)"""
-    axis: np.ndarray
-    """(3,)"""
-
-
 class Body:
     """Draws a robot."""
 
@@ -62,12 +48,12 @@ class Body:
         Raises:
             ConfigError: if the file is no URDF.
         """
+        root = read_urdf(urdf)
         try:
-            root = ElementTree.parse(urdf).getroot()
             colours = {m.get("name"): _colour(m) for m in root.findall("material")}
             self._shapes = {link.get("name", ""): list(_shapes(link, colours)) for link in root.findall("link")}
-            self._joints = [_joint(joint) for joint in root.findall("joint")]
-        except (OSError, ValueError, ElementTree.ParseError) as error:
+            self._joints = joints_of(root)
+        except ValueError as error:
             raise ConfigError(f"{urdf}: cannot be read as URDF: {error}") from error
         self._read = dict(_joint_values(robot))
         self._tilt = _tilt_values(robot)
@@ -90,7 +76,9 @@ class Body:
         while ready := [joint for joint in waiting if joint.parent in frames]:
             for joint in ready:
                 frames[joint.child] = (
-                    frames[joint.parent] @ joint.origin @ _motion(joint, positions.get(joint.name, 0.0))
+                    frames[joint.parent]
+                    @ _placed(joint.place, joint.turn)
+                    @ _motion(joint, positions.get(joint.name, 0.0))
                 )
             waiting = [joint for joint in waiting if joint not in ready]
         drawn = []
@@ -101,6 +89,13 @@ class Body:
                 flat, depth = (points[:, :2], points[:, 2]) if self._above else (points[:, [0, 2]], -points[:, 1])
                 drawn.append((float(depth.mean()), {"points": _outline(flat), "colour": shape.colour}))
         return [shape for _, shape in sorted(drawn, key=lambda pair: pair[0])]
+
+
+def _placed(place: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """A frame at a place (3,), turned by roll, pitch and yaw (3,), as a matrix (4, 4)."""
+    frame = _turned(*turn)
+    frame[:3, 3] = place
+    return frame
 
 
 def _joint_values(robot: RobotConfig) -> Iterator[tuple[str, Any]]:
@@ -130,7 +125,7 @@ def _tilt_values(robot: RobotConfig) -> dict[str, str]:
 def _motion(joint: Joint, position: float) -> np.ndarray:
     """What a joint's position does, (4, 4)."""
     motion = np.eye(4)
-    if joint.kind == "prismatic":
+    if joint.kind == SLIDER:
         motion[:3, 3] = position * joint.axis
     elif joint.kind in HINGES:
         motion[:3, :3] = _rotation(joint.axis, position)
@@ -152,27 +147,6 @@ def _turned(roll: float, pitch: float, yaw: float) -> np.ndarray:
     return frame
 
 
-def _joint(element: ElementTree.Element) -> Joint:
-    axis = element.find("axis")
-    vector = _numbers(axis.get("xyz", "1 0 0") if axis is not None else "1 0 0")
-    length = float(np.linalg.norm(vector))
-    return Joint(
-        element.get("name", ""),
-        element.get("type", "fixed"),
-        _link(element, "parent"),
-        _link(element, "child"),
-        _origin(element),
-        vector / length if length else vector,
-    )
-
-
-def _link(element: ElementTree.Element, which: str) -> str:
-    link = element.find(which)
-    if link is None:
-        raise ValueError(f"joint {element.get('name')!r} has no {which}")
-    return link.get("link", "")
-
-
 def _shapes(link: ElementTree.Element, colours: Mapping[str | None, str]) -> Iterator[Shape]:
     for visual in link.findall("visual"):
         material = visual.find("material")
@@ -189,7 +163,7 @@ def _geometry(visual: ElementTree.Element) -> np.ndarray | None:
     angles = np.linspace(0.0, 2.0 * math.pi, ROUND, endpoint=False)
     circle = np.stack([np.cos(angles), np.sin(angles)], 1)  # (ROUND, 2)
     if (box := visual.find("geometry/box")) is not None:
-        corners: np.ndarray = CORNERS * _numbers(box.get("size", "0 0 0"))
+        corners: np.ndarray = CORNERS * three_numbers(box.get("size", "0 0 0"))
         return corners
     if (cylinder := visual.find("geometry/cylinder")) is not None:
         rim, half = float(cylinder.get("radius", 0)) * circle, float(cylinder.get("length", 0)) / 2.0
@@ -203,20 +177,7 @@ def _geometry(visual: ElementTree.Element) -> np.ndarray | None:
 
 def _origin(element: ElementTree.Element) -> np.ndarray:
     """Position and roll, pitch and yaw of an element, (4, 4)."""
-    frame = np.eye(4)
-    origin = element.find("origin")
-    if origin is not None:
-        frame = _turned(*_numbers(origin.get("rpy", "0 0 0")))
-        frame[:3, 3] = _numbers(origin.get("xyz", "0 0 0"))
-    return frame
-
-
-def _numbers(text: str) -> np.ndarray:
-    """Three numbers, (3,)."""
-    values = np.array([float(word) for word in text.split()])
-    if values.shape != (3,):
-        raise ValueError(f"{text!r} are not three numbers")
-    return values
+    return _placed(*origin_of(element))
 
 
 def _colour(material: ElementTree.Element) -> str:

@@ -16,6 +16,8 @@ from robot_mbrl.specs import Mode, Source
 SHAPED_COMMAND = f"actuator/{topics.SHAPED_COMMAND.removeprefix('~/')}"
 """The command as it was sent, below the robot's namespace."""
 ROSOUT = "/rosout"
+WORLD_FRAME = "world"
+"""What simulators tell the links' places from."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class Overview:
     """Topics of what the policy sees, each an Image."""
     prediction: str
     """Topic of the Image that shows what the world model expects beside what came."""
+    description: str | None = None
+    """Topic of the robot's URDF, if a simulator of ours publishes it and where the links are."""
     diagnostics: str = topics.DIAGNOSTICS
     log: str = ROSOUT
 
@@ -93,7 +97,8 @@ class Overview:
         """Every topic that is shown, once."""
         shown = [signal.topic for panel in self.panels for signal in panel.signals]
         shown += [word.topic for word in self.words]
-        return tuple(dict.fromkeys([*shown, *self.pictures, self.prediction, self.diagnostics, self.log]))
+        body = [] if self.description is None else [self.description]
+        return tuple(dict.fromkeys([*shown, *self.pictures, self.prediction, *body, self.diagnostics, self.log]))
 
 
 def overview(config: RunConfig, learned_by: tuple[str, ...] = ()) -> Overview:
@@ -121,6 +126,8 @@ def overview(config: RunConfig, learned_by: tuple[str, ...] = ()) -> Overview:
         },
         pictures=tuple(drawn.absolute(topics.image(camera)) for camera in config.observation_spec().images),
         prediction=drawn.absolute(topics.PREDICTION),
+        # Of a robot that exists in hardware only, nobody knows whether its driver tells.
+        description=drawn.absolute(topics.ROBOT_DESCRIPTION) if config.task.world is not None else None,
     )
 
 

@@ -4,9 +4,7 @@ import math
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 
@@ -81,14 +79,6 @@ class Snapshot:
     pushed: tuple[float, float]
     elapsed_s: float
     steps: int
-
-
-def base_link(urdf: Path) -> str:
-    """Name of the link that no joint moves: a URDF's first by convention, and here by test."""
-    # The repository's own file, not a stranger's.
-    root = ElementTree.parse(urdf).getroot()  # noqa: S314
-    children = {child.attrib["link"] for child in root.iter("child")}
-    return next(link.attrib["name"] for link in root.iter("link") if link.attrib["name"] not in children)
 
 
 class MobileWorld:

@@ -61,7 +61,7 @@ class Watched:
 
 
 def _profile(topic: str) -> QoSProfile:
-    return qos.LATCHED if topic.endswith(("/state", "/episode")) else qos.EVENTS
+    return qos.LATCHED if topic.endswith(("/state", "/episode", "/robot_description")) else qos.EVENTS
 
 
 def counted(messages: Mapping[str, Any]) -> set[str]:
@@ -109,7 +109,7 @@ def watched(cartpole: Graph, tmp_path: Path) -> Iterator[tuple[Graph, Watched]]:
 def test_every_figure_of_every_layout_is_found_on_a_running_graph(watched: tuple[Graph, Watched]) -> None:
     graph, heard = watched
     seen, messages = overview(CONFIG), heard.newest
-    said = {*seen.pictures, seen.prediction, *(word.topic for word in seen.words)}
+    said = {*seen.pictures, seen.prediction, str(seen.description), *(word.topic for word in seen.words)}
     graph.until(lambda: said <= messages.keys(), PATIENCE_S)
     graph.until(lambda: not lacking(seen, messages), PATIENCE_S)
     assert counted(messages)

@@ -4,16 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sensor_msgs.msg import JointState
-from std_msgs.msg import String
 
-from robot_mbrl import topics
 from robot_mbrl.runs.scenario import Options
 from robot_mbrl.specs import Source
 from robot_mbrl.tasks.quadruped_walk import posture_terms
 from robot_mbrl.variety import Variety
-from ros_nodes import qos
-from sim.displays import read_poses
 from tests.graph.expert_bench import Bench
 
 
@@ -48,20 +43,3 @@ def test_a1_stands_up_over_dds_while_it_is_pushed_in_a_world_that_varies(make_be
     bench = make_bench("a1-walk", variety=Variety(randomise=True, push=True))
     bench.live(160)
     assert max(posture_terms(observation.values)[0] for observation in bench.seen) > 0.9
-
-
-def test_displays_are_told_where_the_robot_is(make_bench):
-    bench = make_bench("husky-goal")
-    told, described = [], []
-    node = bench.graph.node
-    node.create_subscription(
-        JointState, topics.POSES, lambda m: told.append(read_poses(m.name, m.position)), qos.EVENTS
-    )
-    node.create_subscription(String, topics.ROBOT_DESCRIPTION, lambda m: described.append(m.data), qos.LATCHED)
-    bench.live(20)
-    bench.graph.until(lambda: bool(told and described))
-    values = bench.seen[-1].values
-    place, _ = told[-1]["base"]
-    assert place[:2] == pytest.approx((values["x"], values["y"]), abs=0.3)
-    assert "goal" in told[-1]
-    assert '<robot name="husky">' in described[0]

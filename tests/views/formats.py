@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import yaml
 
 FOXGLOVE_PANELS = {
-    *("Plot", "StateTransitions", "Image", "DiagnosticSummary", "DiagnosticStatusPanel", "RosOut", "Tab"),
+    *("3D", "Plot", "StateTransitions", "Image", "DiagnosticSummary", "DiagnosticStatusPanel", "RosOut", "Tab"),
 }
 """Types that both Foxglove and Lichtblick know, of those that are used."""
 PART = r"\.(\w+)(?:\[(\d+|:)\])?(?:\{(\w+)==\"([^\"]*)\"\})?"
@@ -58,6 +58,15 @@ def read_foxglove(content: bytes) -> Named:
             assert config["xAxisVal"] == "timestamp"
         if kind == "Image":
             named.pictures.append(config["imageMode"]["imageTopic"])
+        if kind == "3D":
+            assert config["followTf"] == "world"
+            layers = config["layers"]
+            assert {layer["layerId"] for layer in layers.values()} == {"foxglove.Urdf", "foxglove.Grid"}
+            assert all(layer["instanceId"] == key for key, layer in layers.items())
+            # Of ThreeDeeRender/renderables/Urdfs.ts: by itself it looks at /robot_description only.
+            urdfs = [layer for layer in layers.values() if layer["layerId"] == "foxglove.Urdf"]
+            assert [layer["sourceType"] for layer in urdfs] == ["topic"]
+            named.others += [layer["topic"] for layer in urdfs]
         if "topicToRender" in config:
             named.others.append(config["topicToRender"])
     return named
@@ -195,14 +204,21 @@ def read_rviz(content: bytes) -> Named:
     assert manager["Global Options"]["Fixed Frame"]
     named = Named()
     for display in manager["Displays"]:
-        assert display["Class"] == "rviz_default_plugins/Image"
         assert display["Enabled"] is True
-        topic = display["Topic"]
+        if display["Class"] == "rviz_default_plugins/TF":
+            assert manager["Global Options"]["Fixed Frame"] == "world"
+            continue
+        is_robot = display["Class"] == "rviz_default_plugins/RobotModel"
+        assert is_robot or display["Class"] == "rviz_default_plugins/Image"
+        topic = display["Description Topic" if is_robot else "Topic"]
+        if is_robot:
+            assert display["Description Source"] == "Topic"
+            assert topic["Durability Policy"] == "Transient Local", "RViz's own is volatile, and it is said once"
         assert topic["Durability Policy"] in ("Volatile", "Transient Local")
         assert topic["Reliability Policy"] in ("Reliable", "Best Effort")
         assert topic["History Policy"] == "Keep Last"
         assert topic["Depth"] >= 1
-        named.pictures.append(topic["Value"])
+        (named.others if is_robot else named.pictures).append(topic["Value"])
     return named
 
 

@@ -33,6 +33,21 @@ def test_what_the_issue_of_watching_names_is_shown(kind: str) -> None:
         assert shown in figures
 
 
+@pytest.mark.parametrize("kind", ["foxglove", "lichtblick", "rviz"])
+def test_the_body_of_a_simulated_robot_is_shown_and_a_driver_is_not_asked_for_one(kind: str) -> None:
+    simulated = overview(load_run("reacher"))
+    assert "/reacher/robot_description" in READERS[kind](LAYOUTS[kind].write(simulated)).others
+    real = overview(load_run("reacher", {"task.world": None}))
+    named = READERS[kind](LAYOUTS[kind].write(real))
+    assert not any("robot_description" in topic for topic in (*named.others, *real.topics))
+
+
+def test_rviz_is_told_where_to_hear_of_the_links(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "robot.rviz"
+    assert main(["layout", "rviz", "pendulum", "--out", str(out)]) == 0
+    assert f"rviz2 -d {out} --ros-args -r /tf:=/pendulum/tf" in capsys.readouterr().out
+
+
 def test_limits_of_a_joint_are_lines_beside_what_was_sent_and_measured() -> None:
     sent, position = overview(load_run("cartpole")).joints
     assert [signal.topic for signal in sent.signals] == ["/cartpole/actuator/command"]

@@ -18,16 +18,16 @@ class Layout:
     write: Callable[[Overview], bytes]
     suffix: str
     opened: str
-    """What a person does with the file, `{}`."""
+    """What a person does with the file, `{file}`, of a robot whose namespace is `{space}`."""
 
 
-_IMPORT = "in the app: connect to foxglove_bridge, then Layouts, Import from file, {}"
+_IMPORT = "in the app: connect to foxglove_bridge, then Layouts, Import from file, {file}"
 LAYOUTS = {
     "foxglove": Layout(write_foxglove, "foxglove.json", _IMPORT),
     "lichtblick": Layout(write_foxglove, "lichtblick.json", _IMPORT),
-    "plotjuggler": Layout(write_plotjuggler, "plotjuggler.xml", "ros2 run plotjuggler plotjuggler --layout {}"),
-    "rviz": Layout(write_rviz, "rviz", "rviz2 -d {}"),
-    "rqt": Layout(write_rqt, "perspective", "rqt --perspective-file {}"),
-    "rerun": Layout(write_rerun, "rbl", "rerun RUN/bags/*.mcap {}"),
+    "plotjuggler": Layout(write_plotjuggler, "plotjuggler.xml", "ros2 run plotjuggler plotjuggler --layout {file}"),
+    "rviz": Layout(write_rviz, "rviz", "rviz2 -d {file} --ros-args -r /tf:={space}/tf"),
+    "rqt": Layout(write_rqt, "perspective", "rqt --perspective-file {file}"),
+    "rerun": Layout(write_rerun, "rbl", "rerun RUN/bags/*.mcap {file}"),
 }
 """By the tool's name; Foxglove and Lichtblick read the same file."""

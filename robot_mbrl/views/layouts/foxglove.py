@@ -8,12 +8,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from robot_mbrl.views.panels import Element, Entry, Overview, Panel, Signal, Text
+from robot_mbrl.views.panels import WORLD_FRAME, Element, Entry, Overview, Panel, Signal, Text
 
 TAB = "Tab!robot_mbrl"
 WORDS = "StateTransitions!words"
 SUMMARY, DETAIL = "DiagnosticSummary!nodes", "DiagnosticStatusPanel!guard"
 LOG = "RosOut!log"
+BODY = "3D!body"
+VIEW_M, VIEW_DEG = 4.0, 75.0
+"""How far from the world's origin the body is looked at, and how far from straight above."""
 LARGE, SMALL = 70, 30
 """Share of the window, in percent, of the plots and of what stands beside them."""
 
@@ -45,6 +48,9 @@ def write_foxglove(overview: Overview) -> bytes:
     for index, topic in enumerate((*overview.pictures, overview.prediction)):
         panels[f"Image!{index}"] = {"imageMode": {"imageTopic": topic}, "foxglovePanelTitle": topic}
         pictures.append(f"Image!{index}")
+    if overview.description is not None:
+        panels[BODY] = _body(overview.description)
+        pictures.insert(0, BODY)
     beside = _divided("column", [*pictures, SUMMARY, DETAIL, LOG])
     main = _split("column", WORDS, TAB, SMALL // 2)
     layout = {
@@ -55,6 +61,36 @@ def write_foxglove(overview: Overview) -> bytes:
         "layout": _split("row", main, beside, LARGE),
     }
     return json.dumps(layout, indent=2).encode() + b"\n"
+
+
+def _body(topic: str) -> dict[str, Any]:
+    """The robot as its URDF says; where its links are, panels find by the type of the messages that tell it."""
+    robot = {
+        "layerId": "foxglove.Urdf",
+        "instanceId": "robot",
+        "label": "robot",
+        "visible": True,
+        "sourceType": "topic",
+        "topic": topic,
+        "displayMode": "visual",
+        "framePrefix": "",
+    }
+    grid = {
+        "layerId": "foxglove.Grid",
+        "instanceId": "grid",
+        "label": "grid",
+        "visible": True,
+        "frameId": WORLD_FRAME,
+        "size": 10,
+        "divisions": 10,
+    }
+    return {
+        "foxglovePanelTitle": "Body",
+        "followTf": WORLD_FRAME,
+        "cameraState": {"distance": VIEW_M, "phi": VIEW_DEG, "perspective": True},
+        "layers": {"robot": robot, "grid": grid},
+        "topics": {},
+    }
 
 
 def message_path(signal: Signal | Text) -> str:

@@ -68,7 +68,7 @@ class LaunchedDemo:
     processes: Path
     """Where process ids are kept by the nodes' names, which `robot-mbrl watch` and others find a living run by."""
     judge: list[str]
-    """The command that judges the exported policy once the nodes have ended."""
+    """The command that judges the exported policy and writes the results down, once the nodes have ended."""
     held: ExitStack
     """Keeps the run's folder from others, as long as somebody keeps this."""
 
@@ -117,7 +117,7 @@ def launched_demo(check: Check = lambda config: None, **chosen: str) -> Launched
         learns_s=60.0 * minutes,
         introduction=f"run folder: {folder.path}; join from another terminal: {status}, or export {words}",
         processes=folder.processes,
-        judge=[sys.executable, "-m", "robot_mbrl.cli", "evaluate", str(folder.path)],
+        judge=[sys.executable, "-m", "robot_mbrl.commands.demo_end", str(folder.path), f"{60.0 * minutes:g}"],
         held=held,
     )
 

@@ -216,7 +216,7 @@ def test_when_the_time_is_up_the_nodes_end_and_then_the_policy_is_judged(descrip
     assert demo.asked_to_end() == set(names)
     *before, judging = demo.ends(*names)
     assert before == [None] * (len(names) - 1)
-    assert judging.cmd == [sys.executable, "-m", "robot_mbrl.cli", "evaluate", str(tmp_path / "run")]
+    assert judging.cmd == [sys.executable, "-m", "robot_mbrl.commands.demo_end", str(tmp_path / "run"), "150"]
 
 
 def test_a_living_demo_is_found_by_its_nodes(description: Any, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from robot_mbrl.runs.metrics import read_metrics
 from robot_mbrl.runs.record import RunRecord
 from robot_mbrl.runs.scenario import NodeProcess, Options, scenario
 from robot_mbrl.tasks import make_task
+from robot_mbrl.variety import Variety, read_changes
 
 TASK = "cartpole"
 """What is learned where nobody says."""
@@ -46,6 +47,7 @@ ARGUMENTS = {
     "lockstep": ("false", "whether the simulator waits for every step, as fast as the machine"),
     "randomise": ("false", "whether each episode's world differs: friction, masses, latency, noise, light and more"),
     "push": ("false", "whether somebody pushes the simulated robot every ten seconds or so"),
+    "change": ("", "what is changed in every episode, such as 'mass=2 friction=0.5'; empty for nothing"),
     "faults": ("", "YAML of what goes wrong with the simulated robot (docs/simulation.md); empty for nothing"),
     "view": ("false", "whether the simulated robot is shown in a window"),
     "video": ("false", "whether the simulated robot is filmed into the run's folder"),
@@ -89,8 +91,7 @@ def launched_demo(check: Check = lambda config: None, **chosen: str) -> Launched
     options = Options(
         speed=_read(text, "speed", positive),
         lockstep=yes(text, "lockstep"),
-        randomise=yes(text, "randomise"),
-        push=yes(text, "push"),
+        variety=Variety(yes(text, "randomise"), yes(text, "push"), read_changes(text["change"].split())),
         view=yes(text, "view"),
         video=yes(text, "video"),
         faults=faults,

@@ -219,6 +219,14 @@ def test_when_the_time_is_up_the_nodes_end_and_then_the_policy_is_judged(descrip
     assert judging.cmd == [sys.executable, "-m", "robot_mbrl.commands.demo_end", str(tmp_path / "run"), "150"]
 
 
+def test_a_demo_may_be_of_another_world(description: Any, tmp_path: Path) -> None:
+    demo = demo_of(description, tmp_path / "run", randomise="true", change="mass=2 friction=0.5", video="true")
+    parameters = demo.nodes["simulator"].parameters[0]
+    assert (parameters["randomise"], parameters["push"]) == (True, False)
+    assert parameters["change"] == "mass=2 friction=0.5"
+    assert parameters["video"].endswith(".mp4")
+
+
 def test_a_living_demo_is_found_by_its_nodes(description: Any, tmp_path: Path) -> None:
     demo = demo_of(description, tmp_path / "run")
     assert running_runs(tmp_path) == []
@@ -249,6 +257,7 @@ def test_a_demo_without_end_is_judged_by_nobody(description: Any, tmp_path: Path
         ({"lockstep": "perhaps"}, "lockstep: 'perhaps' is neither"),
         ({"lockstep": "true", "speed": "2"}, "no meaning in lockstep"),
         ({"provider": "tpu"}, "provider: 'tpu' is none of"),
+        ({"change": "weight=2"}, "change: 'weight' is none of"),
         ({"faults": "/nowhere.yaml"}, "/nowhere.yaml: cannot be read"),
         ({"ros_namespace": "/lab"}, "namespace:=NAME"),
     ],

@@ -76,6 +76,9 @@ def _judge(command: CommandConfig, joint: CommandJoint, there: UrdfJoint | None)
         return amber(name, "the URDF has no such joint", "correct the name, or compare its limits by hand")
     if faults := list(_beyond(command, joint, there)):
         return red(name, "; ".join(faults), "lower it in the robot's YAML, or correct the URDF")
+    if joint.position_bounds is not None and (text := _places(joint.position_bounds, there)):
+        # No command leads there, but the guard latches only where it is beyond its stop.
+        return amber(name, text, "lower position_low and position_high in the robot's YAML, or correct the URDF")
     if there.turns_endlessly and command.source is not None and not joint.continuous and joint.position_bounds is None:
         return amber(name, "the URDF says it turns endlessly", "set continuous: true if its reading wraps")
     return green(name, "within those of the URDF")
@@ -83,18 +86,24 @@ def _judge(command: CommandConfig, joint: CommandJoint, there: UrdfJoint | None)
 
 def _beyond(command: CommandConfig, joint: CommandJoint, there: UrdfJoint) -> Iterator[str]:
     """Which limits of the YAML allow more than the URDF."""
-    bounds = joint.position_bounds or ((joint.low, joint.high) if command.kind == "position" else None)
-    if bounds is not None:
-        slack = ROUNDING * (there.upper - there.lower) if there.upper - there.lower < math.inf else 0.0
-        if bounds[0] < there.lower - slack or bounds[1] > there.upper + slack:
-            yield f"positions of [{bounds[0]:g}, {bounds[1]:g}] {_more([there.lower, there.upper])}"
+    if command.kind == "position" and (text := _places(joint.position_bounds or (joint.low, joint.high), there)):
+        yield text
     largest = max(abs(joint.low), abs(joint.high))
     allowed = {"position": (joint.max_rate, there.velocity), "velocity": (largest, there.velocity)}
     allowed["effort"] = (largest, there.effort)
     here, most = allowed[command.kind]
-    if here > most * (1.0 + ROUNDING):
+    # A share of what a drive can do, such as a duty cycle, is no effort that a URDF could limit.
+    if here > most * (1.0 + ROUNDING) and (joint.unit or command.kind != "effort"):
         what = "effort" if command.kind == "effort" else "velocity"
         yield f"{what} of {here:g} {_more(most)}"
+
+
+def _places(bounds: tuple[float, float], there: UrdfJoint) -> str:
+    """Positions that are beyond the URDF's; empty if none is."""
+    slack = ROUNDING * (there.upper - there.lower) if there.upper - there.lower < math.inf else 0.0
+    if bounds[0] >= there.lower - slack and bounds[1] <= there.upper + slack:
+        return ""
+    return f"positions of [{bounds[0]:g}, {bounds[1]:g}] {_more([there.lower, there.upper])}"
 
 
 def _more(limit: float | list[float]) -> str:

@@ -8,6 +8,7 @@ from robot_mbrl.errors import ConfigError
 from robot_mbrl.readiness.finding import Finding, Level, as_json, exit_code
 from robot_mbrl.readiness.machine import judge_disk
 from robot_mbrl.readiness.urdf import judge_limits, read_urdf
+from sim.worlds.bullet import URDF_FOLDER
 
 ARM = load_run(HARDWARE / "arm-task.yaml").robot
 URDF = """<robot name="arm">
@@ -63,3 +64,21 @@ def test_the_worst_finding_makes_the_exit_code() -> None:
     levels = [Finding("a", level, "so") for level in (Level.GREEN, Level.AMBER, Level.RED)]
     assert [exit_code(levels[:count]) for count in range(4)] == [0, 0, 1, 2]
     assert as_json(levels[:1]) == {"checks": [{"name": "a", "level": "green", "found": "so", "remedy": ""}]}
+
+
+@pytest.mark.parametrize(
+    "task", ["cartpole", "pendulum", "reacher", "a1-walk", "go2-walk", "husky-goal", "sphero-navigate"]
+)
+def test_what_this_project_ships_allows_no_more_than_its_own_urdf(task: str) -> None:
+    assert Level.RED not in {finding.level for finding in shipped(task)}
+
+
+def test_a_latch_beyond_the_stop_of_an_effort_is_no_command_beyond_it() -> None:
+    (finding,) = shipped("cartpole")
+    assert finding.level is Level.AMBER
+    assert "[-2.6, 2.6] is more than the URDF's [-2.4, 2.4]" in finding.found
+
+
+def shipped(task: str) -> list[Finding]:
+    robot = load_run(task).robot
+    return list(judge_limits(robot, read_urdf((URDF_FOLDER / f"{robot.name}.urdf").read_text())))

@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from robot_mbrl.agent_configs.settings import SequenceSettings
+from robot_mbrl.agent_configs.settings import ActorSettings
 from robot_mbrl.specs import Count, Fraction, NonNegative, Positive
 
 
-class DreamerConfig(SequenceSettings):
+class DreamerConfig(ActorSettings):
     """Dreamer: a categorical RSSM with actor and critic trained in imagination."""
 
     MEANT: ClassVar[frozenset[str]] = frozenset(

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from robot_mbrl.agent_configs.settings import SequenceSettings
+from robot_mbrl.agent_configs.settings import ActorSettings
 from robot_mbrl.specs import Fraction, NonNegative
 
 Mixture = Annotated[float, Field(gt=0, lt=1)]
@@ -12,7 +12,7 @@ Mixture = Annotated[float, Field(gt=0, lt=1)]
 makes every update NaN, at 1 nothing is learned."""
 
 
-class ImaginingSettings(SequenceSettings):
+class ImaginingSettings(ActorSettings):
     """The settings of agents whose actor and critic learn in the imagination of a world model."""
 
     PLOTTED: ClassVar[tuple[str, ...]] = ("model_loss", "kl", "actor_loss", "critic_loss")

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from robot_mbrl.specs import Count, Frozen, Positive
+from robot_mbrl.specs import Count, Frozen, NonNegative, Positive
 
 
 class AgentSettings(Frozen):
@@ -87,3 +87,11 @@ class SequenceSettings(AgentSettings):
     def fewest_steps(self) -> int:
         """Steps that the replay must hold before the first update."""
         return max(self.prefill_steps, self.batch_length)
+
+
+class ActorSettings(SequenceSettings):
+    """The settings of agents that train an actor on sequences of steps."""
+
+    cloning_scale: NonNegative = 0.0
+    """Weight in the actor's loss of minus the mean log-density of a person's actions, taken over or imported, where
+    they drove (`agents.cloning`); 0 learns from them as from anyone's."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from robot_mbrl.agent_configs import DayDreamerConfig
 from robot_mbrl.agents.acting import Acting, DrawOrMode
 from robot_mbrl.agents.agent import LEFT_OUT
+from robot_mbrl.agents.cloning import add_cloning
 from robot_mbrl.agents.imagination import (
     Dream,
     draw_noise,
@@ -119,6 +120,7 @@ class DayDreamer(nn.Module):
                 left_out.append(self._step("critic", metrics))
                 self._copy_critic()
                 metrics |= self._actor_gradient(dream, reward, discount, weight)
+                metrics |= add_cloning(self.actor, self.distribution, posterior, batch, config.cloning_scale)
                 left_out.append(self._step("actor", metrics))
         metrics[LEFT_OUT] = torch.stack(left_out).max()
         return posterior, metrics

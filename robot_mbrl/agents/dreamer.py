@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robot_mbrl.agent_configs import DreamerConfig
+from robot_mbrl.agents.cloning import add_cloning
 from robot_mbrl.agents.imagination import Dream, frozen, lambda_return
 from robot_mbrl.nets.heads import StateHead
 from robot_mbrl.nets.policies import BoundedNormal, Categorical
@@ -74,6 +75,7 @@ class Dreamer(nn.Module):
         with frozen(self.world_model):
             dream = self.imagine(starts, generator)
             metrics |= self._learn_behaviour(dream, weight)
+        metrics |= add_cloning(self.actor, self.distribution, posterior, batch, config.cloning_scale)
 
         metrics |= optimizer.step()
         metrics["model_loss"] = model_loss.detach()

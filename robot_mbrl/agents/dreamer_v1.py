@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from robot_mbrl.agent_configs import DreamerV1Config
 from robot_mbrl.agents.acting import Acting, NoisyChoice, NoisyTanhNormal
 from robot_mbrl.agents.agent import LEFT_OUT
+from robot_mbrl.agents.cloning import add_cloning
 from robot_mbrl.agents.imagination import draw_noise, frozen, imagine, lambda_return, last_of_each, through_actions
 from robot_mbrl.agents.optimizers import ClippedAdam, Optimizer, set_gradients
 from robot_mbrl.nets.policies import Categorical, TanhNormal
@@ -72,6 +73,7 @@ class DreamerV1(nn.Module):
             set_gradients(model_loss, model)
             posterior = posterior.detach()
             metrics |= self._learn_behaviour(self._starts(posterior), generator)
+            metrics |= add_cloning(self.actor, self.distribution, posterior, batch, config.cloning_scale)
 
         metrics["model_loss"] = model_loss.detach()
         left_out = []

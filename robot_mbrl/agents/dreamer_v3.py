@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from robot_mbrl.agent_configs import DreamerV3Config
 from robot_mbrl.agents.acting import Acting, DrawOrMode
 from robot_mbrl.agents.agent import LEFT_OUT
+from robot_mbrl.agents.cloning import add_cloning
 from robot_mbrl.agents.imagination import Dream, draw_noise, imagine, lambda_return, last_of_each
 from robot_mbrl.agents.optimizers import LaProp, Optimizer
 from robot_mbrl.nets.normalisers import MovingRange
@@ -113,6 +114,8 @@ class DreamerV3(nn.Module):
         loss.backward()  # type: ignore[no-untyped-call]
 
         metrics |= behaviour.metrics | replayed.metrics | {"model_loss": model_loss.detach()}
+        with computing_in(config.precision, batch.reward.device):
+            metrics |= add_cloning(self.actor, self.distribution, posterior, batch, config.cloning_scale)
         metrics["grad_norm"], metrics[LEFT_OUT] = self.optimizers["all"].step()
         with torch.no_grad():
             torch._foreach_lerp_(

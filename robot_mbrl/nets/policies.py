@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from robot_mbrl.nets.latents import onehot, sample_index, unimix_probs
 
 _HALF_LOG_2PI_E = 0.5 * math.log(2 * math.pi * math.e)
+_LARGEST_TANH = 1.0 - 1e-6
+"""Nearer to 1, single precision says little of what a tanh is of."""
 
 
 class BoundedNormal(nn.Module):
@@ -78,6 +80,7 @@ class TanhNormal(nn.Module):
         super().__init__()
         self.size, self.min_std, self.mean_scale = size, min_std, mean_scale
         self.raw_init_std = math.log(math.expm1(init_std))
+        self.farthest = min(math.tanh(mean_scale), _LARGEST_TANH)
         self.noise_size = size
         self.outputs = 2 * size
 
@@ -96,6 +99,16 @@ class TanhNormal(nn.Module):
         """The action (..., A) that a draw stands for: itself."""
         return sample
 
+    def log_prob(self, out: Tensor, action: Tensor) -> Tensor:
+        """Log-density (...) of actions (..., A).
+
+        Actions at their bounds, which no draw ever reaches, count as those as far out as a mean can be.
+        """
+        mean, std = self.parameters_of(out)
+        raw = torch.atanh(action.clamp(-self.farthest, self.farthest))
+        normal = -0.5 * ((raw - mean) / std).square() - std.log() - 0.5 * math.log(2 * math.pi)
+        return (normal - _log_tanh_slope(raw)).sum(-1)
+
     def likeliest(self, out: Tensor, noise: Tensor) -> Tensor:
         """The likeliest of several draws: the mode has no closed form.
 
@@ -108,11 +121,14 @@ class TanhNormal(nn.Module):
         """
         mean, std = (value.unsqueeze(-2) for value in self.parameters_of(out))
         raw = mean + std * noise  # (B, n, A)
-        # The logarithm of 1 - tanh², as is exact also where tanh is 1.
-        log_slope = 2.0 * (math.log(2.0) - raw - nn.functional.softplus(-2.0 * raw))
-        density = (-0.5 * noise.square() - std.log() - log_slope).sum(-1)  # (B, n), but for a constant
+        density = (-0.5 * noise.square() - std.log() - _log_tanh_slope(raw)).sum(-1)  # (B, n), but for a constant
         best = density.argmax(-1)[:, None, None].expand(-1, 1, self.size)
         return torch.tanh(raw).gather(1, best).squeeze(1)
+
+
+def _log_tanh_slope(raw: Tensor) -> Tensor:
+    """The logarithm of 1 - tanh², as is exact also where tanh is 1."""
+    return 2.0 * (math.log(2.0) - raw - nn.functional.softplus(-2.0 * raw))
 
 
 class Categorical(nn.Module):

@@ -33,6 +33,8 @@ class Batch(NamedTuple):
     """(B, T), bool: false where a row only fills the tensor."""
     row: Tensor
     """(B, T), int64, the rows' numbers in replay."""
+    source: Tensor
+    """(B, T), uint8, who chose each action: a `specs.Source`."""
     before: dict[str, Tensor]
     """Latents remembered of the row before the first, (B, ...), as replay keeps them; zeros where there are none."""
 

@@ -7,7 +7,7 @@ import torch
 from robot_mbrl.agent_configs import DreamerConfig
 from robot_mbrl.agents.dreamer import Dreamer
 from robot_mbrl.config import RunConfig, load_run
-from robot_mbrl.specs import ActionSpec, Element, ImageSpec, ObservationSpec, VectorSpec
+from robot_mbrl.specs import ActionSpec, Element, ImageSpec, ObservationSpec, Source, VectorSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.rssm import State
 
@@ -71,5 +71,6 @@ def make_batch(action: ActionSpec, observation: ObservationSpec = OBSERVATION, s
         is_terminal=torch.zeros(BATCH, TIME),
         valid=torch.ones(BATCH, TIME, dtype=torch.bool),
         row=torch.arange(BATCH * TIME).view(BATCH, TIME),
+        source=torch.full((BATCH, TIME), Source.POLICY, dtype=torch.uint8),
         before={},
     )

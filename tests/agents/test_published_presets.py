@@ -114,6 +114,14 @@ def test_every_setting_either_says_what_the_weights_are_or_may_change_while_a_ru
     free |= {"free_nats", "kl_scale", "continue_scale", "exploration", "mode_draws", "kl_balance", "kl_target"}
     free |= {"kl_weight_min", "kl_weight_max", "entropy_target", "entropy_weight_min", "entropy_weight_max"}
     free |= {"advantage_decay", "slow_critic_every", "adaptive_factor", "dynamics_scale", "representation_scale"}
-    free |= {"entropy", "return_rate", "return_floor", "slow_critic_rate", "slow_critic_scale", "replay_value_scale"}
+    free |= {
+        "cloning_scale",
+        "entropy",
+        "return_rate",
+        "return_floor",
+        "slow_critic_rate",
+        "slow_critic_scale",
+        "replay_value_scale",
+    }
     assert not model.MEANT & free
     assert set(model.model_fields) - free == model.MEANT

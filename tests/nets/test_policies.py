@@ -56,6 +56,14 @@ def test_the_tanh_of_a_normal_starts_wide_around_a_bounded_mean() -> None:
     )
 
 
+def test_the_tanh_of_a_normal_gives_actions_the_density_that_torch_gives_them() -> None:
+    torch.manual_seed(0)
+    policy = TanhNormal(3, init_std=1.0, min_std=1e-4, mean_scale=5.0)
+    out, action = torch.randn(6, 6, dtype=torch.float64), torch.rand(6, 3, dtype=torch.float64) * 1.9 - 0.95
+    reference = TransformedDistribution(Independent(Normal(*policy.parameters_of(out)), 1), [TanhTransform()])
+    torch.testing.assert_close(policy.log_prob(out, action), reference.log_prob(action))
+
+
 def test_the_likeliest_of_many_draws_is_so_by_the_density_of_the_tanh() -> None:
     torch.manual_seed(0)
     policy = TanhNormal(3, init_std=1.0, min_std=1e-4, mean_scale=5.0)

@@ -140,6 +140,22 @@ class InProcessRobot:
             self.control_steps += round((following.key.stamp_ns - observation.key.stamp_ns) / self._period_ns)
         return self._applied.pop(0)
 
+    def take_over(self, values: Mapping[str, float] | None) -> None:
+        """Let a person hold the dead-man switch and steer, or let go of it.
+
+        As on a robot, their action is for the next observation on, reaches what the stick says within a second, and
+        counts for 0.3 s of simulated time: say it again at every step.
+
+        Args:
+            values: what the stick says, in action units by name; of choices a one-hot. None lets go.
+
+        Raises:
+            RobotMbrlError: if it says what cannot be meant.
+        """
+        if values is not None and (refusal := self._guard.takeover.steer(values, self._now_s)):
+            raise RobotMbrlError(f"teleop: {refusal}")
+        self._guard.take_over(values is not None, self._now_s)
+
     def photograph(self) -> np.ndarray:
         """A picture of the world, uint8, shape (height, width, 3)."""
         return self.world.photograph()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from robot_mbrl.config import load_run
+from robot_mbrl.errors import RobotMbrlError
 from robot_mbrl.runs.episodes import EpisodeTally
 from robot_mbrl.specs import Mode, Source
 from robot_mbrl.steps import Action, Step
@@ -186,3 +187,40 @@ def test_pictures_are_rendered_at_the_size_that_the_robot_asks_for(side):
     rendered = robot.world.render("camera", side, side)
     robot.close()
     assert np.array_equal(seen, rendered)
+
+
+def test_a_person_takes_over_as_on_a_robot_and_gives_back(robot):
+    (joint,) = robot.config.action_spec().names
+    robot.take_over(None)
+    lived = []
+    for step in range(8):
+        observation = robot.observe()
+        if 2 <= step < 6:
+            robot.take_over({joint: 1.0})
+        elif step == 6:
+            robot.take_over(None)
+        lived.append(robot.apply(Action(observation.key, np.array([-0.5], np.float32))))
+    drove = [action.source is Source.TELEOP for action in lived]
+    # The observation at which they take over still awaits its action, that at which they let go was answered.
+    assert drove == [False] * 2 + [True] * 5 + [False]
+    values = [float(action.values[0]) for action in lived]
+    assert values[:2] + values[7:] == [-0.5] * 3
+    # No jump: the whole range takes a second, 20 steps.
+    assert np.allclose(values[2:7], [-0.4, -0.3, -0.2, -0.1, 0.0], atol=1e-6)
+
+
+def test_a_person_who_holds_on_and_says_nothing_more_is_lost_and_the_robot_stops(robot):
+    (joint,) = robot.config.action_spec().names
+    robot.take_over(None)
+    robot.take_over({joint: 1.0})
+    sources = []
+    for _ in range(9):
+        observation = robot.observe()
+        sources.append(robot.apply(Action(observation.key, np.zeros(1, np.float32))).source)
+    assert sources[-1] is Source.STOP
+    assert Source.TELEOP in sources
+
+
+def test_a_stick_that_names_other_joints_is_refused(robot):
+    with pytest.raises(RobotMbrlError, match="it names elbow, not"):
+        robot.take_over({"elbow": 1.0})

@@ -1,12 +1,14 @@
-"""What a person's help is worth: robot steps until a frozen policy solves the task, alone, helped, and imitating.
+"""What a person's help is worth: robot steps until a frozen policy solves the task, without it and with it.
 
 Run it with `python -m benchmarks.help_is_worth [TASK] [--seeds 0 1 …]`. Each seed learns in one process, as with
-`robot-mbrl train`, in three ways:
+`robot-mbrl train`, in four ways:
 
 - `alone`: nobody helps;
-- `helped`: in each of the first episodes the task's scripted expert takes over, as a person would, at a random moment
-  of the first half, and drives to the end; these steps are experience like any other;
-- `imitating`: the same, and the actor imitates the person as well (`agent.cloning_scale`).
+- `shown`: the task's scripted expert, as a person would, shows so many episodes before learning begins; they lie in the
+  run's recordings as imported ones do, owe no updates, and count as steps of the robot;
+- `helped`: in as many first episodes they take over at a random moment of the first half, and drive to the end; these
+  steps are experience like any other;
+- `imitating`: as `helped`, and the actor imitates the person as well (`agent.cloning_scale`).
 
 The newest policy is judged every so many steps from ten starts that the run never trains from; the mark is 8 of 10
 solved. Runs lie in benchmarks/results: interrupt it and call it again as you like. Call it in two terminals with other
@@ -29,6 +31,7 @@ from robot_mbrl.commands.judging import EPISODES, judge_expert, judge_policy, un
 from robot_mbrl.commands.options import positive_count
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError, RobotMbrlError
+from robot_mbrl.experience.session import StepWriter
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.learning.synchronous import SynchronousTraining
 from robot_mbrl.runs.comparison import SOLVED
@@ -36,14 +39,17 @@ from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.locking import locked
 from robot_mbrl.runs.metrics import MetricsLog, read_metrics
 from robot_mbrl.runs.record import RunRecord, evaluation
+from robot_mbrl.runs.supervisor import StopRequest
 from robot_mbrl.specs import Source
-from robot_mbrl.steps import Action, Observation
+from robot_mbrl.steps import Action, Observation, Step
 from sim.experts import EXPERTS, Expert
 from sim.in_process import InProcessRobot
 
-WAYS = ("alone", "helped", "imitating")
+WAYS = ("alone", "shown", "helped", "imitating")
 INTERRUPTED = 130
 """Exit code of a program that was interrupted."""
+SHOWN_SEED = 2_000_000
+"""Added to a run's seed for the starts of what is shown, which it meets nowhere else."""
 
 
 class PersonBeside:
@@ -123,13 +129,27 @@ class Plan:
     def folder(self, way: str, seed: int) -> Path:
         """Where a run lies."""
         config = self.config(way, seed)
-        help_ = {"alone": "", "helped": f"-{self.episodes}", "imitating": f"-{self.episodes}-{self.scale:g}"}[way]
+        told = {"alone": "", "imitating": f"-{self.episodes}-{self.scale:g}"}.get(way, f"-{self.episodes}")
         name = f"{config.task.name}-{Path(config.task.agent).stem}"
-        return RESULTS / "help_is_worth" / name / f"{way}{help_}" / f"seed{seed}"
+        return RESULTS / "help_is_worth" / name / f"{way}{told}" / f"seed{seed}"
 
 
-def live(plan: Plan, way: str, seed: int) -> RunRecord:
-    """Carry out a run, or what is left of it; returns what it comes to."""
+def show(config: RunConfig, bags: Path, episodes: int, seed: int) -> None:
+    """Record what a person shows before learning begins."""
+    with ExitStack() as closing:
+        robot = InProcessRobot(config, seed=seed + SHOWN_SEED)
+        closing.callback(robot.close)
+        rows = episodes * (config.task.episode_steps + 1)
+        person = PersonBeside(robot, expert_of(config), helped_steps=rows, latest=1, seed=seed)
+        recorder = StepWriter(bags, config.action_spec(), config.robot.name)
+        closing.callback(recorder.close)
+        for _ in range(rows):
+            observation = person.observe()
+            recorder.write(Step(observation, person.apply(None)))
+
+
+def live(plan: Plan, way: str, seed: int, stop: StopRequest) -> RunRecord:
+    """Carry out a run, or what is left of it, until that is done or a stop requested; returns what it comes to."""
     config, path = plan.config(way, seed), plan.folder(way, seed)
     folder = RunFolder.open(path) if path.exists() else RunFolder.create(config, path)
     record = RunRecord()
@@ -141,15 +161,17 @@ def live(plan: Plan, way: str, seed: int) -> RunRecord:
         closing.enter_context(locked(folder))
         robot = InProcessRobot(config, seed=seed)
         closing.callback(robot.close)
-        helped_steps = 0 if way == "alone" else plan.episodes * (config.task.episode_steps + 1)
+        helped_steps = plan.episodes * (config.task.episode_steps + 1) if way in ("helped", "imitating") else 0
         person = PersonBeside(robot, expert_of(config), helped_steps, config.task.episode_steps // 2, seed)
-        training = SynchronousTraining(config, folder, person, report=print)
+        if way == "shown" and not any(folder.bags.rglob("*.mcap")):
+            show(config, folder.bags, plan.episodes, seed)
+        training = SynchronousTraining(config, folder, person, print, between_updates=lambda: stop.requested)
         closing.callback(training.close)
         log = closing.enter_context(MetricsLog(folder.metrics))
         # As with `robot-mbrl train`, a resumed life goes on from other starts than those it has seen.
         robot.restart(seed + training.learner.robot_steps)
         person.go_on(training.learner.robot_steps)
-        while plan.next_verdict(record) <= plan.steps:
+        while plan.next_verdict(record) <= plan.steps and not stop.requested:
             for kind, values in next(training.run(1)):
                 log.append(kind, values, training.learner.robot_steps)
             if training.learner.robot_steps < plan.next_verdict(record) or not folder.policy.exists():
@@ -215,26 +237,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("task", nargs="?", default="pendulum", help="task with an expert (default %(default)s)")
     parser.add_argument("--agent", help="preset of a Dreamer (default: the task's)")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="which ways (default: all three)")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="which ways (default: all)")
     parser.add_argument("--seeds", type=int, nargs="+", default=range(3), help="seeds (default 0 to 2)")
     parser.add_argument("--steps", type=positive_count, default=4000, help="steps of each run (default %(default)s)")
     parser.add_argument("--judge-every", type=positive_count, default=500, help="steps (default %(default)s)")
     parser.add_argument(
-        "--episodes", type=positive_count, default=10, help="episodes helped in, the first (default %(default)s)"
+        "--episodes", type=positive_count, default=10, help="episodes shown, or helped in (default %(default)s)"
     )
     parser.add_argument("--scale", type=float, default=0.3, help="agent.cloning_scale (default %(default)s)")
     args = parser.parse_args(arguments)
     plan = Plan(args.task, args.agent, args.steps, args.judge_every, args.episodes, args.scale)
     try:
-        if args.steps < (least := plan.config("alone", 0).agent.prefill_steps):
-            parser.error(f"--steps {args.steps}: there is no policy to judge before {least}, agent.prefill_steps")
-        rows = [row(way, seed, live(plan, way, seed)) for seed in args.seeds for way in args.ways]
+        config = plan.config("alone", args.seeds[0])
+        if args.steps < config.agent.prefill_steps:
+            parser.error(
+                f"--steps: there is no policy to judge before agent.prefill_steps, {config.agent.prefill_steps}"
+            )
+        with StopRequest() as stop:
+            runs = [(way, seed, live(plan, way, seed, stop)) for seed in args.seeds for way in args.ways]
     except RobotMbrlError as error:
-        parser.error(str(error))
-    except KeyboardInterrupt:
-        print("interrupted: call it again to go on", file=sys.stderr)
+        print(error, file=sys.stderr)
+        return 1
+    if stop.requested:
+        print("stopped: call it again to go on", file=sys.stderr)
         return INTERRUPTED
-    config = plan.config("alone", args.seeds[0])
+    rows = [row(way, seed, record) for way, seed, record in runs]
     report(f"help_is_worth-{config.task.name}", rows)
     print(f"the expert returns {judge_expert(config, EPISODES, unseen_seed(config)):.0f}")
     return 0

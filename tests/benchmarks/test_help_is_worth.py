@@ -10,6 +10,8 @@ from benchmarks import help_is_worth, report
 from benchmarks.help_is_worth import PersonBeside, Plan, expert_of, row
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError
+from robot_mbrl.experience.filling import fill_replay
+from robot_mbrl.experience.replay import Replay
 from robot_mbrl.runs.record import RunRecord
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, Step
@@ -57,6 +59,17 @@ def test_they_drive_as_the_expert_does_a_step_later() -> None:
         np.testing.assert_allclose(steps[index].action.values, expert.act(steps[index - 1].observation.values))
 
 
+def test_what_is_shown_is_recorded_as_the_persons_for_a_learner_to_catch_up_on(tmp_path: Path) -> None:
+    config = load_run("pendulum", {"task.episode_steps": EPISODE})
+    help_is_worth.show(config, tmp_path, episodes=2, seed=0)
+    replay = Replay(config.observation_spec(), config.action_spec(), 1000, step_ns=round(config.step_s * 1e9))
+    assert fill_replay(replay, tmp_path).steps == len(replay) == 2 * (EPISODE + 1)
+    rows = replay.read(np.arange(len(replay)))
+    shown = rows["source"] == Source.TELEOP
+    # On the last observation of an episode nothing is done.
+    assert (shown == (rows["is_last"] == 0)).all()
+
+
 def test_a_run_says_when_it_came_to_the_mark() -> None:
     record = RunRecord()
     record.take([JUDGED | {"solved": 3}, JUDGED | {"robot_steps": 1003, "solved": 8}])
@@ -75,8 +88,8 @@ def test_the_next_verdict_is_due_whole_periods_after_the_birth() -> None:
 def test_only_who_imitates_has_the_cloning_term_and_each_way_has_a_folder_of_its_own() -> None:
     plan = Plan("pendulum", None, 4000, 500, 10, 0.3)
     scales = {way: plan.config(way, 0).agent.cloning_scale for way in help_is_worth.WAYS}
-    assert scales == {"alone": 0.0, "helped": 0.0, "imitating": 0.3}
-    assert len({plan.folder(way, seed) for way in help_is_worth.WAYS for seed in (0, 1)}) == 6
+    assert scales == {"alone": 0.0, "shown": 0.0, "helped": 0.0, "imitating": 0.3}
+    assert len({plan.folder(way, seed) for way in help_is_worth.WAYS for seed in (0, 1)}) == 8
 
 
 def test_a_task_that_nobody_knows_how_to_solve_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,8 +97,7 @@ def test_a_task_that_nobody_knows_how_to_solve_is_refused(capsys: pytest.Capture
     unknown = config.model_copy(update={"task": config.task.model_copy(update={"task": "tests.tasks.balance:Balance"})})
     with pytest.raises(ConfigError, match="pendulum has no scripted expert"):
         expert_of(unknown)
-    with pytest.raises(SystemExit):
-        help_is_worth.main(["pendulums", "--seeds", "0"])
+    assert help_is_worth.main(["pendulums", "--seeds", "0"]) == 1
     assert "packaged tasks are" in capsys.readouterr().err
 
 
@@ -97,32 +109,20 @@ def test_its_runs_are_told_and_not_made_twice(
         monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(help_is_worth, "EPISODES", 1)
     settings = {"family": "dreamer", "deter": 8, "hidden": 8, "units": 8, "batch_size": 2, "batch_length": 8}
-    settings |= {
-        "horizon": 3,
-        "imagination_starts": 4,
-        "prefill_steps": 60,
-        "pretrain_updates": 1,
-        "train_ratio": 4,
-        "export_period_s": 15,
-    }
+    settings |= {"horizon": 3, "imagination_starts": 4, "prefill_steps": 60, "pretrain_updates": 1, "train_ratio": 4}
+    settings |= {"export_period_s": 15}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(settings))
-    words = [
-        "pendulum",
-        f"--agent={tmp_path / 'tiny.yaml'}",
-        "--ways",
-        "alone",
-        "imitating",
-        "--seeds",
-        "0",
-        "--judge-every=100",
-        "--episodes=1",
-    ]
+    words = (
+        f"pendulum --agent={tmp_path}/tiny.yaml --ways shown imitating --seeds 0 --judge-every 100 --episodes 1".split()
+    )
     assert help_is_worth.main([*words, "--steps=200"]) == 0
     first = capsys.readouterr().out
-    assert all(f"{way}, seed 0: 100 steps" in first for way in ("alone", "imitating"))
+    assert "imitating, seed 0: 100 steps" in first
+    # What was shown are steps of the robot, too.
+    assert "shown, seed 0: 202 steps" in first
     assert help_is_worth.main([*words, "--steps=300"]) == 0
     again = capsys.readouterr().out
     assert "resumed run" in again
-    for way in ("alone", "imitating"):
+    for way in ("shown", "imitating"):
         assert f"{way}, seed 0: 300 steps" in again
         assert f"{way}, seed 0: 200 steps" not in again

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from benchmarks import help_is_worth, report
 from benchmarks.help_is_worth import PersonBeside, Plan, expert_of, row
@@ -103,18 +102,13 @@ def test_a_task_that_nobody_knows_how_to_solve_is_refused(capsys: pytest.Capture
 
 @pytest.mark.slow
 def test_its_runs_are_told_and_not_made_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, tiny_agent: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for module in (help_is_worth, report):
         monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(help_is_worth, "EPISODES", 1)
-    settings = {"family": "dreamer", "deter": 8, "hidden": 8, "units": 8, "batch_size": 2, "batch_length": 8}
-    settings |= {"horizon": 3, "imagination_starts": 4, "prefill_steps": 60, "pretrain_updates": 1, "train_ratio": 4}
-    settings |= {"export_period_s": 15}
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(settings))
-    words = (
-        f"pendulum --agent={tmp_path}/tiny.yaml --ways shown imitating --seeds 0 --judge-every 100 --episodes 1".split()
-    )
+    words = ["pendulum", f"--agent={tiny_agent}", "--ways", "shown", "imitating"]
+    words += ["--seeds", "0", "--judge-every", "100", "--episodes", "1"]
     assert help_is_worth.main([*words, "--steps=200"]) == 0
     first = capsys.readouterr().out
     assert "imitating, seed 0: 100 steps" in first

@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-from robot_mbrl import topics
 from robot_mbrl.commands.options import TASK_HELP, Subparsers
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError, MessageError
@@ -50,14 +49,16 @@ def run(args: argparse.Namespace) -> int:
     joined = joining(read_json(folder.environment)) if folder is not None else {}
     environment = node_environment(ros_environment({**os.environ, **joined}))
     words = ["--goals", json.dumps(goals), *(["--await-last"] if args.path is not None else [])]
-    space = topics.namespace(config.robot.name)
-    command = [sys.executable, "-m", "ros_nodes.goal_node", *words, "--ros-args", "-r", f"__ns:={space}"]
+    command = [sys.executable, "-m", "ros_nodes.goal_node", *words, "--ros-args", "-r", f"__ns:={config.space}"]
     return os.execve(sys.executable, command, environment)
 
 
 def _goals(pairs: list[str], path: Path | None) -> list[dict[str, float]]:
     """The goals in their order: that of the words, then those of the file."""
-    goals = [dict(_pair(text) for text in pairs)] if pairs else []
+    told = dict(_pair(text) for text in pairs)
+    if len(told) < len(pairs):
+        raise ConfigError("goal: a name is there twice: leave one of them out")
+    goals = [told] if told else []
     if path is not None:
         listed = read_mapping(path).get("goals")
         if not isinstance(listed, list) or not listed or not all(isinstance(entry, dict) for entry in listed):

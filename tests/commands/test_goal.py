@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from robot_mbrl.cli import main
+from robot_mbrl.config import load_run
+from robot_mbrl.runs.folder import RunFolder
 
 
 @pytest.fixture
@@ -28,6 +30,15 @@ def test_a_goal_is_told_in_the_robots_namespace(started: list[list[str]]) -> Non
     assert command[-1] == "__ns:=/pendulum"
 
 
+def test_a_goal_is_told_to_the_robot_of_the_run_where_two_of_a_kind_share_a_graph(
+    started: list[list[str]], tmp_path: Path
+) -> None:
+    RunFolder.create(load_run("pendulum-goal", {"namespace": "left"}), tmp_path / "run")
+    assert main(["goal", "--run", str(tmp_path / "run"), "goal_angle=0.3"]) == 0
+    (command,) = started
+    assert command[-1] == "__ns:=/left"
+
+
 def test_a_path_is_waited_for_until_its_end(started: list[list[str]], tmp_path: Path) -> None:
     path = tmp_path / "path.yaml"
     path.write_text("goals:\n  - {goal_x: 0.5, goal_y: 0.1}\n  - {goal_x: 0.3}\n")
@@ -45,6 +56,7 @@ def test_a_path_is_waited_for_until_its_end(started: list[list[str]], tmp_path: 
         (["pendulum-goal", "goal_angle=9"], "goal_angle of 9 rad is not from -3.1416 to 3.1416"),
         (["pendulum-goal", "goal_angle=.nan"], "goal_angle of nan rad is not from"),
         (["pendulum-goal", "speed=1"], "'speed' is no goal of this task; its goals are goal_angle, weight_effort"),
+        (["pendulum-goal", "goal_angle=0.3", "goal_angle=0.5"], "goal: a name is there twice"),
         (["pendulum", "goal_angle=0.3"], "its YAML declares no goal"),
         (["pendulum-goal", "goal_angle=up"], "goal_angle: 'up' is no number"),
         (["pendulum-goal", "reacher-goal", "goal_angle=0"], "name the robot's task"),

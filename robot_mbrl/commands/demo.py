@@ -63,11 +63,9 @@ def run(args: argparse.Namespace) -> int:
         variety=variety_of(args),
     )
     environment = node_environment(os.environ)
-    config, folder = open_run(args, check=lambda config: _check(config, faults))
-    if config.task.world is None:
-        raise ConfigError(
-            f"{config.task.name} exists in hardware only: use robot-mbrl robot and robot-mbrl workstation"
-        )
+    config, folder = open_run(args, check=lambda config: _check(config, chosen))
+    if args.resume:
+        _check(config, chosen)
     with locked(folder), noted(folder, "demo", args) as act, StopRequest() as stop:
         in_force = faults_in_force(faults, config.robot)
         results = Results(config, folder, "demo", speed=args.speed, **({"faults": in_force} if in_force else {}))
@@ -85,14 +83,22 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check(config: RunConfig, faults: Path | None) -> None:
-    """Refuse what has no graph, or faults that the robot cannot have.
+def _check(config: RunConfig, chosen: Options) -> None:
+    """Refuse what has no graph, cannot be simulated or shown here, or faults that the robot cannot have.
 
     Raises:
-        ConfigError: naming what is wrong.
+        RobotMbrlError: naming what is wrong.
     """
+    # Not at the top: simulators are put together with the library by commands only.
+    from sim.robots import check_robot
+
     make_task(config.task.task)
-    faults_in_force(faults, config.robot)
+    if config.task.world is None:
+        raise ConfigError(
+            f"{config.task.name} exists in hardware only: use robot-mbrl robot and robot-mbrl workstation"
+        )
+    check_robot(config, view=chosen.view)
+    faults_in_force(chosen.faults, config.robot)
 
 
 class Demo:

@@ -74,18 +74,14 @@ def run(args: argparse.Namespace) -> int:
     """Learn for a while, judge the exported policy, and write the results down."""
     if (args.offline is None) != (args.updates is None):
         raise ConfigError("--offline and --updates go together: what to learn from, and for how long")
-    config, folder = open_run(args, check=lambda config: _check_sources(args, config))
+    config, folder = open_run(args, check=lambda config: _check(args, config))
     if args.offline is not None:
         with locked(folder), noted(folder, "train --offline", args) as act, StopRequest() as stop:
             learn_offline(config, folder, args.offline, args.updates, Console(), stop, quiet=args.quiet)
             act.ended = INTERRUPTED if stop.requested else DONE
         return 0
-    if config.task.world is None:
-        raise ConfigError(f"{config.task.name} exists in hardware only: there is nothing to simulate")
-    if config.task.is_public and args.view:
-        raise ConfigError("--view shows simulated robots, and a public task has none; film it with --video")
-    if config.members and args.view:
-        raise ConfigError("--view shows one robot, and here are several; film them with --video")
+    if args.resume and args.offline is None:
+        _check(args, config)
     console = Console()
     if not args.quiet:
         console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
@@ -112,16 +108,21 @@ def _judge(config: RunConfig, folder: RunFolder, variety: Variety) -> list[dict[
     return judge_policy(config, folder.policy, EPISODES, unseen_seed(config), variety=variety)
 
 
-def _check_sources(args: argparse.Namespace, config: RunConfig) -> None:
+def _check(args: argparse.Namespace, config: RunConfig) -> None:
+    """Refuse what cannot be learned from here, a robot or recordings."""
+    # Not at the top: the command line must start without simulators and the readers of recordings, which are extras.
     if args.offline is not None:
         if config.members:
             raise ConfigError(
                 "--offline learns a single task: name one; several are learned from what is lived in turn"
             )
-        # Not at the top: the command line must start without the readers of recordings, which are an extra.
         from robot_mbrl.learning.recordings import check_recordings
 
         check_recordings(args.offline, config)
+    else:
+        from sim.robots import check_robot
+
+        check_robot(config, variety=variety_of(args), view=args.view)
 
 
 class _Training:

@@ -50,8 +50,11 @@ class RunFolder:
                 )
             for directory in (folder.path, folder.bags, folder.checkpoints, folder.logs):
                 directory.mkdir(parents=True, exist_ok=True)
-            save_run(config, folder.config)
             write_json(folder.versions, versions())
+            # Last, and whole or not at all: where the disk is full, half of it would be in the way of the next try.
+            partial = folder.config.with_name(f".{folder.config.name}.partial")
+            save_run(config, partial)
+            partial.replace(folder.config)
         except OSError as error:
             raise ConfigError(
                 f"{folder.path} cannot be made a run's folder: {error.strerror}; name another one with --run"

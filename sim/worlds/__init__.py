@@ -34,10 +34,19 @@ def make_world(name: str | None) -> World:
     """
     if name is None:
         raise WorldError("this task names no world: it exists in hardware only and cannot be simulated")
-    if name not in WORLDS:
-        raise WorldError(f"there is no world named {name!r}; there are {', '.join(sorted(WORLDS))}")
+    check_world(name)
     scene = WORLDS[name]
     return MobileWorld(scene) if isinstance(scene, MobileScene) else BulletWorld(scene)
 
 
-__all__ = ["WORLDS", "MobileScene", "Scene", "World", "make_world"]
+def check_world(name: str) -> None:
+    """Refuse a world that there is not.
+
+    Raises:
+        WorldError: if there is no such world.
+    """
+    if name not in WORLDS:
+        raise WorldError(f"there is no world named {name!r}; there are {', '.join(sorted(WORLDS))}")
+
+
+__all__ = ["WORLDS", "MobileScene", "Scene", "World", "check_world", "make_world"]

@@ -34,6 +34,16 @@ def quiet() -> Iterator[None]:
             os.close(original)
 
 
+def check_display() -> None:
+    """Refuse a window where there is no display for it.
+
+    Raises:
+        WorldError: if there is none.
+    """
+    if not os.environ.get("DISPLAY"):
+        raise WorldError("there is no display to show the robot on: set DISPLAY, or ask for a video instead")
+
+
 def connect(time_step_s: float, *, view: bool = False) -> Any:
     """A physics engine of its own, empty but for gravity.
 
@@ -47,8 +57,8 @@ def connect(time_step_s: float, *, view: bool = False) -> Any:
     Raises:
         WorldError: if there is no display for the window.
     """
-    if view and not os.environ.get("DISPLAY"):
-        raise WorldError("there is no display to show the robot on: set DISPLAY, or ask for a video instead")
+    if view:
+        check_display()
     with quiet():
         import pybullet
         from pybullet_utils.bullet_client import BulletClient

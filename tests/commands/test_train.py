@@ -68,6 +68,36 @@ def test_a_window_is_asked_for_and_its_absence_told(
     assert "there is no display to show the robot on" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["cartpole", "--view"], "there is no display"),
+        (["cartpole", "--change", "weight=2"], "change: 'weight' is none of friction, mass"),
+        (["cartpole", "--change", "mass=1000"], "mass 1000 is not within 0.05 and 20"),
+        (["cartpole", "--set", "task.world=moon"], "there is no world named 'moon'; there are a1, cartpole"),
+        (["cartpole", "--set", "task.world=null"], "exists in hardware only"),
+        (["gym:CartPole-v1", "--change", "mass=2"], "an environment of Gymnasium is as it is"),
+        (["gym:CartPole-v1", "--view"], "a public task has none"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+@pytest.mark.parametrize("command", ["train", "demo"])
+def test_what_cannot_begin_leaves_no_folder_in_the_way_of_the_next_try(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    words: list[str],
+    says: str,
+) -> None:
+    if command == "demo" and words[0].startswith("gym:"):
+        says = "a Gymnasium environment is no robot"
+    monkeypatch.delenv("DISPLAY", raising=False)
+    assert main([command, *words, f"--run={tmp_path / 'run'}"]) == USER_ERROR
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_without_a_speed_it_is_as_fast_as_the_machine(capsys: pytest.CaptureFixture[str]) -> None:
     for command, default in (("train", "as fast as the machine"), ("demo", "1")):
         with pytest.raises(SystemExit):

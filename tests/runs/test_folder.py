@@ -8,6 +8,7 @@ import pytest
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder, read_json, write_json
+from tests.experience.session_files import limited_file_size
 
 
 def test_a_new_run_saves_its_resolved_configuration(tmp_path: Path) -> None:
@@ -37,6 +38,13 @@ def test_a_folder_that_cannot_be_made_is_named_with_the_reason(tmp_path: Path) -
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"/file/run cannot be made a run's folder: Not a directory; name another"):
         RunFolder.create(load_run("cartpole"), tmp_path / "file" / "run")
+
+
+def test_a_folder_that_a_full_disk_left_half_made_is_not_in_the_way_of_the_next_try(tmp_path: Path) -> None:
+    with limited_file_size(1000), pytest.raises(ConfigError, match="cannot be made a run's folder: File too large"):
+        RunFolder.create(load_run("cartpole"), tmp_path / "run")
+    RunFolder.create(load_run("cartpole"), tmp_path / "run")
+    assert load_run(RunFolder.open(tmp_path / "run").path) == load_run("cartpole")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")

@@ -319,5 +319,5 @@ def _read_rest(path: Path) -> tuple[dict[str, Any], np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
         return json.loads(arrays["header"].tobytes()), arrays["tail"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ExperienceError(f"{path}: not a saved replay, or damaged: {error}") from error

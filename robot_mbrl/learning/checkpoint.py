@@ -30,6 +30,10 @@ from robot_mbrl.learning import state_tree
 
 INDEX = "checkpoint.json"
 _FORMAT = 5
+_FIELDS = {"number": int, "weights": str, "replay": str, "sha256": str, "fingerprint": dict, "agent": dict}
+"""What a checkpoint's index holds besides `state`, whose form `state_tree` knows."""
+REMEDY = "restore the folder from a copy, or move it away: the run then learns again from its recordings"
+"""What to do about one that is damaged."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def load(folder: Path, config: RunConfig) -> Checkpoint:
     weights = folder / index["weights"]
     try:
         if _hash(weights) != index["sha256"]:
-            raise CheckpointError(f"{weights}: damaged, or not of {INDEX}: its hash differs; restore it from a copy")
+            raise CheckpointError(f"{weights}: damaged, or not of {INDEX}: its hash differs; {REMEDY}")
         tensors: dict[str, torch.Tensor] = load_file(weights)
         return Checkpoint(state_tree.join(index["state"], tensors), weights, folder / index["replay"])
     except (OSError, SafetensorError, KeyError) as error:
@@ -145,7 +149,7 @@ def load(folder: Path, config: RunConfig) -> Checkpoint:
 
 def damaged(path: Path, error: Exception) -> CheckpointError:
     """What to raise where a part of a checkpoint cannot be used."""
-    return CheckpointError(f"{path}: damaged, or of another version of robot-mbrl: {error}")
+    return CheckpointError(f"{path}: damaged, or of another version of robot-mbrl: {error}; {REMEDY}")
 
 
 def _binding(config: RunConfig) -> dict[str, Any]:
@@ -189,10 +193,12 @@ def _read_index(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: there is no checkpoint to resume from") from None
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: damaged: {error}") from error
+        raise CheckpointError(f"{path}: damaged: {error}; {REMEDY}") from error
     if not isinstance(index, dict) or index.get("format") != _FORMAT:
         raise CheckpointError(
             f"{path}: not a checkpoint of this version of robot-mbrl; resume with the version that wrote it, or start "
             f"a new run and put the recordings of this one into its bags/"
         )
+    if lost := sorted(name for name, kind in _FIELDS.items() if not isinstance(index.get(name), kind)):
+        raise CheckpointError(f"{path}: damaged: {', '.join(lost)} missing or wrong; {REMEDY}")
     return index

@@ -263,7 +263,7 @@ class Learner:
         try:
             self.replay.restore(path)
         except ExperienceError as error:
-            raise CheckpointError(f"the checkpoint's replay cannot be used: {error}") from error
+            raise CheckpointError(f"the checkpoint's replay cannot be used: {error}; {checkpoint.REMEDY}") from error
 
     def _remember(self, drawn: Mapping[str, np.ndarray], latents: Mapping[str, Tensor]) -> None:
         """Latents go into replay, but for those that are not finite: they would spoil later updates, too."""

@@ -155,9 +155,10 @@ def test_without_a_checkpoint_everything_stays_and_with_a_damaged_one_nothing_is
     stay = needed(read(bags).files, tmp_path / "checkpoints")
     assert stay == {paths[0]: NO_CHECKPOINT, paths[1]: NO_CHECKPOINT, paths[2]: WRITTEN}
     checkpoints = saved(tmp_path, [make_step(0)])
-    (checkpoints / "replay-1.npz").write_bytes(b"torn")
-    with pytest.raises(ExperienceError, match="not a saved replay"):
-        needed(read(bags).files, checkpoints)
+    for left in (b"torn", b""):
+        (checkpoints / "replay-1.npz").write_bytes(left)
+        with pytest.raises(ExperienceError, match="not a saved replay"):
+            needed(read(bags).files, checkpoints)
 
 
 def test_what_cannot_be_read_stays(tmp_path: Path):

@@ -187,13 +187,25 @@ def test_a_checkpoint_replaces_the_one_before_and_leaves_nothing_half_written(tm
 
 
 @pytest.mark.parametrize("victim", ["checkpoint.json", "weights-1.safetensors", "replay-1.npz", "rows-000000.npy"])
-def test_a_damaged_checkpoint_is_named(tmp_path: Path, victim: str) -> None:
+@pytest.mark.parametrize("left", [100, 0])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, victim: str, left: int) -> None:
     learner = Learner(_config(), tmp_path)
     _live(learner, 0, SEGMENT + 10)
     learner.save()
     file = tmp_path / "checkpoints" / victim
-    file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(CheckpointError, match=victim):
+    file.write_bytes(file.read_bytes()[:left])
+    with pytest.raises(CheckpointError, match=f"{victim}.*restore the folder from a copy, or move it away"):
+        Learner.resume(_config(), tmp_path)
+
+
+@pytest.mark.parametrize("field", ["number", "weights", "replay", "sha256", "fingerprint", "agent"])
+@pytest.mark.parametrize("value", [None, []])
+def test_what_a_checkpoint_lacks_is_named(tmp_path: Path, field: str, value: object) -> None:
+    Learner(_config(), tmp_path).save()
+    index = tmp_path / "checkpoints" / "checkpoint.json"
+    told = json.loads(index.read_text()) | {field: value}
+    index.write_text(json.dumps(told))
+    with pytest.raises(CheckpointError, match=f"checkpoint.json: damaged: {field} missing or wrong; restore"):
         Learner.resume(_config(), tmp_path)
 
 

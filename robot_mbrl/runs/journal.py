@@ -128,14 +128,18 @@ class Entry:
 def read_journal(path: Path) -> list[Entry]:
     """The commands that were used on a run, in the order they began; lines that cannot be read are left out."""
     begun: dict[str, dict[str, Any]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+    # As bytes: what a disk has damaged costs the lines it is in, not the others.
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
         try:
             told = json.loads(line)
             begun.setdefault(told.pop("id"), {}).update(told)
         except (ValueError, KeyError, AttributeError, TypeError):
-            continue  # Torn by a crash.
+            continue  # Torn by a crash, or damaged.
     return [
-        Entry(**told) for told in begun.values() if {"what", "began"} <= told.keys() <= Entry.__annotations__.keys()
+        Entry(**told)
+        for told in begun.values()
+        if {"what", "began"} <= told.keys() <= Entry.__annotations__.keys()
+        and isinstance(told.get("settings", {}), Mapping)
     ]
 
 

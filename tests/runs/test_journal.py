@@ -55,6 +55,18 @@ def test_of_what_was_killed_the_beginning_is_known_and_torn_lines_are_passed_ove
     assert (entry.what, entry.ended, entry.how) == ("robot", None, UNKNOWN)
 
 
+WITHOUT_SETTINGS = b'{"id": "cd", "what": "demo", "began": "now", "settings": "torn"}\n'
+
+
+def test_what_a_disk_has_damaged_costs_only_the_lines_it_is_in(folder: RunFolder):
+    with noted(folder, "robot", options()):
+        pass
+    whole = folder.journal.read_bytes()
+    folder.journal.write_bytes(b'{"id": "ab", "what": "de\xb9\xff"}\n' + WITHOUT_SETTINGS + whole)
+    (entry,) = read_journal(folder.journal)
+    assert (entry.what, entry.how) == ("robot", DONE)
+
+
 def test_a_run_without_a_journal_has_an_empty_one(folder: RunFolder):
     assert read_journal(folder.journal) == []
 

@@ -14,6 +14,11 @@ from robot_mbrl.terminal import with_output
 INTERRUPTED = 130
 """Exit code after Ctrl-C at a moment when nothing had to be closed."""
 
+DISK_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+"""No room, no room left to this user or for a file of that size, a broken disk, one that has become read-only."""
+
+DISK_REMEDY = "look after the disk that is written to"
+
 COMMANDS = {
     "demo": ("demo",),
     "train": ("train",),
@@ -89,8 +94,9 @@ def _run(words: Sequence[str]) -> int:
     # Torch reads it when it is loaded, here and in the nodes: threads that spin while they wait for one another make
     # updates several times slower wherever a core is shared (learning/threads.py).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    args = build_parser(words[0] if words else "").parse_args(words)
     try:
+        # Ctrl-C may come as early as this: what a command is made of takes a while to import.
+        args = build_parser(words[0] if words else "").parse_args(words)
         code: int = args.run(args)
     except RobotMbrlError as error:
         # In one line, also where a YAML parser's own message takes several.
@@ -105,11 +111,13 @@ def _run(words: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        # A full disk is reported without the file's name.
-        if error.filename is None and error.errno != errno.ENOSPC:
+        # What a disk refuses to take or to give back is reported without the file's name.
+        if error.filename is None and error.errno not in DISK_TROUBLES:
             raise
-        where = f"{error.filename}: " if error.filename is not None else ""
-        print(f"robot-mbrl: {where}{error.strerror}", file=sys.stderr)
+        told = (
+            f"{error.filename}: {error.strerror}" if error.filename is not None else f"{error.strerror}: {DISK_REMEDY}"
+        )
+        print(f"robot-mbrl: {told}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -20,8 +20,9 @@ def with_output(act: Callable[[], int]) -> int:
             stream.reconfigure(errors="replace")
     try:
         code = act()
-        # Here, where it can be caught, and not when Python exits.
-        sys.stdout.flush()
+        # Here, where it can be caught, and not when Python exits. Whoever closes it before the start (`>&-`) has none.
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()
         return OUTPUT_CLOSED

@@ -1,5 +1,8 @@
 """The command line as users meet it: real processes, their output and their exit codes."""
 
+import argparse
+import errno
+import importlib
 import json
 import os
 import subprocess
@@ -10,9 +13,10 @@ import pytest
 import yaml
 
 import robot_mbrl as robot_mbrl_package
-from robot_mbrl.cli import build_parser, main
+from robot_mbrl.cli import INTERRUPTED, build_parser, main
 from robot_mbrl.commands.options import open_run
 from robot_mbrl.config import load_run, packaged
+from robot_mbrl.errors import USER_ERROR
 from robot_mbrl.runs.folder import RunFolder
 
 ROBOTS = Path(robot_mbrl_package.__file__).parent / "robots"
@@ -368,3 +372,26 @@ def test_threads_wait_passively_for_one_another_unless_the_user_chose(
         monkeypatch.setenv("OMP_WAIT_POLICY", set_by_user)
     assert main(["agents", "--json"]) == 0
     assert os.environ["OMP_WAIT_POLICY"] == expected
+
+
+def test_an_interrupt_while_a_command_is_still_being_imported_ends_it_without_a_trace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: str) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib, "import_module", interrupted)
+    assert main(["agents"]) == INTERRUPTED
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
+def test_what_a_disk_refuses_is_told_in_a_line(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(_: argparse.Namespace) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("robot_mbrl.commands.agents.run", refused)
+    assert main(["agents"]) == USER_ERROR
+    assert capsys.readouterr().err == f"robot-mbrl: {os.strerror(number)}: look after the disk that is written to\n"

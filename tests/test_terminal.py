@@ -31,3 +31,15 @@ def test_what_a_terminal_cannot_show_is_replaced() -> None:
     )
     assert done.stdout.decode("latin-1") == "last return ? ??? für\n"
     assert done.returncode == 0
+
+
+def test_a_command_that_was_started_without_an_output_ends_all_the_same() -> None:
+    code = COMMAND.format(text="'to nobody'")
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", code],
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -1,6 +1,6 @@
 """How long until a robot does well again once its dynamics are others: returns before, at once after, and in time.
 
-Run it with `python -m benchmarks.adapting [TASK] [--agents PRESET …] [--change strength=0.5]`. Each agent learns as
+Run it with `python -m benchmarks.adapting [TASK] [--agents PRESET …] [--change mass=2]`. Each agent learns as
 `robot-mbrl train` does; after `--before` control steps its frozen policy is judged in the changed world as well, and it
 goes on learning there. It has recovered once it has made up for nine tenths of what the change has cost. Interrupt it
 and call it again as you like.
@@ -109,9 +109,9 @@ def _draw(lives: Sequence[Life], picture: Path, title: str, before: int) -> None
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, report and draw."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.adapting", description=__doc__)
-    parser.add_argument("task", nargs="?", default="reacher", help="task (default %(default)s)")
+    parser.add_argument("task", nargs="?", default="pendulum", help="task (default %(default)s)")
     parser.add_argument("--agents", nargs="+", default=["mpc-cpu"], metavar="PRESET", help="(default mpc-cpu)")
-    parser.add_argument("--change", nargs="+", default=["strength=0.5"], metavar="NAME=VALUE", help="as of train")
+    parser.add_argument("--change", nargs="+", default=["mass=2"], metavar="NAME=VALUE", help="as of train")
     parser.add_argument("--before", type=int, default=BEFORE, help="control steps until then (default %(default)s)")
     parser.add_argument("--after", type=int, default=AFTER, help="and from then on (default %(default)s)")
     parser.add_argument("--judge-every", type=int, default=JUDGE_EVERY, help="steps (default %(default)s)")

@@ -24,6 +24,10 @@ class BundleError(RobotMbrlError):
     """A policy bundle is corrupted, foreign, does not fit the robot or misbehaves."""
 
 
+class LatchedError(RobotMbrlError):
+    """The guard has stopped a robot for good, and nobody is there to release it."""
+
+
 class ExperienceError(RobotMbrlError):
     """Recorded experience is damaged or does not fit the task."""
 

@@ -110,6 +110,11 @@ class InProcessRobot:
         """How often the guard has intervened, by reason."""
         return {str(reason): count for reason, count in self._guard.machine.counts.items()}
 
+    @property
+    def latched(self) -> str:
+        """Why the guard has stopped the robot for good; empty while it has not."""
+        return f"{self._guard.stopped}: {self._guard.detail}" if self._guard.machine.latched else ""
+
     def observe(self) -> Observation:
         """The present observation; the same until `apply` is called."""
         if self._observation is None:

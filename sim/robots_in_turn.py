@@ -67,6 +67,12 @@ class RobotsInTurn:
         """Control periods acted in, in this life, by all of them."""
         return sum(robot.control_steps for robot in self._robots)
 
+    @property
+    def latched(self) -> str:
+        """Which of them the guard has stopped for good, and why; empty while it has stopped none."""
+        stops = {robot.config.task.name: robot.latched for robot in self._robots}
+        return "; ".join(f"{name}: {why}" for name, why in stops.items() if why)
+
     def pose(self) -> dict[str, float]:
         """Where every joint is of the robot whose turn it is, rad or m, by name."""
         return self._robots[self._turn].pose()

@@ -1,5 +1,6 @@
 """Judging a finished policy: in one process, or over the ROS graph in real time; and the expert beside it."""
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ EPISODES = 10
 """Starts that a policy is judged from."""
 UNSEEN_SEED = 1_000_000
 """Added to a run's seed for starts it has never trained on."""
+LATCHED = "the guard has stopped the robot for good, and without a person nothing releases it"
 START_UP_S = 60.0
 """How long a busy machine may take to start a scenario's nodes."""
 
@@ -99,6 +101,9 @@ def _judge(config: RunConfig, policy: "Policy", episodes: int, seed: int, *, var
         runner.applied(applied)
         if (result := tally.take(Step(observation, applied))) is not None:
             results.append(result)
+    if robot.latched:
+        # What it stood still for is no verdict on the policy alone.
+        print(f"robot-mbrl: {LATCHED}: {robot.latched}", file=sys.stderr)
     robot.close()
     return results
 

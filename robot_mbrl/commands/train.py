@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from robot_mbrl.commands.judging import EPISODES, judge_policy, unseen_seed
+from robot_mbrl.commands.judging import EPISODES, LATCHED, judge_policy, unseen_seed
 from robot_mbrl.commands.offline import learn_offline
 from robot_mbrl.commands.options import (
     DEFAULT_MINUTES,
@@ -25,7 +25,7 @@ from robot_mbrl.commands.options import (
 from robot_mbrl.commands.results import Results
 from robot_mbrl.commands.several import judge_each, verdicts
 from robot_mbrl.config import RunConfig
-from robot_mbrl.errors import ConfigError
+from robot_mbrl.errors import ConfigError, LatchedError
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.journal import DONE, INTERRUPTED, noted
 from robot_mbrl.runs.locking import locked
@@ -185,6 +185,8 @@ class _Training:
                 if verdict_due is not None and steps >= verdict_due and folder.policy.exists():
                     verdict_due = self._next_verdict(steps)
                     self._judge(log, steps, training.learner.updates)
+                if robot.latched:
+                    raise LatchedError(f"{LATCHED}: {robot.latched}")
                 if film is not None:
                     film.add(robot.photograph())
                 if viewer is not None:

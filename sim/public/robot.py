@@ -95,6 +95,11 @@ class PublicRobot:
         self._observation = self._live(self._actions.of(action.values))
         return action
 
+    @property
+    def latched(self) -> str:
+        """Nothing: there is no guard."""
+        return ""
+
     def pose(self) -> dict[str, float]:
         """Nothing: an environment's joints are its own business."""
         return {}

@@ -146,3 +146,12 @@ def test_what_was_learned_is_drawn_and_a_folder_that_is_not_there_is_named(
     assert refused.value.code == USER_ERROR
     said = f"error: argument --out: {missing.parent} is not a folder: make it first, or name a file elsewhere\n"
     assert capsys.readouterr().err.endswith(said)
+
+
+def test_a_robot_that_its_guard_has_stopped_for_good_is_not_learned_from_any_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "reacher", "--quiet", f"--run={tmp_path}", "--minutes=0.1", *TINY, "--set=task.episode_steps=60"]
+    assert main([*words, "--change=strength=0.1", "--seed=3"]) == USER_ERROR
+    assert "the guard has stopped the robot for good" in (told := capsys.readouterr().err)
+    assert "following_error: joint" in told

@@ -69,8 +69,7 @@ def make_task(name: str | None) -> Task:
     """
     if name is None:
         raise ConfigError(
-            "a Gymnasium environment is no robot, and several tasks at once are none either: they have no topics; use "
-            "robot-mbrl train"
+            "a Gymnasium environment is no robot, nor are several tasks, and it has no topics: use robot-mbrl train"
         )
     return find_task(name)()
 

@@ -75,6 +75,7 @@ def transitions(batch: int, steps: int, seed: int) -> Batch:
         "action": action,
         "prev_action": torch.cat([torch.zeros(batch, 1, 2), action[:, :-1]], 1),
         "valid": valid,
+        "source": torch.zeros(batch, steps + 1, dtype=torch.uint8),
         "row": torch.arange(batch * (steps + 1)).view(batch, steps + 1),
     }
     drawn |= dict.fromkeys(("reward", "is_first", "is_last", "is_terminal"), zeros)

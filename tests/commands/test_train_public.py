@@ -69,7 +69,7 @@ def test_what_makes_no_sense_is_told_before_anything_is_begun(
     monkeypatch.chdir(tmp_path)
     assert "the nearest are gym:CartPole-v1" in complaint(capsys, "train", "gym:CartPol-v1")
     assert "--view shows simulated robots" in complaint(capsys, "train", counting.NAME, "--view", "--run=viewed")
-    assert "has no topics: use robot-mbrl train" in complaint(capsys, "demo", counting.NAME)
+    assert "it has no topics: use robot-mbrl train" in complaint(capsys, "demo", counting.NAME)
     assert "--pixels is for gym:… only" in complaint(capsys, "train", "cartpole", "--pixels")
     assert "--offline and --updates go together" in complaint(capsys, "train", "cartpole", "--offline", "x")
     assert "x is not there" in complaint(capsys, "train", "cartpole", "--offline", "x", "--updates", "5")

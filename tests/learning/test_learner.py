@@ -213,7 +213,15 @@ def test_every_setting_either_says_what_the_weights_are_or_may_change_while_a_ru
     free = {
         *("vector_scale", "image_scale", "reward_scale", "continue_scale", "dynamics_scale", "representation_scale"),
         *("free_nats", "imagination_starts", "horizon", "return_lambda", "actor_gradient", "entropy", "return_decay"),
-        *("return_floor", "slow_critic_rate", "slow_critic_scale", "model_rate", "actor_rate", "critic_rate"),
+        *(
+            "return_floor",
+            "slow_critic_rate",
+            "slow_critic_scale",
+            "cloning_scale",
+            "model_rate",
+            "actor_rate",
+            "critic_rate",
+        ),
         *("adam_epsilon", "warmup_updates", "clip", "batch_size", "batch_length", "replay_capacity", "prefill_steps"),
         *("pretrain_updates", "train_ratio", "max_debt_updates", "export_period_s", "checkpoint_period_s", "threads"),
         *("schedule", "updates_per_episode", "update_budget", "device", "cuda_graph", "description"),

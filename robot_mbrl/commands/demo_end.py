@@ -1,16 +1,17 @@
 """Judges what a demo that ROS's `launch` ran has learned, and writes its results down as `robot-mbrl demo` does.
 
-`demo.launch.py` runs it once the nodes have ended: `python -m robot_mbrl.commands.demo_end RUN SECONDS`.
+`demo.launch.py` runs it once the nodes have ended: `python -m robot_mbrl.commands.demo_end RUN SECONDS`, with how the
+simulated world differed.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
 from robot_mbrl.commands.judging import EPISODES, judge_policy, unseen_seed
-from robot_mbrl.commands.options import read_run
+from robot_mbrl.commands.options import add_run_folder, add_variety_options, read_run, variety_of
 from robot_mbrl.commands.results import Results
 from robot_mbrl.errors import USER_ERROR, RobotMbrlError
 
@@ -19,14 +20,20 @@ def main(arguments: Sequence[str]) -> int:
     """Judge the exported policy, if there is one, frozen and in this process, and tell.
 
     Args:
-        arguments: the run's folder, and how many seconds it has just lived.
+        arguments: the run's folder, how many seconds it has just lived, and how the world varies.
     """
+    parser = argparse.ArgumentParser(prog="python -m robot_mbrl.commands.demo_end")
+    add_run_folder(parser)
+    parser.add_argument("lived_s", type=float)
+    add_variety_options(parser)
+    args = parser.parse_args(arguments)
     try:
-        config, folder = read_run(Path(arguments[0]))
+        config, folder = read_run(args.folder)
         results = Results(config, folder, "demo")
-        is_there = folder.policy.is_file()
-        judged = judge_policy(config, folder.policy, EPISODES, unseen_seed(config)) if is_there else []
-        results.write(results.read_record(), float(arguments[1]))
+        judged = []
+        if folder.policy.is_file():
+            judged = judge_policy(config, folder.policy, EPISODES, unseen_seed(config), variety=variety_of(args))
+        results.write(results.read_record(), args.lived_s)
         results.conclude(judged)
     except RobotMbrlError as error:
         print(f"robot-mbrl: {error}", file=sys.stderr)

@@ -118,9 +118,16 @@ def launched_demo(check: Check = lambda config: None, **chosen: str) -> Launched
         learns_s=60.0 * minutes,
         introduction=f"run folder: {folder.path}; join from another terminal: {status}, or export {words}",
         processes=folder.processes,
-        judge=[sys.executable, "-m", "robot_mbrl.commands.demo_end", str(folder.path), f"{60.0 * minutes:g}"],
+        judge=_judge(folder, 60.0 * minutes, options.variety),
         held=held,
     )
+
+
+def _judge(folder: RunFolder, lived_s: float, variety: Variety) -> list[str]:
+    """The command that judges what was learned, in the world in which it was."""
+    varied = [f"--{name}" for name in ("randomise", "push") if getattr(variety, name)]
+    varied += [f"--change={word}" for word in variety.text().split()]
+    return [sys.executable, "-m", "robot_mbrl.commands.demo_end", str(folder.path), f"{lived_s:g}", *varied]
 
 
 def _run(text: Mapping[str, str], check: Check) -> tuple[RunConfig, RunFolder]:

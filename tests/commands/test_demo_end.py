@@ -36,6 +36,15 @@ def test_its_policy_is_judged_and_the_results_written_down(
     assert "of 10 episodes from starts it never trained on" in capsys.readouterr().out
 
 
+def test_it_is_judged_in_the_world_in_which_it_was_lived(folder: RunFolder) -> None:
+    write_bundle(folder.policy, make_bundle(SHORT))
+    returns = []
+    for words in ([], ["--change=mass=15"]):
+        assert demo_end.main([str(folder.path), "90", *words]) == 0
+        returns.append(json.loads(folder.summary.read_text())["evaluation"]["mean_return"])
+    assert returns[0] != returns[1]
+
+
 def test_a_second_life_is_added_to_the_first(folder: RunFolder) -> None:
     demo_end.main([str(folder.path), "90"])
     demo_end.main([str(folder.path), "30"])

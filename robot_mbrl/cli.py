@@ -42,6 +42,7 @@ COMMANDS = {
     "export": ("export",),
     "sessions": ("sessions",),
     "label": ("label",),
+    "classify": ("classify",),
 }
 """Modules of `robot_mbrl.commands`, each with the words it answers to."""
 

@@ -58,7 +58,7 @@ def test_commands_that_take_one_robot_say_so(tmp_path: Path, capsys: pytest.Capt
     assert main(["train", "pendulum+cartpole", f"--run={tmp_path / 'off'}", *offline]) == USER_ERROR
     assert "--offline learns a single task" in capsys.readouterr().err
     assert main(["demo", "pendulum+cartpole", f"--run={tmp_path / 'demo'}"]) == USER_ERROR
-    assert "they have no topics; use robot-mbrl train" in capsys.readouterr().err
+    assert "it has no topics: use robot-mbrl train" in capsys.readouterr().err
     assert main(["layout", "plotjuggler", "pendulum+cartpole"]) == USER_ERROR
     assert "has no topics to look at" in capsys.readouterr().err
     assert not (tmp_path / "demo").exists()

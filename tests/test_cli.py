@@ -86,6 +86,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "jog",
         "console",
         "label",
+        "classify",
     ):
         assert command in shown
 

@@ -16,7 +16,6 @@ from robot_mbrl.commands.options import (
 )
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
-from robot_mbrl.messages import NANOSECONDS
 from robot_mbrl.runs.folder import RunFolder
 
 FILE = "success.npz"
@@ -101,6 +100,7 @@ def _read(config: RunConfig, folder: RunFolder, names: list[str], clear_s: float
     from robot_mbrl.experience.folder import find_sessions
     from robot_mbrl.experience.reading import StepReader
     from robot_mbrl.learning.success import labelled_steps
+    from robot_mbrl.messages import NANOSECONDS
 
     reader = StepReader(config.action_spec())
     steps = list(reader.read(find_sessions(folder.bags).paths))

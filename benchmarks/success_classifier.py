@@ -28,6 +28,8 @@ WRONG = (0.0, 0.05)
 """Share of the labels that are wrong."""
 EPISODES, UNSEEN = 60, 100
 CLEAR_S = 1.0
+SPOKEN = 0.1
+"""Share of the steps of which the person says something."""
 
 
 def episodes(config: RunConfig, count: int, seed: int) -> Iterator[list[Step]]:
@@ -55,17 +57,13 @@ def labelled(
 ) -> LabelledSteps:
     """What is known of the first episodes once a person has said of `count` steps whether they are successes."""
     rng = np.random.default_rng(seed)
-    kept: list[Step] = []
-    for episode in lived:
-        said = []
-        for step in episode:
-            # Not of every step: a person looks now and then.
-            speaks = rng.random() < 0.1
-            success = step.observation.success ^ (rng.random() < wrong)
-            observation = replace(step.observation, success=speaks and success, is_terminal=False)
-            said.append(replace(step, observation=observation))
-        kept += said
-    data = labelled_steps(kept, [], names, round(CLEAR_S * NANOSECONDS))
+    said = []
+    for step in (step for episode in lived for step in episode):
+        # Not of every step: a person looks now and then.
+        speaks, success = rng.random() < SPOKEN, step.observation.success ^ (rng.random() < wrong)
+        observation = replace(step.observation, success=speaks and success, is_terminal=False)
+        said.append(replace(step, observation=observation))
+    data = labelled_steps(said, [], names, round(CLEAR_S * NANOSECONDS))
     rows = np.concatenate([_some(rng, np.flatnonzero(data.success == kind), count // 2) for kind in (True, False)])
     chosen = np.zeros(len(data.success), bool)
     chosen[rows] = True

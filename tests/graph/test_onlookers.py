@@ -25,5 +25,6 @@ def test_slow_onlookers_of_every_topic_one_of_them_stopped_delay_no_command() ->
     assert topics > 10
     assert len(watched.latencies_ms) > 150
     assert watched.stopped == 0
-    # As exactly as the tail of 200 steps says; the benchmark has more of them.
-    assert np.percentile(watched.latencies_ms, 95) < 1.5 * np.percentile(alone.latencies_ms, 95)
+    # A reader that a writer waits for costs its 100 ms; how much less than 5 ms it is, the benchmark tells.
+    tails_ms = [np.percentile(turns.latencies_ms, 95) for turns in (alone, watched)]
+    assert tails_ms[1] < tails_ms[0] + 5.0

@@ -7,26 +7,20 @@ import pytest
 
 from benchmarks import adapting, report
 
-AT_ONCE = {"mean_return": 20.0}
 
-
-def verdicts(*returns: float) -> list[adapting.Verdict]:
-    return [{"environment_steps": 500 * n, "mean_return": value} for n, value in enumerate(returns, 1)]
+def verdict(steps: int, solved: int) -> adapting.Verdict:
+    return {"environment_steps": steps, "solved": solved, "episodes": 10, "mean_return": 10.0 * solved}
 
 
 @pytest.mark.parametrize(
-    ("returns", "recovered"),
-    [
-        ((50.0, 100.0, 30.0, 91.0, 93.0), "1500"),
-        ((50.0, 100.0, 30.0, 95.0, 80.0), "1000"),
-        ((50.0, 100.0, 30.0, 91.0), "-"),
-        ((50.0, 20.0, 30.0, 95.0), "nothing lost"),
-    ],
+    ("at_once", "later", "again"), [(3, (5, 8, 7), "1000"), (3, (5, 7), "-"), (9, (2, 8), "never left"), (3, (), "-")]
 )
-def test_it_has_recovered_once_nine_tenths_of_the_loss_are_made_up(returns: tuple[float, ...], recovered: str) -> None:
-    row = adapting.row("tiny", verdicts(*returns), AT_ONCE, before=1000)
-    assert (row["before"], row["at once"], row["at last"]) == (returns[1], 20.0, returns[-1])
-    assert row["recovered after steps"] == recovered
+def test_it_is_at_the_mark_again_once_eight_of_ten_are_solved(at_once: int, later: tuple[int, ...], again: str) -> None:
+    verdicts = [verdict(500, 2), verdict(1000, 10), *(verdict(1000 + 500 * n, s) for n, s in enumerate(later, 1))]
+    row = adapting.row("tiny", verdicts, {**verdict(0, at_once), "expert_return": None}, before=1000)
+    assert (row["before"], row["at once"]) == ("100.0, 10 of 10", f"{10.0 * at_once:.1f}, {at_once} of 10")
+    assert row["at last"] == (f"{10.0 * later[-1]:.1f}, {later[-1]} of 10" if later else "-")
+    assert (row["at the mark again after steps"], row["the expert there"]) == (again, "-")
 
 
 @pytest.mark.slow

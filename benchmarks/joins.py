@@ -150,6 +150,30 @@ def chosen_nodes(config: RunConfig, folder: Path, *, learner: bool) -> Sequence[
     return nodes if learner else [node for node in nodes if node.name in DRIVING]
 
 
+@contextmanager
+def busy_graph(
+    config: RunConfig, *, learner: bool = False, dds: Mapping[str, str] | None = None
+) -> Iterator[tuple[Witness, Mapping[str, str]]]:
+    """The nodes of a robot that has moved for a while, on cores that others want; who watches it, and how to join it.
+
+    Args:
+        config: the run.
+        learner: whether a learner keeps the cores busy, instead of processes that only count.
+        dds: variables for the nodes, but not for those who join.
+    """
+    with tempfile.TemporaryDirectory() as path, ExitStack() as stack:
+        folder = RunFolder.create(config, Path(path) / "run")
+        environment = node_environment(onlooker_environment(os.environ))
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = environment["ROS_AUTOMATIC_DISCOVERY_RANGE"]
+        witness = Witness(config, int(environment["ROS_DOMAIN_ID"]))
+        stack.callback(witness.close)
+        if not learner:
+            stack.enter_context(busy())
+        nodes = chosen_nodes(config, folder.path, learner=learner)
+        settle(witness, stack.enter_context(Supervisor(nodes, folder, {**environment, **(dds or {})})))
+        yield witness, environment
+
+
 def measure(
     task: str, *, joins: int, quiet_s: float, learner: bool = False, dds: Mapping[str, str] | None = None
 ) -> tuple[Figures, Figures]:
@@ -165,17 +189,7 @@ def measure(
     # Random for as long as this takes.
     overrides = {"agent.train_ratio": 1e6, "agent.prefill_steps": 100} if learner else {"agent.prefill_steps": 100_000}
     config = load_run(task, overrides)
-    with tempfile.TemporaryDirectory() as path, ExitStack() as stack:
-        folder = RunFolder.create(config, Path(path) / "run")
-        environment = node_environment(onlooker_environment(os.environ))
-        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = environment["ROS_AUTOMATIC_DISCOVERY_RANGE"]
-        witness = Witness(config, int(environment["ROS_DOMAIN_ID"]))
-        stack.callback(witness.close)
-        if not learner:
-            stack.enter_context(busy())
-        nodes = chosen_nodes(config, folder.path, learner=learner)
-        supervisor = stack.enter_context(Supervisor(nodes, folder, {**environment, **(dds or {})}))
-        settle(witness, supervisor)
+    with busy_graph(config, learner=learner, dds=dds) as (witness, environment):
         begin, before = max(witness.sources), witness.interventions
         witness.serve(quiet_s)
         quiet = witness.figures(begin, before)

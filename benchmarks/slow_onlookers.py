@@ -8,24 +8,18 @@ is stopped (SIGSTOP) all the while, as a terminal is by Ctrl-S. All is of one ru
 
 import argparse
 import json
-import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.joins import Witness, busy, chosen_nodes, onlooker_environment, settle
+from benchmarks.joins import Witness, busy_graph
 from benchmarks.report import Row, report
 from robot_mbrl.config import load_run
-from robot_mbrl.runs.environment import node_environment
-from robot_mbrl.runs.folder import RunFolder
-from robot_mbrl.runs.supervisor import Supervisor
 from robot_mbrl.specs import Source
 
 ONLOOKERS, TURNS, SECONDS = 3, 4, 30.0
@@ -90,15 +84,7 @@ def measure(task: str, *, turns: int, seconds: float, count: int = ONLOOKERS) ->
         count: of the onlookers.
     """
     config = load_run(task, {"agent.prefill_steps": 100_000})
-    with tempfile.TemporaryDirectory() as path, ExitStack() as stack:
-        folder = RunFolder.create(config, Path(path) / "run")
-        environment = node_environment(onlooker_environment(os.environ))
-        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = environment["ROS_AUTOMATIC_DISCOVERY_RANGE"]
-        witness = Witness(config, int(environment["ROS_DOMAIN_ID"]))
-        stack.callback(witness.close)
-        stack.enter_context(busy())
-        nodes = chosen_nodes(config, folder.path, learner=False)
-        settle(witness, stack.enter_context(Supervisor(nodes, folder, environment)))
+    with busy_graph(config) as (witness, environment):
         alone: list[int] = []
         watched: list[int] = []
         topics = 0

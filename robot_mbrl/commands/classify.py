@@ -3,7 +3,7 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robot_mbrl.commands.options import (
     Subparsers,
@@ -17,6 +17,9 @@ from robot_mbrl.commands.options import (
 from robot_mbrl.config import RunConfig
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from robot_mbrl.learning.success import LabelledSteps
 
 FILE = "success.npz"
 CLEAR_S = 1.0
@@ -91,7 +94,7 @@ def _names(args: argparse.Namespace, config: RunConfig) -> list[str]:
     return list(names)
 
 
-def _read(config: RunConfig, folder: RunFolder, names: list[str], clear_s: float) -> Any:
+def _read(config: RunConfig, folder: RunFolder, names: list[str], clear_s: float) -> "LabelledSteps":
     """Labelled steps of the run's recordings.
 
     Raises:

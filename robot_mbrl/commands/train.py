@@ -146,16 +146,12 @@ class _Training:
         # Not at the top: the command line must start without torch and PyBullet, which a robot does not have.
         from robot_mbrl.learning.synchronous import SynchronousTraining
         from robot_mbrl.learning.task_bundles import TaskBundles
-        from sim.film import Film
         from sim.robots import make_robot
 
         config, folder, args = self._config, self._folder, self._args
         with ExitStack() as closing:
             robot = make_robot(config, seed=config.seed, variety=variety_of(args))
             closing.callback(robot.close)
-            viewer = _open_viewer(config.task.world) if args.view else None
-            if viewer is not None:
-                closing.callback(viewer.close)
             report = self._console.log if not args.quiet else lambda _: None
 
             def between_updates() -> bool:
@@ -169,9 +165,7 @@ class _Training:
             # A resumed life goes on from other starts than those it has seen, also if it was killed.
             robot.restart(config.seed + training.learner.robot_steps)
             before = self._steps_before(training.learner.robot_steps)
-            film = Film(folder.video, 1.0 / config.step_s, robot.photograph()) if args.video else None
-            if film is not None:
-                closing.callback(film.close)
+            show = self._shower(robot, closing)
             log = closing.enter_context(MetricsLog(folder.metrics, folder.tensorboard))
             rows, until = self._budget(before)
             bar = closing.enter_context(_Bar(config, until - before, self._console, args.quiet))
@@ -185,24 +179,42 @@ class _Training:
                 if verdict_due is not None and steps >= verdict_due and folder.policy.exists():
                     verdict_due = self._next_verdict(steps)
                     self._judge(log, steps, training.learner.updates)
-                if robot.latched:
-                    raise LatchedError(f"{LATCHED}: {robot.latched}")
-                if film is not None:
-                    film.add(robot.photograph())
-                if viewer is not None:
-                    viewer.show(robot.pose(), robot.poses())
+                show()
                 bar.update(robot.control_steps, self._record)
                 self._results.follow(self._record, self._learning_s)
                 if args.speed is not None:
                     time.sleep(max(0.0, lived * config.step_s / args.speed - self._learning_s))
                 # The end of an episode is a step of experience, but no control step: it is lived, too.
-                if stop.requested or (steps >= until and not robot.observe().is_last):
+                if stop.requested or robot.latched or (steps >= until and not robot.observe().is_last):
                     break
             self._record.environment_steps = before + robot.control_steps
             self._record.robot_steps = training.learner.robot_steps
             if folder.policy.exists() and training.learner.agent.ready:
                 self._export_tasks()
+            latched = robot.latched
         self._results.write(self._record, self._learning_s)
+        if latched:
+            raise LatchedError(f"{LATCHED}: {latched}")
+
+    def _shower(self, robot: Any, closing: ExitStack) -> Callable[[], None]:
+        """What shows each step to whoever wants to see the robot, in a window or a film."""
+        from sim.film import Film
+
+        config, shows = self._config, list[Callable[[], None]]()
+        if self._args.view:
+            viewer = _open_viewer(config.task.world)
+            closing.callback(viewer.close)
+            shows.append(lambda: viewer.show(robot.pose(), robot.poses()))
+        if self._args.video:
+            film = Film(self._folder.video, 1.0 / config.step_s, robot.photograph())
+            closing.callback(film.close)
+            shows.append(lambda: film.add(robot.photograph()))
+
+        def show() -> None:
+            for each in shows:
+                each()
+
+        return show
 
     @property
     def _learning_s(self) -> float:

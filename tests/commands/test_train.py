@@ -155,3 +155,5 @@ def test_a_robot_that_its_guard_has_stopped_for_good_is_not_learned_from_any_mor
     assert main([*words, "--change=strength=0.1", "--seed=3"]) == USER_ERROR
     assert "the guard has stopped the robot for good" in (told := capsys.readouterr().err)
     assert "following_error: joint" in told
+    # What it has lived until then is written down.
+    assert 0 < RunFolder(tmp_path).read_summary()["environment_steps"] < 0.1 * MINUTE_STEPS

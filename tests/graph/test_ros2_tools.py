@@ -217,6 +217,7 @@ def test_sigterm_leaves_no_node_behind(ros2: Ros2) -> None:
     demo = ros2.launch("demo.launch.py", "run_dir:=run")
     demo.await_line("cartpole.learner]: began run")
     pids = nodes_of(ros2.folder / "run")
+    assert set(alive(pids)) == set(SCENARIOS["demo"])
     demo.stop(signal.SIGTERM)
     within(STOP_S, lambda: not alive(pids), "the end of every node")
 

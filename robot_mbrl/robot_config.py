@@ -78,6 +78,17 @@ class GuardConfig(Frozen):
         return self.driver_timeout_s is None if self.repeat_stop is None else self.repeat_stop
 
 
+def unguarded(rate_hz: float) -> GuardConfig:
+    """The timing that a description must have of what no guard stands before: an environment, or several robots."""
+    return GuardConfig(
+        command_rate_hz=rate_hz,
+        action_deadline_s=0.5 / rate_hz,
+        command_timeout_s=2.0 / rate_hz,
+        safe_stop="zero",
+        driver_timeout_s=None,
+    )
+
+
 class RobotConfig(Frozen):
     """A robot: its topics, joints, limits and rates."""
 

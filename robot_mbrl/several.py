@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from robot_mbrl.agent_configs import PlaNetConfig
-from robot_mbrl.config import CommandConfig, CommandJoint, GuardConfig, RobotConfig, RunConfig, load_run, resolve_run
+from robot_mbrl.config import CommandConfig, CommandJoint, RobotConfig, RunConfig, load_run, resolve_run
 from robot_mbrl.errors import ConfigError
+from robot_mbrl.robot_config import unguarded
 from robot_mbrl.run_config import PUBLIC, SEVERAL, task_flag
 from robot_mbrl.sensor_config import SourceConfig, ValueConfig, VectorConfig
 from robot_mbrl.specs import Element
@@ -169,13 +170,7 @@ def _robot(name: str, members: Sequence[RunConfig], elements: Iterable[Element])
         vectors={VALUES: _vector(elements), WHICH: _vector(flags)},
         commands=(CommandConfig(topic="action", type="std_msgs/msg/Float64MultiArray", kind="effort", joints=joints),),
         random_hold_steps=max(member.robot.random_hold_steps for member in members),
-        guard=GuardConfig(
-            command_rate_hz=rate,
-            action_deadline_s=0.5 / rate,
-            command_timeout_s=2.0 / rate,
-            safe_stop="zero",
-            driver_timeout_s=None,
-        ),
+        guard=unguarded(rate),
     )
 
 

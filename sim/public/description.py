@@ -13,13 +13,12 @@ from robot_mbrl.config import (
     CameraConfig,
     CommandConfig,
     CommandJoint,
-    GuardConfig,
     RobotConfig,
     RunConfig,
     ValueConfig,
     resolve_run,
 )
-from robot_mbrl.robot_config import ChoiceConfig
+from robot_mbrl.robot_config import ChoiceConfig, unguarded
 from robot_mbrl.sensor_config import SourceConfig, VectorConfig
 from robot_mbrl.specs import ImageSpec
 from robot_mbrl.topics import IMAGE, JOINT_STATE
@@ -93,13 +92,7 @@ def _describe(world: str, environment: Environment, pixels: bool) -> RobotConfig
         vectors={part.name: _vector(part) for part in parts if not part.is_picture},
         cameras=_cameras(parts, pixels),
         **_commands(Actions(environment.action_space), rate),
-        guard=GuardConfig(
-            command_rate_hz=rate,
-            action_deadline_s=0.5 / rate,
-            command_timeout_s=2.0 / rate,
-            safe_stop="zero",
-            driver_timeout_s=None,
-        ),
+        guard=unguarded(rate),
     )
 
 

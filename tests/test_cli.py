@@ -216,6 +216,12 @@ def test_a_comparison_is_not_put_into_a_file(tmp_path: Path) -> None:
     assert "argument --out: taken is a file: name a folder" in said
 
 
+@pytest.mark.parametrize("words", [["train", "cartpole", "--run="], ["status", "--run="], ["report", ""]], ids=" ".join)
+def test_an_empty_name_of_a_folder_is_not_the_present_one(tmp_path: Path, words: list[str]) -> None:
+    assert "an empty text names no folder" in complaint(*words, cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_setting_with_a_field_given_twice_is_named(tmp_path: Path) -> None:
     assert "task.overrides, line 1: a is given twice" in complaint(
         "train", "cartpole", "--set=task.overrides={a: 1, a: 2}", cwd=tmp_path

@@ -5,7 +5,15 @@ import os
 import sys
 from pathlib import Path
 
-from robot_mbrl.commands.options import NAMESPACE_HELP, TASK_HELP, Subparsers, add_json, namespace_name, positive
+from robot_mbrl.commands.options import (
+    NAMESPACE_HELP,
+    TASK_HELP,
+    Subparsers,
+    add_json,
+    folder_path,
+    namespace_name,
+    positive,
+)
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.environment import node_environment, ros_environment
@@ -26,7 +34,12 @@ def register(subparsers: Subparsers) -> None:
         "--urdf", type=Path, metavar="FILE", help="compare limits with this URDF (default: the topic's)"
     )
     parser.add_argument(
-        "--run", dest="folder", type=Path, default=Path(), metavar="DIR", help="where the run will lie (default: here)"
+        "--run",
+        dest="folder",
+        type=folder_path,
+        default=Path(),
+        metavar="DIR",
+        help="where the run will lie (default: here)",
     )
     parser.add_argument("--namespace", type=namespace_name, metavar="NAME", help=NAMESPACE_HELP)
     add_json(parser)

@@ -3,9 +3,8 @@
 import argparse
 import itertools
 import json
-from pathlib import Path
 
-from robot_mbrl.commands.options import Subparsers, add_json, add_run_folder, read_run
+from robot_mbrl.commands.options import Subparsers, add_json, add_run_folder, folder_path, read_run
 from robot_mbrl.errors import ExperienceError
 from robot_mbrl.runs.journal import noted
 
@@ -20,7 +19,7 @@ def register(subparsers: Subparsers) -> None:
     )
     add_run_folder(parser)
     parser.add_argument("--to", choices=("lerobot",), default="lerobot", help="the format (default %(default)s)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the dataset's folder, a new one")
+    parser.add_argument("--out", type=folder_path, required=True, metavar="DIR", help="the dataset's folder, a new one")
     add_json(parser)
     parser.set_defaults(run=run)
 

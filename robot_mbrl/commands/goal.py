@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from robot_mbrl.commands.options import TASK_HELP, Subparsers
+from robot_mbrl.commands.options import TASK_HELP, Subparsers, folder_path
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError, MessageError
 from robot_mbrl.runs.environment import joining, node_environment, ros_environment
@@ -29,7 +29,7 @@ def register(subparsers: Subparsers) -> None:
         metavar="TASK NAME=VALUE",
         help=f"the robot's task, {TASK_HELP}, unless --run is given; goals",
     )
-    parser.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="its run's folder")
+    parser.add_argument("--run", dest="folder", type=folder_path, metavar="DIR", help="its run's folder")
     parser.add_argument("--path", type=Path, metavar="FILE", help="YAML whose `goals` are a list of {NAME: VALUE, ...}")
     parser.set_defaults(run=run)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from robot_mbrl.commands.options import TASK_HELP, Subparsers, add_json, read_run
+from robot_mbrl.commands.options import TASK_HELP, Subparsers, add_json, folder_path, read_run
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.runs.journal import noted
@@ -23,7 +23,7 @@ def register(subparsers: Subparsers) -> None:
         "takes it up at its next start. Nothing is ever written to the bags.",
     )
     parser.add_argument("bags", type=Path, nargs="+", metavar="BAG", help="folders of runs or bags, or files of bags")
-    parser.add_argument("--run", dest="folder", type=Path, required=True, metavar="DIR", help="the run's folder")
+    parser.add_argument("--run", dest="folder", type=folder_path, required=True, metavar="DIR", help="the run's folder")
     parser.add_argument("--task", metavar="TASK", help=f"makes the run if there is none in DIR: {TASK_HELP}")
     parser.add_argument(
         "--topic",

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from robot_mbrl.commands.options import TASK_HELP, Subparsers, file_to_write, load_task
+from robot_mbrl.commands.options import TASK_HELP, Subparsers, file_to_write, folder_path, load_task
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
@@ -23,7 +23,9 @@ def register(subparsers: Subparsers) -> None:
     )
     parser.add_argument("kind", metavar="KIND", choices=LAYOUTS, help=f"one of {', '.join(LAYOUTS)}")
     parser.add_argument("task", metavar="TASK", nargs="?", help=TASK_HELP)
-    parser.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="the run to look at, in place of a TASK")
+    parser.add_argument(
+        "--run", dest="folder", type=folder_path, metavar="DIR", help="the run to look at, in place of a TASK"
+    )
     parser.add_argument(
         "--out", type=file_to_write, metavar="FILE", help="the file to write (default: named after robot and tool)"
     )

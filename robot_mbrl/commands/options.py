@@ -56,7 +56,9 @@ def add_run_options(parser: argparse.ArgumentParser, *, speed: float | None, tas
     parser.add_argument("--agent", metavar="PRESET", help=AGENT_HELP)
     parser.add_argument("--seed", type=seed_number, help="seed of the run (default 0)")
     parser.add_argument("--minutes", type=positive, help=f"how long to run (default {DEFAULT_MINUTES:g})")
-    parser.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="the run's folder (default below runs/)")
+    parser.add_argument(
+        "--run", dest="folder", type=folder_path, metavar="DIR", help="the run's folder (default below runs/)"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in --run, or with the task's newest")
     default_speed = "as fast as the machine" if speed is None else f"{speed:g}"
     parser.add_argument(
@@ -80,7 +82,7 @@ def add_run_options(parser: argparse.ArgumentParser, *, speed: float | None, tas
 
 def add_run_folder(parser: argparse.ArgumentParser) -> None:
     """Add the run that a command is about, which `read_run` reads."""
-    parser.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("folder", type=folder_path, metavar="RUN", help="the run's folder")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -195,9 +197,16 @@ def file_to_write(text: str) -> Path:
     return path
 
 
+def folder_path(text: str) -> Path:
+    """The path of a folder; of an empty text, as of a variable that is not set, the present folder would be taken."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text names no folder")
+    return Path(text)
+
+
 def folder_to_fill(text: str) -> Path:
     """The path of a folder, which need not be there."""
-    path = Path(text)
+    path = folder_path(text)
     if path.exists() and not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is a file: name a folder")
     return path

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from robot_mbrl.commands.options import Subparsers, file_to_write
+from robot_mbrl.commands.options import Subparsers, file_to_write, folder_path
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.folder import RunFolder
 
@@ -19,7 +19,9 @@ def register(subparsers: Subparsers) -> None:
         description="The file holds all it shows and asks no other host for anything. A run may still be going on, or "
         "have been broken off. Of several runs, or of the folder of a comparison, the curves have intervals.",
     )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a run's folder, or one with runs below it")
+    parser.add_argument(
+        "runs", type=folder_path, nargs="+", metavar="RUN", help="a run's folder, or one with runs below it"
+    )
     parser.add_argument(
         "--out", type=file_to_write, metavar="FILE", help=f"the file to write (default {FILE} in RUN; of several, here)"
     )

@@ -3,9 +3,8 @@
 import argparse
 import os
 import sys
-from pathlib import Path
 
-from robot_mbrl.commands.options import Subparsers, add_json, positive
+from robot_mbrl.commands.options import Subparsers, add_json, folder_path, positive
 from robot_mbrl.runs.environment import joining, node_environment, ros_environment
 from robot_mbrl.runs.folder import RunFolder, read_json
 from robot_mbrl.runs.running import running_runs
@@ -17,7 +16,11 @@ def register(subparsers: Subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser("status", help="show the live graph: topics, rates, ages, policy and guard")
     parser.add_argument(
-        "--run", dest="folder", type=Path, metavar="DIR", help="the run to look at (default: the newest running one)"
+        "--run",
+        dest="folder",
+        type=folder_path,
+        metavar="DIR",
+        help="the run to look at (default: the newest running one)",
     )
     parser.add_argument("--seconds", type=positive, default=LISTEN_S, help="how long to listen (default %(default)g)")
     add_json(parser)

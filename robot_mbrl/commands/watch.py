@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from robot_mbrl.commands.options import Subparsers, whole
+from robot_mbrl.commands.options import Subparsers, folder_path, whole
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.runs.environment import joining, node_environment, ros_environment
@@ -28,7 +28,11 @@ def register(subparsers: Subparsers) -> None:
         "otherwise; whoever reaches it can look, so let it be heard on trusted networks only.",
     )
     parser.add_argument(
-        "--run", dest="folder", type=Path, metavar="DIR", help="the run to look at (default: the newest running one)"
+        "--run",
+        dest="folder",
+        type=folder_path,
+        metavar="DIR",
+        help="the run to look at (default: the newest running one)",
     )
     parser.add_argument("--port", type=_port, default=PORT, help="port to listen on (default %(default)s)")
     parser.add_argument("--host", default=HOST, help="address to listen on (default %(default)s; 0.0.0.0 for all)")

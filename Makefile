@@ -1,6 +1,6 @@
 # make setup | demo | test | lint | bench. Needs Python >= 3.11, make and a C compiler; everything else goes into .venv.
 
-EXTRAS := ros,robot,learner,sim,gym,lerobot,dev
+EXTRAS := ros,robot,learner,sim,gym,lerobot,baselines,dev
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed

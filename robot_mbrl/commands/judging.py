@@ -57,7 +57,7 @@ def judge_policy(
     from robot_mbrl.control.bundle_policy import BundlePolicy
 
     policy = BundlePolicy(load_bundle(bundle, config), seed)
-    results = _judge(config, policy, episodes, seed, variety=variety)
+    results = judge(config, policy, episodes, seed, variety=variety)
     return [result.as_metrics() for result in results]
 
 
@@ -71,7 +71,7 @@ def judge_expert(config: RunConfig, episodes: int, seed: int, *, variety: Variet
     if make_expert is None:
         return None
     expert = _Scripted(make_expert(config.robot).act)
-    results = _judge(config, expert, episodes, seed, variety=variety)
+    results = judge(config, expert, episodes, seed, variety=variety)
     return mean([result.total_reward for result in results])
 
 
@@ -85,7 +85,18 @@ class _Scripted:
         return Action(observation.key, self._act(observation.values))
 
 
-def _judge(config: RunConfig, policy: "Policy", episodes: int, seed: int, *, variety: Variety) -> list[EpisodeResult]:
+def judge(
+    config: RunConfig, policy: "Policy", episodes: int, seed: int, *, variety: Variety = NONE
+) -> list[EpisodeResult]:
+    """Let anything that decides drive in this process, in evaluate mode.
+
+    Args:
+        config: the run.
+        policy: what drives.
+        episodes: how many episodes to judge.
+        seed: of the starts.
+        variety: how the simulated world differs from what it is built as.
+    """
     # Simulators are put together with the library by commands only, and only when they are needed.
     from robot_mbrl.control.policy_runner import PolicyRunner
     from sim.robots import make_robot

@@ -47,12 +47,13 @@ class Jogger:
         self._robot, self._joint, self._delta = robot, joint, delta
         self._state = RobotState(node)
         self._jogs = node.create_publisher(JointState, ACTUATOR + topics.JOG.removeprefix("~/"), qos.EVENTS)
-        self._position = math.nan
+        self._farthest = math.nan
         command = next((c for c in robot.commands if joint in [j.name for j in c.joints]), None)
         if command is not None and command.source is not None:
             source = robot.sources[command.source]
             node.create_subscription(JointState, source.topic, self._on_joints, qos.sensor(source))
-        self._unit = "" if command is None else {"twist": "m or rad"}.get(command.kind, "rad or m")
+        units = {} if command is None else {j.name: j.unit.removesuffix("/s") for j in command.joints}
+        self._unit = units.get(joint, "")
         self._executor = make_executor()
         self._executor.add_node(node)
 
@@ -69,7 +70,7 @@ class Jogger:
         """
         if not self._serve(PATIENCE_S, lambda: bool(self._state.report)):
             raise RefusedError("no guard answers")
-        number = time.time_ns()
+        number, self._farthest = time.time_ns(), math.nan
         begun, end_s, told = False, time.monotonic() + PATIENCE_S, ""
         while (answer := self._answer(number)) != DONE:
             # What hinders it before it has begun may pass: a guard that has just been started believes nobody yet.
@@ -101,10 +102,10 @@ class Jogger:
 
     def _outcome(self, start: float) -> str:
         asked = f"{self._joint} was asked to move by {self._delta:+g} {self._unit}"
-        if not math.isfinite(start) or not math.isfinite(self._position):
+        if not math.isfinite(start) or not math.isfinite(self._farthest):
             return f"{asked}; it is not measured: see whether it did"
-        moved = self._position - start
-        found = f"{asked}: found at {start:.4f} before, {self._position:.4f} after ({moved:+.4f})"
+        moved = self._farthest - start
+        found = f"{asked}: found at {start:.4f} before, at {self._farthest:.4f} then ({moved:+.4f})"
         if moved * self._delta < FOLLOWED_SHARE * self._delta * self._delta:
             raise RefusedError(f"{found}: it did not; see its sign, its unit, and whether the driver obeys")
         return found
@@ -112,9 +113,13 @@ class Jogger:
     def _on_joints(self, message: Any) -> None:
         if self._joint in message.name:
             try:
-                self._position = messages.read_joint(message, self._joint, "position")
+                position = messages.read_joint(message, self._joint, "position")
             except MessageError as error:
                 self.node.get_logger().warning(str(error), throttle_duration_sec=1.0)
+                return
+            # Not where it ends: a robot that is damped at rest sinks.
+            farther = math.isnan(self._farthest) or (position - self._farthest) * self._delta > 0.0
+            self._farthest = position if farther else self._farthest
 
     def _serve(self, duration_s: float, until: Callable[[], bool]) -> bool:
         end_s = time.monotonic() + duration_s

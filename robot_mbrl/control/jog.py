@@ -12,11 +12,15 @@ LARGEST_SHARE = 0.1
 """Share of a position's range that one jog may cover."""
 LARGEST_S = 0.5
 """What a jog of a velocity or a twist may cover, in seconds at full speed."""
+NEAR_SHARE = 0.1
+"""Share of the way that a joint which has followed may still lack."""
+LAG_S = 0.5
+"""How long a soft servo may take to follow a command that has arrived."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Jog:
-    """Where a jog leads, fixed when it is first asked for.
+    """Where a jog leads, fixed when it is first asked for, and how far it has come.
 
     Attributes:
         number: tells it from the next one; who asks again asks for the same.
@@ -28,6 +32,7 @@ class Jog:
         begun_s: when.
         start: of a joint that is measured, where it was.
         lasts_s: how long it takes.
+        arrived_s: of position commands, since when the command is where it was to lead; None while it is not.
     """
 
     number: int
@@ -39,6 +44,7 @@ class Jog:
     begun_s: float = 0.0
     start: float | None = None
     lasts_s: float = 0.0
+    arrived_s: float | None = None
 
     def is_over(self, position: float | None, now_s: float, *, at_goal: bool) -> bool:
         """Whether it has led where it was to lead.
@@ -49,7 +55,12 @@ class Jog:
             at_goal: of position commands, whether the command has arrived.
         """
         if self.positions is not None:
-            return at_goal
+            if not at_goal:
+                return False
+            self.arrived_s = now_s if self.arrived_s is None else self.arrived_s
+            # A robot that is damped at rest would stay where it is once the command ends.
+            lacks = abs(self.positions[self.joint] - position) if position is not None else 0.0
+            return lacks <= NEAR_SHARE * abs(self.delta) or now_s - self.arrived_s >= LAG_S
         if position is not None and self.start is not None:
             return abs(position - self.start) >= abs(self.delta)
         return now_s - self.begun_s >= self.lasts_s

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from robot_mbrl.control.asked import ASKED_S
+from robot_mbrl.control.jog import NEAR_SHARE
 from robot_mbrl.control.jogging import DONE, LAPSED
 from tests.control.guard_bench import COMMAND_S, GuardBench, real
 
@@ -49,6 +50,27 @@ def test_a_position_goes_as_far_as_asked_at_a_tenth_of_its_speed_and_stays(delta
     assert max(steps) <= fastest * COMMAND_S * (1 + 1e-6)
     bench.run(1.0)
     assert bench.positions == pytest.approx([delta, 0.0], abs=1e-6)
+
+
+def test_a_servo_that_lags_is_waited_for_but_not_one_that_is_stuck() -> None:
+    bench = tried("position")
+    told = ""
+    while not told:
+        bench.guard.jog(1, "a", 0.1, bench.now_s)
+        bench.run(COMMAND_S)
+        bench.positions = [x + 0.05 * (y - x) for x, y in zip(bench.positions, bench.command, strict=True)]
+        told = bench.guard.moves.jogging.told
+    assert told == DONE
+    assert bench.positions[0] == pytest.approx(0.1, abs=0.1 * NEAR_SHARE + 1e-3)
+
+    bench = tried("position")
+    begun_s = bench.now_s
+    while not bench.guard.moves.jogging.told:
+        bench.guard.jog(1, "a", 0.02, bench.now_s)
+        bench.run(COMMAND_S)
+    assert bench.guard.moves.jogging.told == DONE
+    assert bench.now_s - begun_s < 2.0
+    assert bench.positions[0] == 0.0
 
 
 @pytest.mark.parametrize("delta", [0.1, -0.1])

@@ -111,11 +111,11 @@ def test_a_joint_is_jogged_by_a_guard_that_is_started_for_it_alone(arm: Graph) -
     arm.until(lambda: bool(joints))
     done = jog(arm, "elbow", "0.05")
     assert done.returncode == 0, done.stderr
-    assert "elbow was asked to move by +0.05 rad or m: found at 0.0000 before, 0.0500 after (+0.0500)" in done.stdout
+    assert "elbow was asked to move by +0.05 rad: found at 0.0000 before, at 0.0500 then (+0.0500)" in done.stdout
     # The other one stays.
     assert {round(message.data[0], 9) for message in commands} == {0.0}
     done = jog(arm, "elbow", "-0.1")
-    assert "0.0500 before, -0.0500 after (-0.1000)" in done.stdout, done.stderr
+    assert "0.0500 before, at -0.0500 then (-0.1000)" in done.stdout, done.stderr
 
 
 def test_of_two_arms_the_one_in_the_named_namespace_is_jogged(arm: Graph, graph_environment: dict[str, str]) -> None:
@@ -128,7 +128,7 @@ def test_of_two_arms_the_one_in_the_named_namespace_is_jogged(arm: Graph, graph_
         done = jog(graph, "--namespace=left-arm", "elbow", "0.05")
     finally:
         graph.close()
-    assert "found at 0.0000 before, 0.0500 after (+0.0500)" in done.stdout, done.stderr
+    assert "found at 0.0000 before, at 0.0500 then (+0.0500)" in done.stdout, done.stderr
     arm.serve(0.1)
     assert other == []
 

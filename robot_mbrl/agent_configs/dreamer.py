@@ -100,6 +100,10 @@ class DreamerConfig(ActorSettings):
     clip: Positive = 100.0
     """Largest norm of each network's gradient."""
 
+    # Schedule
+    cuda_graph: bool = False
+    """Whether a GPU makes each update as one CUDA graph: not tried with this family yet, but for shapes and reads."""
+
     @model_validator(mode="after")
     def _mixtures_leave_a_chance_to_all(self) -> Self:
         for name in ("unimix", "action_unimix"):

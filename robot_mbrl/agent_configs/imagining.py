@@ -26,8 +26,6 @@ class ImaginingSettings(ActorSettings):
     """Imagination starts from so many states at the end of each replayed sequence; 0 for all, as published."""
     return_lambda: Fraction = 0.95
     """Lambda of the lambda-return."""
-    online_queue: bool = False
-    """Whether each new window of `batch_length` steps is read once before chance chooses among all."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """What layers compute in; weights, statistics and losses are in float32 always."""
 

@@ -92,6 +92,8 @@ class SequenceSettings(AgentSettings):
 class ActorSettings(SequenceSettings):
     """The settings of agents that train an actor on sequences of steps."""
 
+    online_queue: bool = False
+    """Whether each new window of `batch_length` steps is read once before chance chooses among all."""
     cloning_scale: NonNegative = 0.0
     """Weight in the actor's loss of minus the mean log-density of a person's actions, taken over or imported, where
     they drove (`agents.cloning`); 0 learns from them as from anyone's."""

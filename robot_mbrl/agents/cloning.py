@@ -12,7 +12,7 @@ from robot_mbrl.agents.imagination import Distribution
 from robot_mbrl.nets.precision import at_least_single
 from robot_mbrl.specs import Source
 from robot_mbrl.world_models.batch import Batch
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 
 
 def driven_by_person(batch: Batch) -> Tensor:

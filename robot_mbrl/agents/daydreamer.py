@@ -16,14 +16,15 @@ from robot_mbrl.agents.agent import LEFT_OUT
 from robot_mbrl.agents.cloning import add_cloning
 from robot_mbrl.agents.imagination import (
     Dream,
-    draw_noise,
+    ends,
     frozen,
     imagine,
     lambda_return,
     last_of_each,
+    latent_noise,
     through_actions,
 )
-from robot_mbrl.agents.optimizers import ClippedAdam, Optimizer, set_gradients
+from robot_mbrl.agents.optimizers import adam_of_each, set_gradients
 from robot_mbrl.nets.normalisers import AdaptiveWeight, MovingMoments
 from robot_mbrl.nets.policies import BoundedNormal, Categorical
 from robot_mbrl.nets.precision import at_least_single, computing_in
@@ -32,7 +33,7 @@ from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.daydreamer_model import OUTPUT_SCALE, DayDreamerModel
 from robot_mbrl.world_models.observations import CAUTIONS
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 
 
 class DayDreamer(nn.Module):
@@ -49,15 +50,14 @@ class DayDreamer(nn.Module):
         self.distribution: BoundedNormal | Categorical
         if action.discrete:
             self.distribution = Categorical(action.size, config.action_unimix)
-            outputs, scales = [action.size], [OUTPUT_SCALE]
             entropies: tuple[int, ...] = ()
         else:
             self.distribution = BoundedNormal(action.size, config.min_std, config.max_std, std_offset=0.0)
-            outputs, scales = [action.size, action.size], [OUTPUT_SCALE, 1.0]  # means and deviations
             entropies = (action.size,)
         self.through_dynamics = not action.discrete
         self.acting: Acting = DrawOrMode(self.distribution)
-        self.actor = self.model.network(outputs, scales)
+        parts = self.distribution.parts
+        self.actor = self.model.network(list(parts), [OUTPUT_SCALE, 1.0][: len(parts)])
         self.critic = ScalarHead(self.model.network([1], [OUTPUT_SCALE]), Symlog())
         self.slow_critic = ScalarHead(self.model.network([1], [OUTPUT_SCALE]), Symlog()).requires_grad_(False)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
@@ -66,16 +66,9 @@ class DayDreamer(nn.Module):
             entropies, config.adaptive_factor, config.entropy_weight_min, config.entropy_weight_max
         )
         rates = {"model": config.model_rate, "critic": config.critic_rate, "actor": config.actor_rate}
-        self.optimizers: dict[str, Optimizer] = {
-            name: ClippedAdam(
-                [self.get_submodule(name)],
-                rate=rate,
-                epsilon=config.adam_epsilon,
-                clip=config.clip,
-                decay=config.weight_decay,
-            )
-            for name, rate in rates.items()
-        }
+        self.optimizers = adam_of_each(
+            self, rates, epsilon=config.adam_epsilon, clip=config.clip, decay=config.weight_decay
+        )
 
     def update(self, batch: Batch, generator: torch.Generator) -> tuple[State, dict[str, Tensor]]:
         """Train model, critic and actor once, in this order, each with what the one before has learned.
@@ -90,23 +83,19 @@ class DayDreamer(nn.Module):
         """
         config, model = self.config, self.model
         with computing_in(config.precision, batch.reward.device):
-            noise = draw_noise(
-                model.latent.noise, (*batch.reward.shape, config.stoch), batch.reward, generator
-            )  # (B, T, S)
-            model_loss, posterior, metrics = model.loss(batch, noise)
+            model_loss, posterior, metrics = model.loss(batch, latent_noise(model.latent, batch, generator))
             set_gradients(model_loss, model)
             metrics["model_loss"] = model_loss.detach()
             left_out = [self._step("model", metrics)]
 
             posterior, count = posterior.detach(), config.starts_per_sequence
-            starts = State(last_of_each(posterior.deter, count), last_of_each(posterior.latent, count))
             going_on = 1.0 - last_of_each(batch.is_terminal, count)  # (N,), nothing follows a terminal state
             with frozen(model):
                 dream = imagine(
                     model.rssm,
                     self.actor,
                     self.distribution,
-                    starts,
+                    ends(posterior, count),
                     config.horizon,
                     generator,
                     through_dynamics=self.through_dynamics,

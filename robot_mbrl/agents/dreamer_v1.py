@@ -13,8 +13,8 @@ from robot_mbrl.agent_configs import DreamerV1Config
 from robot_mbrl.agents.acting import Acting, NoisyChoice, NoisyTanhNormal
 from robot_mbrl.agents.agent import LEFT_OUT
 from robot_mbrl.agents.cloning import add_cloning
-from robot_mbrl.agents.imagination import draw_noise, frozen, imagine, lambda_return, last_of_each, through_actions
-from robot_mbrl.agents.optimizers import ClippedAdam, Optimizer, set_gradients
+from robot_mbrl.agents.imagination import ends, frozen, imagine, lambda_return, latent_noise, through_actions
+from robot_mbrl.agents.optimizers import adam_of_each, set_gradients
 from robot_mbrl.nets.policies import Categorical, TanhNormal
 from robot_mbrl.nets.precision import at_least_single, computing_in
 from robot_mbrl.nets.scalars import ScalarHead, UnitNormal
@@ -22,7 +22,7 @@ from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.dreamer_v1_model import DreamerV1Model
 from robot_mbrl.world_models.observations import CAUTIONS
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 
 
 class DreamerV1(nn.Module):
@@ -48,10 +48,7 @@ class DreamerV1(nn.Module):
         self.actor = self.model.network(config.actor_layers, self.distribution.outputs)
         self.critic = ScalarHead(self.model.network(config.value_layers, 1), UnitNormal())
         rates = {"model": config.model_rate, "actor": config.actor_rate, "critic": config.critic_rate}
-        self.optimizers: dict[str, Optimizer] = {
-            name: ClippedAdam([self.get_submodule(name)], rate=rate, epsilon=config.adam_epsilon, clip=config.clip)
-            for name, rate in rates.items()
-        }
+        self.optimizers = adam_of_each(self, rates, epsilon=config.adam_epsilon, clip=config.clip)
 
     def update(self, batch: Batch, generator: torch.Generator) -> tuple[State, dict[str, Tensor]]:
         """Train every network once, all by gradients at the weights that were there before.
@@ -66,10 +63,7 @@ class DreamerV1(nn.Module):
         """
         config, model = self.config, self.model
         with computing_in(config.precision, batch.reward.device):
-            noise = draw_noise(
-                model.latent.noise, (*batch.reward.shape, config.stoch), batch.reward, generator
-            )  # (B, T, S)
-            model_loss, posterior, metrics = model.loss(batch, noise)
+            model_loss, posterior, metrics = model.loss(batch, latent_noise(model.latent, batch, generator))
             set_gradients(model_loss, model)
             posterior = posterior.detach()
             metrics |= self._learn_behaviour(self._starts(posterior), generator)
@@ -85,11 +79,9 @@ class DreamerV1(nn.Module):
 
     def _starts(self, posterior: State) -> State:
         """Replayed states (N, ...) to imagine from: where episodes end, not the last, which may be terminal."""
-        deter, latent, _ = posterior
         if self.config.predict_continue:
-            deter, latent = deter[:, :-1], latent[:, :-1]
-        count = self.config.starts_per_sequence
-        return State(last_of_each(deter, count), last_of_each(latent, count))
+            posterior = State(posterior.deter[:, :-1], posterior.latent[:, :-1])
+        return ends(posterior, self.config.starts_per_sequence)
 
     def _learn_behaviour(self, starts: State, generator: torch.Generator) -> dict[str, Tensor]:
         """Gradients of actor and critic from what is imagined from states (N, ...)."""

@@ -15,18 +15,18 @@ from robot_mbrl.agent_configs import DreamerV3Config
 from robot_mbrl.agents.acting import Acting, DrawOrMode
 from robot_mbrl.agents.agent import LEFT_OUT
 from robot_mbrl.agents.cloning import add_cloning
-from robot_mbrl.agents.imagination import Dream, draw_noise, imagine, lambda_return, last_of_each
-from robot_mbrl.agents.optimizers import LaProp, Optimizer
+from robot_mbrl.agents.imagination import Dream, ends, imagine, lambda_return, latent_noise
+from robot_mbrl.agents.optimizers import LaProp, follow
 from robot_mbrl.nets.normalisers import MovingRange
 from robot_mbrl.nets.parts import in_parts
 from robot_mbrl.nets.policies import BoundedNormal, Categorical
 from robot_mbrl.nets.precision import at_least_single, computing_in
 from robot_mbrl.nets.scalars import ScalarHead
 from robot_mbrl.nets.twohot import TwoHot
-from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
+from robot_mbrl.specs import ActionSpec, ObservationSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.dreamer_v3_model import DreamerV3Model
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 
 _ACTOR_OUTPUT_SCALE = 0.01
 """What the actor's initial output weights are scaled by."""
@@ -51,22 +51,17 @@ class DreamerV3(nn.Module):
         self.distribution: BoundedNormal | Categorical
         if action.discrete:
             self.distribution = Categorical(action.size, config.action_unimix)
-            outputs = [action.size]
         else:
             self.distribution = BoundedNormal(action.size, config.min_std, config.max_std)
-            outputs = [action.size, action.size]  # means and deviations
         self.acting: Acting = DrawOrMode(self.distribution)
-        self.actor = self.model.network(config.layers, outputs, [_ACTOR_OUTPUT_SCALE] * len(outputs))
+        parts = self.distribution.parts
+        self.actor = self.model.network(config.layers, list(parts), [_ACTOR_OUTPUT_SCALE] * len(parts))
         self.twohot = TwoHot(config.bins, config.bin_limit)
         self.critic = ScalarHead(self.model.network(config.layers, [config.bins], [0.0]), self.twohot)
         self.slow_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.returns = MovingRange(0.05, 0.95, config.return_rate, config.return_floor)
-        # The bulk of replay's memory, so half precision must do.
-        self.remembers = {
-            "deter": TensorSpec(shape=(config.deter,), dtype="float16"),
-            "latent": TensorSpec(shape=(config.stoch,), dtype="uint8"),
-        }
-        self.optimizers: dict[str, Optimizer] = {
+        self.remembers = self.model.rssm.remembers()
+        self.optimizers = {
             "all": LaProp(
                 [self.model, self.actor, self.critic],
                 rate=config.rate,
@@ -91,19 +86,15 @@ class DreamerV3(nn.Module):
         """
         config, model = self.config, self.model
         with computing_in(config.precision, batch.reward.device):
-            noise = draw_noise(
-                model.latent.noise, (*batch.reward.shape, config.stoch), batch.reward, generator
-            )  # (B, T, S)
-            model_loss, posterior, metrics = model.loss(batch, noise)
+            model_loss, posterior, metrics = model.loss(batch, latent_noise(model.latent, batch, generator))
 
             count = min(config.starts_per_sequence, batch.reward.shape[1])
-            starts = State(last_of_each(posterior.deter, count), last_of_each(posterior.latent, count)).detach()
             with torch.no_grad():
                 dream = imagine(
                     model.rssm,
                     self.actor,
                     self.distribution,
-                    starts,
+                    ends(posterior, count),
                     config.horizon,
                     generator,
                     through_dynamics=False,
@@ -117,10 +108,7 @@ class DreamerV3(nn.Module):
         with computing_in(config.precision, batch.reward.device):
             metrics |= add_cloning(self.actor, self.distribution, posterior, batch, config.cloning_scale)
         metrics["grad_norm"], metrics[LEFT_OUT] = self.optimizers["all"].step()
-        with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self.slow_critic.parameters()), list(self.critic.parameters()), config.slow_critic_rate
-            )
+        follow(self.slow_critic, self.critic, config.slow_critic_rate)
         return posterior.detach(), metrics
 
     def _imagined(self, dream: Dream) -> tuple[Losses, Tensor]:

@@ -8,10 +8,10 @@ import torch
 from robot_mbrl.agent_configs import AgentSettings
 from robot_mbrl.agents.agent import Agent
 from robot_mbrl.agents.daydreamer import DayDreamer
-from robot_mbrl.agents.dreamer_agent import DreamerAgent
+from robot_mbrl.agents.dreamer import Dreamer
 from robot_mbrl.agents.dreamer_v1 import DreamerV1
 from robot_mbrl.agents.dreamer_v3 import DreamerV3
-from robot_mbrl.agents.imagining_agent import ImaginingAgent
+from robot_mbrl.agents.imagining_agent import ImaginingAgent, Networks
 from robot_mbrl.agents.mpc import MPC
 from robot_mbrl.agents.planet import PlaNet
 from robot_mbrl.agents.purpose import Purpose
@@ -21,8 +21,8 @@ Factory = Callable[[ObservationSpec, ActionSpec, Any, torch.device, int, Purpose
 """Makes an agent of (observation, action, settings of its family, device, seed, purpose)."""
 
 
-def _imagining(networks: type[DreamerV1] | type[DayDreamer] | type[DreamerV3]) -> Factory:
-    """What makes agents of one published Dreamer."""
+def _imagining(networks: Callable[[ObservationSpec, ActionSpec, Any], Networks]) -> Factory:
+    """What makes agents of one of the Dreamers."""
 
     def make(
         observation: ObservationSpec,
@@ -39,9 +39,7 @@ def _imagining(networks: type[DreamerV1] | type[DayDreamer] | type[DreamerV3]) -
 
 
 FAMILIES: dict[str, Factory] = {
-    "dreamer": lambda observation, action, config, device, seed, _: DreamerAgent(
-        observation, action, config, device, seed
-    ),
+    "dreamer": _imagining(Dreamer),
     "dreamer-v1": _imagining(DreamerV1),
     "daydreamer": _imagining(DayDreamer),
     "dreamerv3": _imagining(DreamerV3),

@@ -3,17 +3,13 @@
 import torch
 from torch import Tensor
 
-from robot_mbrl.agents.imagination import draw_noise
+from robot_mbrl.agents.imagination import latent_noise
 from robot_mbrl.world_models.batch import Batch
-from robot_mbrl.world_models.open_loop import SequenceModel, open_loop
+from robot_mbrl.world_models.sequence_model import SequenceModel, open_loop
 
 
 def foreseen(model: SequenceModel, batch: Batch, context: int, seed: int) -> dict[str, Tensor]:
     """See `agents.agent.Foresees` (PlaNet, figure 7)."""
-    latent = model.rssm.latent
-    generator = torch.Generator(batch.reward.device).manual_seed(seed)
-    noise = draw_noise(latent.noise, (*batch.reward.shape, latent.stoch), batch.reward, generator)  # (B, T, S)
+    noise = latent_noise(model.rssm.latent, batch, torch.Generator(batch.reward.device).manual_seed(seed))
     with torch.no_grad():
-        expected = model.encoder.observations(*open_loop(model, batch, context, noise))
-    pictures = model.encoder.spec.images
-    return {name: value - 0.5 if name in pictures else value for name, value in expected.items()}
+        return model.encoder.observations(*open_loop(model, batch, context, noise))

@@ -10,11 +10,12 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from robot_mbrl.nets.latent_kinds import Latent
 from robot_mbrl.nets.policies import BoundedNormal, Categorical, TanhNormal
 from robot_mbrl.nets.precision import at_least_single
-from robot_mbrl.nets.state_networks import StateMLP
+from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.recurrent import RecurrentModel
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 
 Distribution = BoundedNormal | TanhNormal | Categorical
 
@@ -49,14 +50,24 @@ def draw_noise(
     return draw(shape, generator=generator, device=like.device, dtype=like.dtype)
 
 
+def latent_noise(latent: Latent, batch: Batch, generator: torch.Generator) -> Tensor:
+    """What the latents of replayed sequences are drawn with, (B, T, S)."""
+    return draw_noise(latent.noise, (*batch.reward.shape, latent.stoch), batch.reward, generator)
+
+
 def last_of_each(states: Tensor, count: int) -> Tensor:
     """The last `count` of each sequence (B, T, ...), or all if it is 0, one after the other: (N, ...)."""
     return states[:, -count:].flatten(0, 1)
 
 
+def ends(states: State, count: int) -> State:
+    """The last `count` states of each sequence, or all if it is 0, without gradients: to imagine from, (N, ...)."""
+    return State(last_of_each(states.deter, count), last_of_each(states.latent, count)).detach()
+
+
 def imagine(
     rssm: RecurrentModel,
-    actor: StateMLP,
+    actor: nn.Module,
     distribution: Distribution,
     start: State,
     horizon: int,

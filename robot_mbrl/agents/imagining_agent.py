@@ -1,6 +1,6 @@
-"""The published Dreamers as agents: networks with their optimisers, random numbers, what they remember and export.
+"""The Dreamers as agents: networks with their optimisers, random numbers, what they remember and export.
 
-The algorithms are in `agents/dreamer_v1.py`, `agents/daydreamer.py` and `agents/dreamer_v3.py`.
+The algorithms are in `agents/dreamer.py`, `agents/dreamer_v1.py`, `agents/daydreamer.py` and `agents/dreamer_v3.py`.
 """
 
 from collections.abc import Mapping
@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robot_mbrl.agent_configs.imagining import ImaginingSettings
+from robot_mbrl.agent_configs.settings import ActorSettings
 from robot_mbrl.agents.agent import Learned
 from robot_mbrl.agents.capturable import CapturableAgent
 from robot_mbrl.agents.daydreamer import DayDreamer
+from robot_mbrl.agents.dreamer import Dreamer
 from robot_mbrl.agents.dreamer_v1 import DreamerV1
 from robot_mbrl.agents.dreamer_v3 import DreamerV3
+from robot_mbrl.agents.earlier_dreamer import as_saved_today
 from robot_mbrl.agents.foreseeing import foreseen
 from robot_mbrl.agents.imagining_policy import ImaginingPolicy
 from robot_mbrl.experience.draws import Sequences
@@ -24,9 +26,8 @@ from robot_mbrl.world_models.batch import Batch
 SEQUENCES = "sequences"
 """The name of their only draw."""
 
-
-Networks = DreamerV1 | DayDreamer | DreamerV3
-"""What one paper's file defines: a torch module with one step of its training."""
+Networks = Dreamer | DreamerV1 | DayDreamer | DreamerV3
+"""What one algorithm's file defines: a torch module with one step of its training."""
 
 
 class ImaginingAgent(CapturableAgent):
@@ -41,7 +42,7 @@ class ImaginingAgent(CapturableAgent):
         networks: Networks,
         observation: ObservationSpec,
         action: ActionSpec,
-        config: ImaginingSettings,
+        config: ActorSettings,
         device: torch.device,
         seed: int,
     ) -> None:
@@ -106,6 +107,7 @@ class ImaginingAgent(CapturableAgent):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
+        state = as_saved_today(state, self.networks)
         self.networks.load_state_dict(state["networks"])
         for name, optimizer in self.networks.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])

@@ -1,17 +1,16 @@
-"""The published Dreamers' policy, as it leaves the learner: filter the observation into the state, and act on that."""
+"""The Dreamers' policy, as it leaves the learner: filter the observation into the state, and act on that."""
 
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from robot_mbrl.agents.acting import Acting
 from robot_mbrl.agents.policy_graph import PolicyGraph
 from robot_mbrl.bundles import NoiseSpec
-from robot_mbrl.nets.state_networks import StateMLP
 from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
-from robot_mbrl.world_models.open_loop import SequenceModel
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.sequence_model import SequenceModel
+from robot_mbrl.world_models.state import State
 
 
 class ImaginingPolicy(PolicyGraph):
@@ -20,7 +19,7 @@ class ImaginingPolicy(PolicyGraph):
     def __init__(
         self,
         model: SequenceModel,
-        actor: StateMLP,
+        actor: nn.Module,
         acting: Acting,
         observation: ObservationSpec,
         action: ActionSpec,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from robot_mbrl.planners.scanning import Step, Tensors, scan
 from robot_mbrl.world_models.recurrent import RecurrentModel
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 
 Costs = Callable[[State, Tensor], Tensor]
 """What it costs to arrive at states (N, ...) by actions (N, A), (N,)."""

@@ -1,4 +1,4 @@
-"""The published Dreamers' optimisers. None waits for the device, and an update that is not finite changes nothing.
+"""The agents' optimisers. None waits for the device, and an update that is not finite changes nothing.
 
 They read the gradients that lie in the parameters, and clear them.
 """
@@ -27,7 +27,7 @@ class Optimizer(Protocol):
 
 
 class ClippedAdam:
-    """Adam on gradients of a greatest norm, with decay of kernels beside it (Dreamer v1 without decay, DayDreamer)."""
+    """Adam on gradients of a greatest norm, with decay of kernels beside it (DayDreamer; the others without decay)."""
 
     def __init__(
         self, modules: Iterable[nn.Module], *, rate: float, epsilon: float, clip: float, decay: float = 0.0
@@ -43,7 +43,7 @@ class ClippedAdam:
                 keep all.
         """
         self._parameters = [p for module in modules for p in module.parameters()]
-        self._clip = clip
+        self._rate, self._clip = rate, clip
         kernels = [p for p in self._parameters if p.ndim > 1]
         others = [p for p in self._parameters if p.ndim <= 1]
         groups = [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
@@ -53,18 +53,35 @@ class ClippedAdam:
 
     def step(self) -> tuple[Tensor, Tensor]:
         """See `Optimizer`."""
+        norm = self.clip()
+        left_out = (~torch.isfinite(norm)).float()
+        self.apply(left_out)
+        return norm, left_out
+
+    def clip(self) -> Tensor:
+        """Clip the gradients, the first half of a step; returns their norm before that."""
         for parameter in self._parameters:
             # cuDNN leaves gradients of kernels in an order of its own, which the fused step does not take.
             if parameter.grad is not None and parameter.grad.stride() != parameter.stride():
                 parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
-        norm = nn.utils.clip_grad_norm_(self._parameters, self._clip)
-        # Decided by Adam where the gradients are, so that nothing waits for the device.
-        left_out = (~torch.isfinite(norm)).float()
+        return nn.utils.clip_grad_norm_(self._parameters, self._clip)
+
+    def apply(self, left_out: Tensor, share: Tensor | None = None) -> None:
+        """Apply the clipped gradients and clear them, the other half.
+
+        Args:
+            left_out: 1 for changing nothing: decided where the gradients are, so that nothing waits for the device.
+            share: of the learning rate, while it grows.
+        """
+        if share is not None:
+            # A GPU takes rates in single precision alone.
+            rate = self._rate * (share if share.device.type == "cpu" else share.float())
+            for group in self._adam.param_groups:
+                group["lr"] = rate
         self._adam.found_inf = left_out  # type: ignore[attr-defined]
-        if norm.device.type != "meta":  # where there are no numbers, there is nothing to step
+        if left_out.device.type != "meta":  # where there are no numbers, there is nothing to step
             self._adam.step()
         self._adam.zero_grad(set_to_none=True)
-        return norm, left_out
 
     def state_dict(self) -> dict[str, Any]:
         """See `Optimizer`."""
@@ -166,8 +183,32 @@ class LaProp:
         )
 
 
-def set_gradients(loss: Tensor, module: nn.Module) -> None:
-    """Leave a loss's gradient in the module's parameters, and in nothing else."""
+def adam_of_each(
+    networks: nn.Module, rates: Mapping[str, float], *, epsilon: float, clip: float, decay: float = 0.0
+) -> dict[str, ClippedAdam]:
+    """For each of a module's parts, by name, an optimiser of its own with its learning rate; see `ClippedAdam`."""
+    return {
+        name: ClippedAdam([networks.get_submodule(name)], rate=rate, epsilon=epsilon, clip=clip, decay=decay)
+        for name, rate in rates.items()
+    }
+
+
+def set_gradients(loss: Tensor, module: nn.Module, *, retain_graph: bool = False) -> None:
+    """Leave a loss's gradient in the module's parameters, and in nothing else.
+
+    Args:
+        loss: a scalar.
+        module: whose parameters it depends on.
+        retain_graph: whether another gradient is still to pass through a part of what the loss was made by.
+    """
     parameters = list(module.parameters())
-    for parameter, grad in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+    for parameter, grad in zip(
+        parameters, torch.autograd.grad(loss, parameters, retain_graph=retain_graph), strict=True
+    ):
         parameter.grad = grad
+
+
+@torch.no_grad()
+def follow(slow: nn.Module, fast: nn.Module, rate: float) -> None:
+    """Move a module's weights by a share of the way towards another's: their exponential moving average."""
+    torch._foreach_lerp_(list(slow.parameters()), list(fast.parameters()), rate)

@@ -15,7 +15,7 @@ from robot_mbrl.agent_configs import PlaNetConfig
 from robot_mbrl.agents.agent import LEFT_OUT, Learned
 from robot_mbrl.agents.capturable import ModelAgent
 from robot_mbrl.agents.foreseeing import foreseen
-from robot_mbrl.agents.imagination import draw_noise
+from robot_mbrl.agents.imagination import latent_noise
 from robot_mbrl.agents.optimizers import ClippedAdam, set_gradients
 from robot_mbrl.agents.planet_policy import PlaNetPolicy
 from robot_mbrl.agents.purpose import Purpose
@@ -25,7 +25,7 @@ from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.observations import CAUTIONS
 from robot_mbrl.world_models.planet_model import PlaNetModel
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 
 SEQUENCES = "sequences"
 """The name of its only draw."""
@@ -78,9 +78,8 @@ class PlaNet(ModelAgent):
 
     def compute(self, batches: Mapping[str, Batch]) -> Learned:
         """See `agents.agent.Capturable`."""
-        batch, latent = batches[SEQUENCES], self.model.latent
-        noise = draw_noise(latent.noise, (*batch.reward.shape, latent.stoch), batch.reward, self._random.generator)
-        loss, _, terms = self.model.loss(batch, noise)
+        batch = batches[SEQUENCES]
+        loss, _, terms = self.model.loss(batch, latent_noise(self.model.latent, batch, self._random.generator))
         set_gradients(loss, self.model)
         norm, left_out = self._optimizer.step()
         return Learned(terms | {"model_loss": loss.detach(), "gradient_norm": norm, LEFT_OUT: left_out})

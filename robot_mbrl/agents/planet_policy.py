@@ -19,7 +19,7 @@ from robot_mbrl.several import WHICH
 from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
 from robot_mbrl.tasks.objective import cost_reads
 from robot_mbrl.world_models.planet_model import PlaNetModel
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 
 DETER, LATENT = "deter", "latent"
 """The model state among what is carried; the second is also the noise that it is drawn with."""

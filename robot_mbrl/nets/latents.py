@@ -131,21 +131,23 @@ class OneHotLinear(nn.Module):
         truncated_normal(self.weight, stoch**-0.5)
         self.register_buffer("offsets", torch.arange(stoch) * classes, persistent=False)
 
-    def forward(self, index: Tensor, probs: Tensor | None = None) -> Tensor:
+    def forward(self, index: Tensor, probs: Tensor | None = None, kept: Tensor | None = None) -> Tensor:
         """Image of the latent.
 
         Args:
             index: (..., stoch) classes.
             probs: (..., stoch, classes) that the classes were drawn from, to pass gradients to; None for none.
+            kept: (..., 1), 0 where the latent counts as all zeros; None for nowhere.
 
         Returns:
             (..., size).
         """
         rows = index + self.offsets
         if torch.compiler.is_exporting():  # ONNX has Gather, but no embedding bag
-            return F.embedding(rows, self.weight).sum(-2)
-        flat = rows.view(-1, rows.shape[-1])
-        return _sums(probs, flat, self.weight).view(*index.shape[:-1], -1)
+            image = F.embedding(rows, self.weight).sum(-2)
+        else:
+            image = _sums(probs, rows.view(-1, rows.shape[-1]), self.weight).view(*index.shape[:-1], -1)
+        return image if kept is None else image * kept
 
 
 class StateLinear(nn.Module):

@@ -31,8 +31,9 @@ class BoundedNormal(nn.Module):
         super().__init__()
         self.size, self.min_std, self.max_std, self.std_offset = size, min_std, max_std, std_offset
         self.noise_size = size
-        self.outputs = 2 * size
-        """Numbers the network gives per distribution."""
+        self.parts = (size, size)
+        """Numbers the network gives per distribution, by what they are of: means, and deviations."""
+        self.outputs = sum(self.parts)
 
     def parameters_of(self, out: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, each (..., A), of network outputs (..., 2 A)."""
@@ -140,6 +141,7 @@ class Categorical(nn.Module):
         super().__init__()
         self.size, self.unimix = size, unimix
         self.noise_size = 1
+        self.parts = (size,)
         self.outputs = size
 
     def mode(self, out: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 from robot_mbrl.nets.parts import in_parts
 from robot_mbrl.nets.precision import at_least_single
-from robot_mbrl.nets.state_networks import StateMLP
 from robot_mbrl.nets.twohot import symexp, symlog
 
 
@@ -63,7 +62,13 @@ class Bernoulli:
 class ScalarHead(nn.Module):
     """A network that reads model states as one real number each."""
 
-    def __init__(self, network: StateMLP, likelihood: Likelihood) -> None:
+    def __init__(self, network: nn.Module, likelihood: Likelihood) -> None:
+        """Make the head.
+
+        Args:
+            network: makes outputs (..., n) of deter, latents and what these carry, as `StateMLP` and `StateHead` do.
+            likelihood: what the outputs stand for.
+        """
         super().__init__()
         self.network = network
         self.likelihood = likelihood

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from robot_mbrl.nets.latent_kinds import Latent, LatentLinear
+from robot_mbrl.nets.latents import OneHotLinear
+from robot_mbrl.nets.layers import BlockGRU
 from robot_mbrl.nets.recurrence import DeepBlockGRU, NormGRU, PlainGRU
 from robot_mbrl.nets.styles import Style
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 
 
 class Transition(Protocol):
@@ -40,16 +42,34 @@ class Core(Protocol):
 class DenseCore(nn.Module):
     """A GRU behind a hidden layer on latent and action (PlaNet, Dreamer v1, DreamerV2, DayDreamer)."""
 
-    def __init__(self, latent: Latent, action: int, hidden: int, gru: PlainGRU | NormGRU, style: Style) -> None:
+    def __init__(
+        self,
+        of_latent: LatentLinear | OneHotLinear,
+        of_action: nn.Linear,
+        after: nn.Module,
+        gru: PlainGRU | NormGRU | BlockGRU,
+    ) -> None:
+        """Compose the core.
+
+        Args:
+            of_latent: the hidden layer's part that sees latents.
+            of_action: its part that sees actions.
+            after: what follows their sum.
+            gru: leads from that and a deter to the next deter.
+        """
         super().__init__()
-        self.of_latent = LatentLinear(latent, hidden, bias=False)
-        self.of_action = style.linear(action, hidden, bias=style.bias)
+        self.of_latent, self.of_action, self.after, self.gru = of_latent, of_action, after, gru
+
+    @classmethod
+    def of_style(cls, latent: Latent, action: int, hidden: int, gru: PlainGRU | NormGRU, style: Style) -> "DenseCore":
+        """One whose hidden layer is built as a paper builds its layers."""
+        of_latent = LatentLinear(latent, hidden, bias=False)
+        of_action = style.linear(action, hidden, bias=style.bias)
         # The two make up one layer, so each starts with the fans of both.
         fans = (latent.width + action, hidden)
-        style.initialise(self.of_latent.weight, *fans, 1.0)
-        style.initialise(self.of_action.weight, *fans, 1.0)
-        self.after = style.after(hidden)
-        self.gru = gru
+        style.initialise(of_latent.weight, *fans, 1.0)
+        style.initialise(of_action.weight, *fans, 1.0)
+        return cls(of_latent, of_action, style.after(hidden), gru)
 
     def transition(self) -> "DenseCore":
         """See `Core`: there is nothing to lay out."""

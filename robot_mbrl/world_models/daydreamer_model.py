@@ -1,6 +1,5 @@
 """The world model of DayDreamer (Wu et al. 2022): categorical latents, a layer-normalised GRU, a learned start."""
 
-import torch
 from torch import Tensor, nn
 
 from robot_mbrl.agent_configs import DayDreamerConfig
@@ -26,7 +25,8 @@ from robot_mbrl.world_models.observations import (
     unchanged,
 )
 from robot_mbrl.world_models.recurrent import LearnedStart, Posterior, RecurrentModel
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.sequence_model import filtered, weighted_sum
+from robot_mbrl.world_models.state import State
 
 OUTPUT_SCALE = 0.1
 """What the initial variance of heads' outputs is scaled by."""
@@ -51,7 +51,7 @@ class DayDreamerModel(nn.Module):
         self.rssm = RecurrentModel(
             config.deter,
             latent,
-            DenseCore(latent, action, config.hidden, gru, LAYER_NORM),
+            DenseCore.of_style(latent, action, config.hidden, gru, LAYER_NORM),
             nn.Sequential(
                 LAYER_NORM.mlp(config.deter, config.hidden, config.prior_layers),
                 LAYER_NORM.linear(config.hidden, latent.outputs),
@@ -94,18 +94,13 @@ class DayDreamerModel(nn.Module):
         Returns:
             The loss, a scalar; the posterior states (B, T, ...); and each term's mean, unweighted, as tensors.
         """
-        targets = self.encoder.targets(batch.observation)
-        embedding = self.encoder(*targets)
-        states, posterior, prior = self.rssm.observe(
-            embedding, self.led_by(batch), batch.is_first, self.initial(batch), noise
-        )
+        targets, states, posterior, prior = filtered(self, batch, noise)
         terms = squared_errors(self.decoder(states), targets)
         terms["reward"] = self.reward.loss(*states, batch.reward).mean()
         terms["continue"] = self.continues.loss(*states, 1.0 - batch.is_terminal).mean()
         terms["kl"] = self._balanced_kl(posterior, prior).mean()
         weight = self._adapted(terms["kl"])
-        scales: dict[str, Tensor | float] = {"kl": weight, VECTORS: self.config.vector_scale}
-        loss = torch.stack([scales.get(name, 1.0) * term for name, term in terms.items()]).sum()
+        loss = weighted_sum(terms, {"kl": weight, VECTORS: self.config.vector_scale})
         terms["kl_weight"] = weight
         if targets[0] is not None:
             terms[VALUES_CLAMPED] = share_bounded(targets[0])

@@ -9,7 +9,7 @@ from robot_mbrl.nets.styles import KERAS
 from robot_mbrl.specs import ObservationSpec
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.gaussian_model import GaussianModel
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 
 CONTINUE = "continue"
 """The term of its own."""

@@ -1,6 +1,5 @@
 """The world model of DreamerV3 (Hafner et al. 2023): block GRU, RMS normalisation, symlog vectors, two-hot rewards."""
 
-import torch
 from torch import Tensor, nn
 
 from robot_mbrl.agent_configs import DreamerV3Config
@@ -21,7 +20,8 @@ from robot_mbrl.world_models.observations import (
     squared_errors,
 )
 from robot_mbrl.world_models.recurrent import Posterior, RecurrentModel, ZeroStart
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.sequence_model import filtered, weighted_sum
+from robot_mbrl.world_models.state import State
 
 _CENTRE = 0.5
 """Subtracted from pixels in [0, 1] before they are encoded; what is reconstructed is in [0, 1]."""
@@ -72,7 +72,7 @@ class DreamerV3Model(nn.Module):
 
     def initial(self, batch: Batch) -> State:
         """States before the sequences, (B, ...), as they were when the rows before were last learned from."""
-        return State(batch.before["deter"].to(batch.reward.dtype), batch.before["latent"].long())
+        return self.rssm.remembered(batch)
 
     def led_by(self, batch: Batch) -> Tensor:
         """The actions (B, T, A) that led to each observation, zeros where the state before it is not known."""
@@ -89,11 +89,7 @@ class DreamerV3Model(nn.Module):
             The loss, a scalar; the posterior states (B, T, ...); and each term's mean, unweighted, as tensors.
         """
         config = self.config
-        targets = self.encoder.targets(batch.observation)
-        embedding = self.encoder(*targets)
-        states, posterior, prior = self.rssm.observe(
-            embedding, self.led_by(batch), batch.is_first, self.initial(batch), noise
-        )
+        targets, states, posterior, prior = filtered(self, batch, noise)
         terms = squared_errors(self.decoder(states), targets)
         terms["reward"] = self.reward.loss(*states, batch.reward).mean()
         # The discount is in what is predicted, so that imagined states need no other.
@@ -103,8 +99,7 @@ class DreamerV3Model(nn.Module):
         representation = self.latent.kl(posterior, prior.detach())
         terms["dynamics"] = dynamics.clamp(min=config.free_nats).mean()
         terms["representation"] = representation.clamp(min=config.free_nats).mean()
-        scales = {"dynamics": config.dynamics_scale, "representation": config.representation_scale}
-        scales[VECTORS] = config.vector_scale
-        loss = torch.stack([scales.get(name, 1.0) * term for name, term in terms.items()]).sum()
+        weights = {"dynamics": config.dynamics_scale, "representation": config.representation_scale}
+        loss = weighted_sum(terms, weights | {VECTORS: config.vector_scale})
         terms["kl"] = dynamics.mean()
         return loss, states, {name: term.detach() for name, term in terms.items()}

@@ -5,7 +5,6 @@ The two share everything but what each adds to the loss (Hafner et al. 2019, sec
 
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor, nn
 
 from robot_mbrl.agent_configs.gaussian import GaussianModelSettings
@@ -30,7 +29,8 @@ from robot_mbrl.world_models.observations import (
     unchanged,
 )
 from robot_mbrl.world_models.recurrent import Posterior, RecurrentModel, ZeroStart
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.sequence_model import filtered, weighted_sum
+from robot_mbrl.world_models.state import State
 
 _CENTRE = 0.5
 """Of pixels in [0, 1]: networks see and make them less this."""
@@ -65,7 +65,7 @@ class GaussianModel(nn.Module, ABC):
         self.rssm = RecurrentModel(
             config.deter,
             latent,
-            DenseCore(latent, action, config.hidden, gru, style),
+            DenseCore.of_style(latent, action, config.hidden, gru, style),
             nn.Sequential(style.hidden(config.deter, config.hidden), style.linear(config.hidden, latent.outputs)),
             Posterior(config.deter, self.encoder.size, config.hidden, latent.outputs, style),
             ZeroStart(),
@@ -122,19 +122,14 @@ class GaussianModel(nn.Module, ABC):
         Returns:
             The loss, a scalar; the posterior states (B, T, ...); and each term's mean, unweighted, as tensors.
         """
-        targets = self.encoder.targets(batch.observation)
-        embedding = self.encoder(*targets)
-        states, posterior, prior = self.rssm.observe(
-            embedding, self.led_by(batch), batch.is_first, self.initial(batch), noise
-        )
+        targets, states, posterior, prior = filtered(self, batch, noise)
         terms = {name: 0.5 * error for name, error in squared_errors(self.decoder(states), targets).items()}
         terms[REWARD] = self.reward.loss(*states, batch.reward).mean()
         kl = self.latent.kl(posterior, prior)  # (B, T)
         terms[KL] = kl.mean()
         terms |= self.further_terms(states, batch)
         weights = {VECTORS: self.settings.vector_scale, KL: self.settings.kl_scale, **self.weights()}
-        parts = terms | {KL: self.divergence(kl)}
-        loss = torch.stack([weights.get(name, 1.0) * part for name, part in parts.items()]).sum()
+        loss = weighted_sum(terms | {KL: self.divergence(kl)}, weights)
         if targets[0] is not None:
             terms[VALUES_CLAMPED] = share_bounded(targets[0])
         return loss, states, {name: term.detach() for name, term in terms.items()}

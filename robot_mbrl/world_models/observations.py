@@ -9,18 +9,16 @@ from robot_mbrl.errors import ConfigError
 from robot_mbrl.nets.images import unit_pixels
 from robot_mbrl.nets.precision import at_least_single
 from robot_mbrl.nets.state_networks import StateMLP
-from robot_mbrl.specs import ObservationSpec
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.specs import VALUE_BOUND, ObservationSpec
+from robot_mbrl.world_models.state import State
 
-BOUND = 100.0
-"""Vectors beyond so many of their scales are glitches of a sensor: bounded, one cannot blow up the squared errors."""
 VECTORS = "vectors"
 """The term of a model's loss that is the error of all vectors."""
 VALUES_CLAMPED = "values_clamped"
 """The metric that is the share of values so bounded."""
 CAUTIONS = {
-    VALUES_CLAMPED: f"observed values are more than {BOUND:.0f} times their scale, and are clamped there; correct the "
-    f"scales of the vectors in the robot's YAML, or look after the sensor",
+    VALUES_CLAMPED: f"observed values are more than {VALUE_BOUND:.0f} times their scale, and are clamped there; "
+    "correct the scales of the vectors in the robot's YAML, or look after the sensor",
 }
 """What is wrong where that share is not 0, and how to mend it."""
 Targets = tuple[Tensor | None, Tensor | None]
@@ -28,13 +26,13 @@ Targets = tuple[Tensor | None, Tensor | None]
 
 
 def bounded(vectors: Tensor) -> Tensor:
-    """Vectors in units of their scales as they are, but for glitches."""
-    return vectors.clamp(-BOUND, BOUND)
+    """Vectors in units of their scales as they are, but for glitches: one cannot blow up the squared errors."""
+    return vectors.clamp(-VALUE_BOUND, VALUE_BOUND)
 
 
 def share_bounded(vectors: Tensor) -> Tensor:
     """Share of values that `bounded` has changed, or would have."""
-    return (vectors.abs() >= BOUND).float().mean()
+    return (vectors.abs() >= VALUE_BOUND).float().mean()
 
 
 def unchanged(vectors: Tensor) -> Tensor:
@@ -127,7 +125,7 @@ class ObservationEncoder(nn.Module):
         return vectors, pictures
 
     def observations(self, vectors: Tensor | None, pictures: Tensor | None) -> dict[str, Tensor]:
-        """By name what targets stand for: vectors in physical units, pictures in [0, 1]."""
+        """By name what targets stand for: vectors in physical units, pictures as `nets.images.normalise_pixels`'."""
         named: dict[str, Tensor] = {}
         if vectors is not None:
             sizes = [vector.size for vector in self.spec.vectors.values()]
@@ -135,7 +133,7 @@ class ObservationEncoder(nn.Module):
             named |= dict(zip(self.spec.vectors, torch.split(values, sizes, -1), strict=True))
         if pictures is not None:
             channels = [image.shape[2] for image in self.spec.images.values()]
-            named |= dict(zip(self.spec.images, torch.split(pictures, channels, -1), strict=True))
+            named |= dict(zip(self.spec.images, torch.split(pictures - 0.5, channels, -1), strict=True))
         return named
 
     def forward(self, vectors: Tensor | None, pictures: Tensor | None) -> Tensor:

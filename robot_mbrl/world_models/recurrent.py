@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from robot_mbrl.nets.latent_kinds import Latent
 from robot_mbrl.nets.styles import Style
+from robot_mbrl.specs import TensorSpec
+from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.cores import BlockCore, DenseCore, Transition
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 
 Entrance = Callable[[State, Tensor], tuple[State, Tensor | None]]
 """Of states (B, ...) and (B, 1), 0 where an episode begins: the states to go on from, and where their latents count."""
@@ -93,6 +95,27 @@ class Posterior(nn.Module):
         return out
 
 
+class SplitPosterior(nn.Module):
+    """The same with a layer for deter and another for the embedding, each with weights of its own, which add up."""
+
+    def __init__(self, of_deter: nn.Linear, of_embedding: nn.Linear, rest: nn.Module) -> None:
+        super().__init__()
+        self.of_deter, self.of_embedding, self.rest = of_deter, of_embedding, rest
+
+    def split(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Posterior`."""
+        return self.of_deter.weight, self.of_embedding(embedding)
+
+    def step(self, deter: Tensor, kernel: Tensor, image: Tensor) -> Tensor:
+        """See `Posterior`."""
+        out: Tensor = self.rest(nn.functional.linear(deter, kernel, self.of_deter.bias) + image)
+        return out
+
+    def forward(self, deter: Tensor, embedding: Tensor) -> Tensor:
+        """See `Posterior`."""
+        return self.step(deter, *self.split(embedding))
+
+
 class RecurrentModel(nn.Module):
     """Filters observations into model states, and imagines states from actions alone."""
 
@@ -102,7 +125,7 @@ class RecurrentModel(nn.Module):
         latent: Latent,
         core: DenseCore | BlockCore,
         prior: nn.Module,
-        posterior: Posterior,
+        posterior: Posterior | SplitPosterior,
         start: ZeroStart | LearnedStart,
     ) -> None:
         """Compose the model.
@@ -126,6 +149,17 @@ class RecurrentModel(nn.Module):
         return State(
             weight.new_zeros(batch, self.deter), latent.to(weight.dtype) if latent.is_floating_point() else latent
         )
+
+    def remembers(self) -> dict[str, TensorSpec]:
+        """States as replay keeps them beside its rows: the bulk of its memory, so half precision must do."""
+        return {
+            "deter": TensorSpec(shape=(self.deter,), dtype="float16"),
+            "latent": TensorSpec(shape=(self.latent.stoch,), dtype="uint8"),
+        }
+
+    def remembered(self, batch: Batch) -> State:
+        """States before sequences, (B, ...), as they were when the rows before were last learned from."""
+        return State(batch.before["deter"].to(batch.reward.dtype), batch.before["latent"].long())
 
     def prior(self, deter: Tensor) -> Tensor:
         """The latent's statistics (..., S, n) before its observation is seen."""

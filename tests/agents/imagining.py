@@ -1,21 +1,22 @@
-"""The published Dreamers in a small size for tests: settings, networks whose weights are all in use, batches."""
+"""The Dreamers in a small size for tests: settings, networks whose weights are all in use, batches."""
 
 from collections.abc import Callable
 
 import torch
 
 from robot_mbrl.agent_configs import DayDreamerConfig, DreamerV1Config, DreamerV3Config
-from robot_mbrl.agent_configs.imagining import ImaginingSettings
+from robot_mbrl.agent_configs.settings import ActorSettings
 from robot_mbrl.agents.daydreamer import DayDreamer
+from robot_mbrl.agents.dreamer import Dreamer
 from robot_mbrl.agents.dreamer_v1 import DreamerV1
 from robot_mbrl.agents.dreamer_v3 import DreamerV3
 from robot_mbrl.agents.families import make_agent
 from robot_mbrl.agents.imagining_agent import ImaginingAgent
 from robot_mbrl.specs import ActionSpec, ImageSpec, ObservationSpec
 from robot_mbrl.world_models.batch import Batch
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 from tests.agents import settings
-from tests.agents.settings import BATCH, CONTINUOUS, OBSERVATION, TIME, VECTORS
+from tests.agents.settings import BATCH, CONFIG, CONTINUOUS, OBSERVATION, TIME, VECTORS
 
 PICTURES = ObservationSpec(
     vectors=VECTORS,
@@ -28,12 +29,13 @@ DAYDREAMER = DayDreamerConfig.model_validate(_COMMON | {"cnn_depth": 2, "classes
 DREAMER_V3 = DreamerV3Config.model_validate(
     _COMMON | {"cnn_depth": 4, "classes": 5, "blocks": 2, "layers": 2, "bins": 41, "warmup_updates": 0}
 )
-ALL = {"dreamer-v1": DREAMER_V1, "daydreamer": DAYDREAMER, "dreamerv3": DREAMER_V3}
-Networks = DreamerV1 | DayDreamer | DreamerV3
+PUBLISHED = {"dreamer-v1": DREAMER_V1, "daydreamer": DAYDREAMER, "dreamerv3": DREAMER_V3}
+ALL = {"dreamer": CONFIG, **PUBLISHED}
+Networks = Dreamer | DreamerV1 | DayDreamer | DreamerV3
 
 
 def imagining_agent(
-    config: ImaginingSettings, action: ActionSpec = CONTINUOUS, observation: ObservationSpec = OBSERVATION
+    config: ActorSettings, action: ActionSpec = CONTINUOUS, observation: ObservationSpec = OBSERVATION
 ) -> ImaginingAgent:
     """An agent whose weights are all in use: zero-initialised outputs would hide errors."""
     agent = make_agent(observation, action, config, torch.device("cpu"), seed=0)

@@ -9,7 +9,6 @@ from robot_mbrl.agents.dreamer import Dreamer
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.specs import ActionSpec, Element, ImageSpec, ObservationSpec, Source, VectorSpec
 from robot_mbrl.world_models.batch import Batch
-from robot_mbrl.world_models.rssm import State
 
 BATCH, TIME = 3, 6
 VECTORS = {
@@ -47,11 +46,6 @@ def make_agent(action: ActionSpec, observation: ObservationSpec = OBSERVATION, *
     return agent
 
 
-def make_initial(config: DreamerConfig = CONFIG, batch: int = BATCH) -> State:
-    """States before anything was observed, (batch, ...)."""
-    return State(torch.zeros(batch, config.deter), torch.zeros(batch, config.stoch, dtype=torch.int64))
-
-
 def make_batch(action: ActionSpec, observation: ObservationSpec = OBSERVATION, seed: int = 0) -> Batch:
     """Random sequences (BATCH, TIME, ...)."""
     torch.manual_seed(seed)
@@ -72,5 +66,8 @@ def make_batch(action: ActionSpec, observation: ObservationSpec = OBSERVATION, s
         valid=torch.ones(BATCH, TIME, dtype=torch.bool),
         row=torch.arange(BATCH * TIME).view(BATCH, TIME),
         source=torch.full((BATCH, TIME), Source.POLICY, dtype=torch.uint8),
-        before={},
+        before={
+            "deter": torch.zeros(BATCH, CONFIG.deter, dtype=torch.float16),
+            "latent": torch.zeros(BATCH, CONFIG.stoch, dtype=torch.uint8),
+        },
     )

@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from robot_mbrl.agents.agent import Agent
 from robot_mbrl.agents.cloning import add_cloning, cloning_loss
 from robot_mbrl.agents.families import make_agent
 from robot_mbrl.agents.imagination import Distribution
-from robot_mbrl.config import AgentConfig, load_run
+from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError
 from robot_mbrl.experience.draws import Sequences
 from robot_mbrl.experience.replay import Replay
@@ -23,14 +22,13 @@ from robot_mbrl.nets.policies import BoundedNormal, Categorical, TanhNormal
 from robot_mbrl.specs import ActionSpec, Source
 from robot_mbrl.steps import Action, Step
 from robot_mbrl.world_models.batch import Batch
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 from tests.agents.imagining import ALL, PICTURES, forgetful, numeric_gradient, remembered_batch
-from tests.agents.settings import BATCH, CONFIG, CONTINUOUS, DISCRETE, OBSERVATION, TIME
+from tests.agents.settings import BATCH, CONTINUOUS, DISCRETE, OBSERVATION, TIME
 from tests.agents.test_dreamer import _Reads
 from tests.experience.lived import make_replay, make_step
 
-EVERY: Mapping[str, AgentConfig] = {"dreamer": CONFIG, **ALL}
-each_agent = pytest.mark.parametrize("name", EVERY)
+each_agent = pytest.mark.parametrize("name", ALL)
 each_action = pytest.mark.parametrize("action", [CONTINUOUS, DISCRETE], ids=["continuous", "discrete"])
 SCALE, RATE = 0.7, 0.01
 DETER, STOCH = 16, 4
@@ -155,7 +153,7 @@ def test_a_person_at_full_stick_pulls_an_actor_that_never_reaches_its_bounds_no_
 
 
 def _agent(name: str, action: ActionSpec, **changes: object) -> Agent:
-    config = EVERY[name].model_copy(update=changes)
+    config = ALL[name].model_copy(update=changes)
     return make_agent(OBSERVATION, action, config, torch.device("cpu"), seed=0)
 
 

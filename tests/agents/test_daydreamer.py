@@ -12,7 +12,7 @@ from robot_mbrl.agents.imagination import Dream, frozen, imagine
 from robot_mbrl.agents.imagining_agent import ImaginingAgent
 from robot_mbrl.nets.twohot import symexp, symlog
 from robot_mbrl.specs import ActionSpec
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 from tests.agents.imagining import (
     DAYDREAMER,
     forgetful,

@@ -7,7 +7,7 @@ from torch import Tensor
 from robot_mbrl.agents.dreamer_v1 import DreamerV1
 from robot_mbrl.agents.imagining_agent import ImaginingAgent
 from robot_mbrl.specs import ActionSpec
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 from tests.agents.imagining import (
     DREAMER_V1,
     batch_for,

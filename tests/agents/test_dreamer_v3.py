@@ -13,7 +13,7 @@ from robot_mbrl.agents.families import make_agent
 from robot_mbrl.agents.imagination import Dream, imagine
 from robot_mbrl.agents.imagining_agent import ImaginingAgent
 from robot_mbrl.specs import ActionSpec
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 from tests.agents.imagining import DREAMER_V3, imagining_agent, numeric_gradient, remembered_batch, starts_of
 from tests.agents.settings import BATCH, CONTINUOUS, DISCRETE, OBSERVATION, TIME
 

@@ -1,4 +1,4 @@
-"""What holds of Dreamer v1, DayDreamer and DreamerV3 alike: sizes, updates, resuming, precision, and their policies."""
+"""What holds of all Dreamers alike: updates, resuming, what they foresee; and of the published ones, precision."""
 
 import copy
 import itertools
@@ -12,11 +12,12 @@ from robot_mbrl.errors import ConfigError
 from robot_mbrl.learning.state_tree import split
 from robot_mbrl.specs import ActionSpec, ImageSpec, ObservationSpec, VectorSpec
 from robot_mbrl.world_models.batch import Batch
-from tests.agents.imagining import ALL, PICTURES, batch_for, imagining_agent, remembered_batch
+from tests.agents.imagining import ALL, PICTURES, PUBLISHED, batch_for, imagining_agent, remembered_batch
 from tests.agents.settings import BATCH, CONTINUOUS, DISCRETE, FUSED, OBSERVATION, TIME
 from tests.agents.test_dreamer import _Reads
 
 each_agent = pytest.mark.parametrize("name", ALL)
+each_published = pytest.mark.parametrize("name", PUBLISHED)
 each_action = pytest.mark.parametrize("action", [CONTINUOUS, DISCRETE], ids=["continuous", "discrete"])
 each_observation = pytest.mark.parametrize("observation", [OBSERVATION, PICTURES], ids=["vectors", "with cameras"])
 
@@ -90,7 +91,7 @@ def test_what_overflows_changes_no_weight(name: str) -> None:
     assert all(torch.isfinite(value) for value in learned.metrics.values())
 
 
-@each_agent
+@each_published
 def test_in_half_precision_every_network_learns_from_nearly_the_same_loss(name: str) -> None:
     losses = {}
     for precision in ("float32", "bfloat16"):
@@ -145,7 +146,7 @@ def test_it_foresees_what_will_be_observed_in_physical_units(name: str) -> None:
     assert torch.equal(agent.state_dict()["random"]["generator"], generator_before)
 
 
-@each_agent
+@each_published
 def test_pictures_that_the_published_convolutions_cannot_see_are_named(name: str) -> None:
     wanted = "multiple of 16" if name == "dreamerv3" else "a side of 64"
     odd = ObservationSpec(images={"eye": ImageSpec(height=40, width=40)})

@@ -1,4 +1,4 @@
-"""The published Dreamers' policies: the graph that leaves the learner acts as torch does, and as each paper says."""
+"""The Dreamers' policies: the graph that leaves the learner acts as torch does, and as each paper says."""
 
 from pathlib import Path
 

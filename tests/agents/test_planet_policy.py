@@ -15,7 +15,7 @@ from robot_mbrl.control.bundle_file import Bundle, check_behaviour
 from robot_mbrl.errors import BundleError
 from robot_mbrl.learning.exporter import PolicyExporter
 from robot_mbrl.specs import ObservationSpec
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 from tests.agents.bundled import draw_inputs, in_torch
 from tests.agents.imagining import PICTURES, forgetful, remembered_batch
 from tests.agents.planet import CONFIG, planet_agent

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from robot_mbrl.agents.dreamer_agent import DreamerAgent
 from robot_mbrl.agents.families import FAMILIES, make_agent
+from robot_mbrl.agents.imagining_agent import ImaginingAgent
 from robot_mbrl.cli import main
 from robot_mbrl.commands.agents import describe
 from robot_mbrl.config import load_agent, packaged
@@ -36,7 +36,7 @@ def test_parameters_are_those_of_an_agent_that_learns_without_its_slow_critic() 
     action = ActionSpec(names=tuple("abcdef"))
     observation = ObservationSpec(vectors={"v": values})
     agent = make_agent(observation, action, load_agent("dreamer-cpu"), torch.device("cpu"), 0)
-    assert isinstance(agent, DreamerAgent)
+    assert isinstance(agent, ImaginingAgent)
     numbers = {name: p.numel() for name, p in agent.networks.named_parameters()}
     learned = sum(count for name, count in numbers.items() if not name.startswith("slow_critic"))
     assert learned < sum(numbers.values())

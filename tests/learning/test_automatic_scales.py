@@ -17,7 +17,7 @@ from tests.sim.public import counting
 
 
 def scaling(learner: Learner) -> VectorScaling:
-    return learner.agent.networks.world_model.encoder.scaling
+    return learner.agent.networks.model.encoder.scaling
 
 
 @pytest.fixture(scope="module")

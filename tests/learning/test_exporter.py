@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from robot_mbrl.agents.dreamer_policy import DreamerPolicy
+from robot_mbrl.agents.imagining_policy import ImaginingPolicy
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.control.bundle_file import Bundle, check_behaviour, read_bundle
 from robot_mbrl.learning.exporter import PolicyExporter
@@ -25,7 +25,7 @@ class _Exported:
 
     def __init__(self, config: RunConfig, observation: ObservationSpec, action: ActionSpec) -> None:
         self.agent = make_agent(action, observation)
-        self.policy = DreamerPolicy(self.agent, observation, action)
+        self.policy = ImaginingPolicy(self.agent.model, self.agent.actor, self.agent.acting, observation, action)
         self.exporter = PolicyExporter(self.policy, Specified(observation, action, config), "run")  # type: ignore[arg-type]
 
     def bundle(self, folder: Path, version: int = 1) -> Bundle:

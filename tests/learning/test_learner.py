@@ -17,7 +17,7 @@ from safetensors.torch import save as serialize
 
 from robot_mbrl.agent_configs import DreamerConfig
 from robot_mbrl.agents.dreamer import Dreamer
-from robot_mbrl.agents.dreamer_agent import DreamerAgent
+from robot_mbrl.agents.imagining_agent import ImaginingAgent
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.durable import written_durably
 from robot_mbrl.errors import CheckpointError, ConfigError
@@ -27,8 +27,7 @@ from robot_mbrl.learning.learner import Learner
 from robot_mbrl.learning.state_tree import split
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, Observation, Step, StepKey
-from robot_mbrl.world_models.rssm import State
-from tests.agents.settings import make_initial
+from robot_mbrl.world_models.state import State
 
 STEP_NS = 50_000_000
 SMALL = {
@@ -81,7 +80,8 @@ def _same(left: Learner, right: Learner) -> bool:
 
 
 def _networks(learner: Learner) -> Dreamer:
-    assert isinstance(learner.agent, DreamerAgent)
+    assert isinstance(learner.agent, ImaginingAgent)
+    assert isinstance(learner.agent.networks, Dreamer)
     return learner.agent.networks
 
 
@@ -417,13 +417,13 @@ def _prior_reward_error(learner: Learner) -> float:
     }
     action, is_first = torch.from_numpy(sampled["prev_action"]), torch.from_numpy(sampled["is_first"])
     networks = _networks(learner)
-    model, config = networks.world_model, networks.config
+    model, config = networks.model, networks.config
     with torch.no_grad():
         embedding = model.encoder(*model.encoder.targets(observation))
         uniform = torch.rand(64, 8, config.stoch, generator=torch.Generator().manual_seed(0))
-        states, _ = model.rssm.observe(embedding, action, is_first, make_initial(config, 64), uniform)
+        states, _, _ = model.rssm.observe(embedding, action, is_first, model.rssm.initial(64), uniform)
         before = State(states.deter[:, -2], states.latent[:, -2])
-        predicted = model.reward(*model.rssm.imagine(before, action[:, -1], uniform[:, -1])[:2]).squeeze(-1)
+        predicted = model.reward.mean(*model.rssm.imagine(before, action[:, -1], uniform[:, -1])[:2])
     return float((predicted - torch.from_numpy(sampled["reward"][:, -1])).square().mean())
 
 

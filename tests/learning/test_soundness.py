@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from robot_mbrl.agents.dreamer_agent import DreamerAgent
+from robot_mbrl.agents.imagining_agent import ImaginingAgent
 from robot_mbrl.learning.live import LiveLearner
 from tests.learning.test_live import CONFIG, make_step
 
@@ -64,9 +64,9 @@ def test_values_far_beyond_their_scale_are_named_once(life: Life) -> None:
 
 
 def test_returns_that_the_critic_cannot_represent_are_named_once(life: Life) -> None:
-    assert isinstance(life.live.learner.agent, DreamerAgent)
+    assert isinstance(life.live.learner.agent, ImaginingAgent)
     with torch.no_grad():  # as learned from rewards of this size
-        life.live.learner.agent.networks.world_model.reward.last.bias.fill_(-1000.0)
+        life.live.learner.agent.networks.model.reward.network.last.bias.fill_(-1000.0)
     metrics = life.live_through(range(30))
     assert metrics["returns_beyond_critic"] > 0.99
     life.live_through(range(30, 32))

@@ -7,7 +7,7 @@ from torch import Tensor
 from robot_mbrl.nets.latent_kinds import CategoricalLatent
 from robot_mbrl.nets.styles import RMS_NORM
 from robot_mbrl.world_models.cores import BlockCore, BlockTransition, Transition
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 
 BATCH, STOCH, CLASSES, ACTION, DETER = 5, 3, 4, 2, 8
 

@@ -11,7 +11,7 @@ from robot_mbrl.agents.imagination import draw_noise
 from robot_mbrl.agents.imagining_agent import ImaginingAgent
 from robot_mbrl.nets.twohot import symexp
 from robot_mbrl.world_models.batch import Batch
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 from tests.agents.imagining import (
     ALL,
     DAYDREAMER,

@@ -8,7 +8,7 @@ from robot_mbrl.agents.imagination import draw_noise
 from robot_mbrl.agents.imagining_agent import ImaginingAgent
 from robot_mbrl.nets.latent_kinds import CategoricalLatent
 from robot_mbrl.world_models.recurrent import LearnedStart, RecurrentModel
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 from tests.agents.imagining import ALL, DAYDREAMER, DREAMER_V3, imagining_agent, remembered_batch
 from tests.agents.settings import BATCH, CONTINUOUS, TIME
 

@@ -1,4 +1,4 @@
-"""The world model: encoder, RSSM, decoder, reward and continue heads, and the loss that trains them together.
+"""The world model of this project's own Dreamer: one encoder and decoder for each camera, whatever its size.
 
 Several vectors and pictures are fused into one embedding and all are reconstructed (DayDreamer, section 2).
 """
@@ -7,17 +7,23 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from robot_mbrl.agent_configs import DreamerConfig
 from robot_mbrl.nets.heads import StateHead
 from robot_mbrl.nets.images import ImageDecoder, ImageEncoder, normalise_pixels
-from robot_mbrl.nets.latents import categorical_kl
-from robot_mbrl.nets.layers import MLP
+from robot_mbrl.nets.initial import truncated_normal
+from robot_mbrl.nets.latent_kinds import CategoricalLatent
+from robot_mbrl.nets.latents import OneHotLinear
+from robot_mbrl.nets.layers import MLP, BlockGRU, NormAct, linear
+from robot_mbrl.nets.scalars import Bernoulli, ScalarHead, UnitNormal
 from robot_mbrl.nets.scaling import VectorScaling
-from robot_mbrl.specs import VALUE_BOUND, ObservationSpec
+from robot_mbrl.specs import ObservationSpec
 from robot_mbrl.world_models.batch import Batch
-from robot_mbrl.world_models.rssm import RSSM, State
+from robot_mbrl.world_models.cores import DenseCore
+from robot_mbrl.world_models.observations import VALUES_CLAMPED, share_bounded
+from robot_mbrl.world_models.recurrent import RecurrentModel, SplitPosterior, ZeroStart
+from robot_mbrl.world_models.sequence_model import filtered, weighted_sum
+from robot_mbrl.world_models.state import State
 
 
 class Encoder(nn.Module):
@@ -41,6 +47,15 @@ class Encoder(nn.Module):
         if self.spec.vectors:
             vectors = self.scaling(torch.cat([observation[name] for name in self.spec.vectors], -1))
         return vectors, {name: normalise_pixels(observation[name]) for name in self.spec.images}
+
+    def observations(self, vectors: Tensor | None, pictures: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """By name what targets stand for: vectors in physical units, and pictures as they are."""
+        named = dict(pictures)
+        if vectors is not None:
+            sizes = [vector.size for vector in self.spec.vectors.values()]
+            values = self.scaling.physical(vectors)
+            named |= dict(zip(self.spec.vectors, torch.split(values, sizes, -1), strict=True))
+        return named
 
     def measure(self, observation: Mapping[str, Tensor]) -> None:
         """Take vectors that are learned from into the scales that nobody has given."""
@@ -84,86 +99,80 @@ class Decoder(nn.Module):
         return vectors, images
 
 
-class WorldModel(nn.Module):
-    """Everything that is trained on lived experience."""
+class DreamerModel(nn.Module):
+    """Everything that is trained on replayed sequences, but for the critic."""
 
     def __init__(self, spec: ObservationSpec, action: int, config: DreamerConfig) -> None:
         super().__init__()
         self.config = config
+        self.latent = CategoricalLatent(config.stoch, config.classes, config.unimix)
         self.encoder = Encoder(spec, config)
-        self.rssm = RSSM(config, self.encoder.size, action)
+        self.rssm = self._rssm(action)
         self.decoder = Decoder(spec, config)
-        state = (config.deter, config.stoch, config.classes)
-        self.reward = StateHead(*state, units=config.units, layers=config.head_layers, outputs=1, output_scale=0.0)
-        self.continues = StateHead(*state, units=config.units, layers=config.head_layers, outputs=1)
+        self.reward = ScalarHead(self.network(config.head_layers, 1, scale=0.0), UnitNormal())
+        self.continues = ScalarHead(self.network(config.head_layers, 1), Bernoulli())
 
-    def open_loop(
-        self, batch: Batch, initial: State, context: int, uniform: Tensor
-    ) -> tuple[Tensor | None, dict[str, Tensor]]:
-        """What the model expects to observe, once it sees no more (PlaNet, figure 7).
-
-        Args:
-            batch: sequences (B, T, ...), of which the first `context` observations are seen, and all actions.
-            initial: model states before them, (B, ...).
-            context: how many observations are seen.
-            uniform: (B, T, S) in [0, 1), what the latents are drawn with.
-
-        Returns:
-            As `Decoder.forward`: scaled vectors (B, T, V) and normalised pictures (B, T, height, width, channels).
-        """
-        seen = slice(0, context)
-        embedding = self.encoder(*self.encoder.targets({k: v[:, seen] for k, v in batch.observation.items()}))
-        filtered, _ = self.rssm.observe(
-            embedding, batch.prev_action[:, seen], batch.is_first[:, seen], initial, uniform[:, seen]
+    def _rssm(self, action: int) -> RecurrentModel:
+        """Categorical latents, and a block GRU whose gates are normalised (DreamerV2, DreamerV3)."""
+        config, latent, hidden, deter = self.config, self.latent, self.config.hidden, self.config.deter
+        core = DenseCore(
+            OneHotLinear(config.stoch, config.classes, hidden),
+            linear(action, hidden),
+            NormAct(hidden),
+            BlockGRU(hidden, deter, config.blocks),
         )
-        states = [State(filtered.deter[:, time], filtered.latent[:, time]) for time in range(context)]
-        for time in range(context, batch.is_first.shape[1]):
-            states.append(self.rssm.imagine(states[-1], batch.prev_action[:, time], uniform[:, time]))
-        deter, latent = torch.stack([s.deter for s in states], 1), torch.stack([s.latent for s in states], 1)
-        reconstruction: tuple[Tensor | None, dict[str, Tensor]] = self.decoder(State(deter, latent))
-        return reconstruction
+        prior = nn.Sequential(MLP(deter, hidden, 1), linear(hidden, latent.outputs))
+        of_deter = linear(deter, hidden)
+        of_embedding = nn.Linear(self.encoder.size, hidden, bias=False)
+        truncated_normal(of_embedding.weight, self.encoder.size**-0.5)
+        rest = nn.Sequential(NormAct(hidden), linear(hidden, latent.outputs))
+        return RecurrentModel(deter, latent, core, prior, SplitPosterior(of_deter, of_embedding, rest), ZeroStart())
 
-    def loss(self, batch: Batch, initial: State, uniform: Tensor) -> tuple[Tensor, State, dict[str, Tensor]]:
+    def network(self, layers: int, outputs: int, scale: float = 1.0) -> StateHead:
+        """A network of this agent's that reads model states; `scale` is that of the outputs' initial weights."""
+        config, state = self.config, (self.config.deter, self.config.stoch, self.config.classes)
+        return StateHead(*state, units=config.units, layers=layers, outputs=outputs, output_scale=scale)
+
+    def initial(self, batch: Batch) -> State:
+        """States before the sequences, (B, ...), as they were when the rows before were last learned from."""
+        return self.rssm.remembered(batch)
+
+    def led_by(self, batch: Batch) -> Tensor:
+        """The actions (B, T, A) that led to each observation, zeros where the state before it is not known."""
+        return batch.prev_action * (1.0 - batch.is_first).unsqueeze(-1)
+
+    def loss(self, batch: Batch, noise: Tensor) -> tuple[Tensor, State, dict[str, Tensor]]:
         """Loss of replayed sequences (DreamerV3, equations 2-4, with squared errors as in DayDreamer).
 
         Args:
             batch: sequences (B, T, ...).
-            initial: model states before them, (B, ...).
-            uniform: (B, T, S) in [0, 1), what the latents are drawn with.
+            noise: (B, T, S) in [0, 1), what the latents are drawn with.
 
         Returns:
             The loss, a scalar; the posterior states (B, T, ...); and each term's mean, unweighted, as tensors.
         """
         config = self.config
         self.encoder.measure(batch.observation)
-        vectors, images = self.encoder.targets(batch.observation)
-        embedding = self.encoder(vectors, images)
-        posterior, prior = self.rssm.observe(embedding, batch.prev_action, batch.is_first, initial, uniform)
-        assert posterior.probs is not None
-        predicted_vectors, predicted_images = self.decoder(posterior)
+        (vectors, images), states, posterior, prior = filtered(self, batch, noise)
+        predicted_vectors, predicted_images = self.decoder(states)
 
         terms: dict[str, Tensor] = {}
-        scales: dict[str, float] = {}
+        weights = {"reward": config.reward_scale, "continue": config.continue_scale, "vectors": config.vector_scale}
+        weights |= {"dynamics": config.dynamics_scale, "representation": config.representation_scale}
         if vectors is not None and predicted_vectors is not None:
             terms["vectors"] = 0.5 * (predicted_vectors - vectors).square().sum(-1).mean()
-            scales["vectors"] = config.vector_scale
         for name, picture in images.items():
             terms[f"image_{name}"] = 0.5 * (predicted_images[name] - picture).square().sum((-3, -2, -1)).mean()
-            scales[f"image_{name}"] = config.image_scale
-        terms["reward"] = 0.5 * (self.reward(*posterior).squeeze(-1) - batch.reward).square().mean()
-        scales["reward"] = config.reward_scale
-        logits = self.continues(*posterior).squeeze(-1)
-        terms["continue"] = F.binary_cross_entropy_with_logits(logits, 1.0 - batch.is_terminal)
-        scales["continue"] = config.continue_scale
+            weights[f"image_{name}"] = config.image_scale
+        terms["reward"] = self.reward.loss(*states, batch.reward).mean()
+        terms["continue"] = self.continues.loss(*states, 1.0 - batch.is_terminal).mean()
         # The same divergence twice, with the gradient stopped on either side, so that each has its own weight.
-        dynamics = categorical_kl(posterior.probs.detach(), prior)
-        representation = categorical_kl(posterior.probs, prior.detach())
+        dynamics = self.latent.kl(posterior.detach(), prior)
+        representation = self.latent.kl(posterior, prior.detach())
         terms["dynamics"] = dynamics.clamp(min=config.free_nats).mean()
-        scales["dynamics"] = config.dynamics_scale
         terms["representation"] = representation.clamp(min=config.free_nats).mean()
-        scales["representation"] = config.representation_scale
-        loss = torch.stack([scales[name] * term for name, term in terms.items()]).sum()
+        loss = weighted_sum(terms, weights)
         terms["kl"] = dynamics.mean()
         if vectors is not None:
-            terms["values_clamped"] = (vectors.abs() >= VALUE_BOUND).float().mean()
-        return loss, posterior, {name: term.detach() for name, term in terms.items()}
+            terms[VALUES_CLAMPED] = share_bounded(vectors)
+        return loss, states, {name: term.detach() for name, term in terms.items()}

@@ -1,50 +1,57 @@
-"""The world model filters, imagines and is trained as its equations say."""
+"""The world model of the project's own Dreamer filters, imagines and is trained as its equations say."""
 
 import pytest
 import torch
 
 from robot_mbrl.nets.latents import categorical_kl
 from robot_mbrl.specs import ObservationSpec
-from robot_mbrl.world_models.rssm import State
-from robot_mbrl.world_models.world_model import WorldModel
-from tests.agents.settings import BATCH, CONFIG, CONTINUOUS, FUSED, OBSERVATION, TIME, make_batch, make_initial
+from robot_mbrl.world_models.dreamer_model import DreamerModel
+from robot_mbrl.world_models.sequence_model import open_loop
+from robot_mbrl.world_models.state import State
+from tests.agents.settings import BATCH, CONFIG, CONTINUOUS, FUSED, OBSERVATION, TIME, make_batch
 
 
 @pytest.fixture
-def model() -> WorldModel:
+def model() -> DreamerModel:
     torch.manual_seed(1)
-    return WorldModel(OBSERVATION, CONTINUOUS.size, CONFIG)
+    return DreamerModel(OBSERVATION, CONTINUOUS.size, CONFIG)
 
 
 def _filter(
-    model: WorldModel, is_first: torch.Tensor, start: int, stop: int, initial: State, led_by: torch.Tensor | None = None
+    model: DreamerModel,
+    is_first: torch.Tensor,
+    start: int,
+    stop: int,
+    initial: State,
+    led_by: torch.Tensor | None = None,
 ) -> State:
     batch = make_batch(CONTINUOUS)
     if led_by is not None:
         batch = batch._replace(prev_action=led_by)
+    batch = batch._replace(is_first=is_first)
     uniform = torch.rand(BATCH, TIME, CONFIG.stoch, generator=torch.Generator().manual_seed(2))
     embedding = model.encoder(*model.encoder.targets(batch.observation))
     part = slice(start, stop)
-    states, _ = model.rssm.observe(
-        embedding[:, part], batch.prev_action[:, part], is_first[:, part], initial, uniform[:, part]
+    states, _, _ = model.rssm.observe(
+        embedding[:, part], model.led_by(batch)[:, part], is_first[:, part], initial, uniform[:, part]
     )
     return states
 
 
-def test_filtering_in_two_halves_equals_filtering_at_once(model: WorldModel) -> None:
+def test_filtering_in_two_halves_equals_filtering_at_once(model: DreamerModel) -> None:
     is_first = torch.zeros(BATCH, TIME)
-    whole = _filter(model, is_first, 0, TIME, make_initial())
-    half = _filter(model, is_first, 0, 3, make_initial())
+    whole = _filter(model, is_first, 0, TIME, model.rssm.initial(BATCH))
+    half = _filter(model, is_first, 0, 3, model.rssm.initial(BATCH))
     middle = State(half.deter[:, -1], half.latent[:, -1])
     rest = _filter(model, is_first, 3, TIME, middle)
     torch.testing.assert_close(rest.deter, whole.deter[:, 3:])
     assert (rest.latent == whole.latent[:, 3:]).all()
 
 
-def test_the_first_step_of_an_episode_forgets_all_that_was_before(model: WorldModel) -> None:
+def test_the_first_step_of_an_episode_forgets_all_that_was_before(model: DreamerModel) -> None:
     is_first = torch.zeros(BATCH, TIME)
     is_first[:, 2] = 1.0
-    one = _filter(model, is_first, 0, TIME, make_initial())
+    one = _filter(model, is_first, 0, TIME, model.rssm.initial(BATCH))
     other_past = State(torch.randn(BATCH, CONFIG.deter), torch.randint(CONFIG.classes, (BATCH, CONFIG.stoch)))
     other_actions = make_batch(CONTINUOUS).prev_action
     other_actions[:, :3] = 0.5  # up to the one that the episode's first observation did not follow from
@@ -53,21 +60,23 @@ def test_the_first_step_of_an_episode_forgets_all_that_was_before(model: WorldMo
     assert torch.equal(one.deter[:, 2:], two.deter[:, 2:])
 
 
-def test_imagining_from_a_state_gives_the_prior_that_filtering_compares_with(model: WorldModel) -> None:
+def test_imagining_from_a_state_gives_the_prior_that_filtering_compares_with(model: DreamerModel) -> None:
     batch = make_batch(CONTINUOUS)
     uniform = torch.rand(BATCH, TIME, CONFIG.stoch)
     embedding = model.encoder(*model.encoder.targets(batch.observation))
-    states, prior = model.rssm.observe(embedding, batch.prev_action, batch.is_first, make_initial(), uniform)
+    states, _, prior = model.rssm.observe(
+        embedding, batch.prev_action, batch.is_first, model.rssm.initial(BATCH), uniform
+    )
     here = State(states.deter[:, 1], states.latent[:, 1])
     imagined = model.rssm.imagine(here, batch.prev_action[:, 2], uniform[:, 2])
     torch.testing.assert_close(imagined.probs, prior[:, 2])
     torch.testing.assert_close(imagined.deter, states.deter[:, 2])
 
 
-def test_both_divergences_have_the_same_value_and_free_nats_are_counted_per_step(model: WorldModel) -> None:
+def test_both_divergences_have_the_same_value_and_free_nats_are_counted_per_step(model: DreamerModel) -> None:
     batch = make_batch(CONTINUOUS)
     uniform = torch.rand(BATCH, TIME, CONFIG.stoch)
-    _, posterior, terms = model.loss(batch, make_initial(), uniform)
+    _, posterior, terms = model.loss(batch, uniform)
     assert posterior.probs is not None
     kl = categorical_kl(posterior.probs, model.rssm.prior(posterior.deter))
     torch.testing.assert_close(terms["dynamics"], terms["representation"])
@@ -75,10 +84,10 @@ def test_both_divergences_have_the_same_value_and_free_nats_are_counted_per_step
     torch.testing.assert_close(terms["kl"], kl.mean())
 
 
-def test_no_gradient_pulls_the_latents_together_below_the_free_nats(model: WorldModel) -> None:
+def test_no_gradient_pulls_the_latents_together_below_the_free_nats(model: DreamerModel) -> None:
     silent = dict.fromkeys(("vector_scale", "reward_scale", "continue_scale"), 0.0)
     model.config = CONFIG.model_copy(update={"free_nats": 1000.0, **silent})
-    loss, _, _ = model.loss(make_batch(CONTINUOUS), make_initial(), torch.rand(BATCH, TIME, CONFIG.stoch))
+    loss, _, _ = model.loss(make_batch(CONTINUOUS), torch.rand(BATCH, TIME, CONFIG.stoch))
     loss.backward()
     assert all(p.grad is None or not p.grad.any() for p in model.rssm.parameters())
 
@@ -86,17 +95,17 @@ def test_no_gradient_pulls_the_latents_together_below_the_free_nats(model: World
 @pytest.mark.parametrize("observation", [OBSERVATION, FUSED], ids=["vectors", "vectors and a camera"])
 def test_every_weight_learns_from_the_loss(observation: ObservationSpec) -> None:
     torch.manual_seed(3)
-    model = WorldModel(observation, CONTINUOUS.size, CONFIG.model_copy(update={"free_nats": 0.0}))
+    model = DreamerModel(observation, CONTINUOUS.size, CONFIG.model_copy(update={"free_nats": 0.0}))
     with torch.no_grad():  # past the zero-initialised output, which passes no gradient on
-        model.reward.last.weight.normal_()
+        model.reward.network.last.weight.normal_()
     batch = make_batch(CONTINUOUS, observation)
-    loss, _, _ = model.loss(batch, make_initial(), torch.rand(BATCH, TIME, CONFIG.stoch))
+    loss, _, _ = model.loss(batch, torch.rand(BATCH, TIME, CONFIG.stoch))
     loss.backward()
     unlearned = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert unlearned == []
 
 
-def test_values_are_seen_in_units_of_their_scale(model: WorldModel) -> None:
+def test_values_are_seen_in_units_of_their_scale(model: DreamerModel) -> None:
     observation = {"joints": torch.tensor([[4.0, 3.0]]), "imu": torch.tensor([[1.0]])}
     vectors, images = model.encoder.targets(observation)
     torch.testing.assert_close(vectors, torch.tensor([[2.0, 3.0, 1.0]]))
@@ -105,12 +114,12 @@ def test_values_are_seen_in_units_of_their_scale(model: WorldModel) -> None:
 
 def test_open_loop_sees_the_context_only_and_all_actions() -> None:
     torch.manual_seed(1)
-    model = WorldModel(FUSED, CONTINUOUS.size, CONFIG)
+    model = DreamerModel(FUSED, CONTINUOUS.size, CONFIG)
     batch, uniform, context = make_batch(CONTINUOUS, FUSED), torch.rand(BATCH, TIME, CONFIG.stoch), 3
 
     def expect(**changes: object) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.no_grad():
-            vectors, images = model.open_loop(batch._replace(**changes), make_initial(), context, uniform)
+            vectors, images = open_loop(model, batch._replace(**changes), context, uniform)
         assert vectors is not None
         return vectors, images["eye"]
 

@@ -11,7 +11,7 @@ from robot_mbrl.agents.families import count_parameters, make_agent
 from robot_mbrl.agents.imagining_agent import ImaginingAgent
 from robot_mbrl.config import load_agent
 from robot_mbrl.specs import ActionSpec, Element, ImageSpec, ObservationSpec, VectorSpec
-from tests.agents.imagining import ALL
+from tests.agents.imagining import PUBLISHED
 
 
 def _vectors(count: int) -> ObservationSpec:
@@ -94,9 +94,9 @@ def test_what_a_published_preset_does_not_say_is_published_as_well(preset: str) 
     )
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_every_setting_either_says_what_the_weights_are_or_may_change_while_a_run_is_stopped(name: str) -> None:
-    model = type(ALL[name])
+    model = type(PUBLISHED[name])
     free = set(AgentSettings.model_fields) - {"family"} | {"batch_size", "batch_length", "horizon", "return_lambda"}
     free |= {
         "imagination_last",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from robot_mbrl.command_config import JOINT_FIELDS, CommandConfig
+from robot_mbrl.display_config import DisplayConfig
 from robot_mbrl.joint_config import CommandJoint, hard_bounds
 from robot_mbrl.sensor_config import (
     IMAGE_TYPES,
@@ -111,6 +112,8 @@ class RobotConfig(Frozen):
     """The joystick by which a person takes over; null where there is none, or who has one publishes `teleop`."""
     home: dict[str, float] = {}
     """Position, rad or m, of each joint commanded by position, that a reset by `home` moves to."""
+    display: DisplayConfig = DisplayConfig()
+    """Where observed values lie in space, for those who watch."""
 
     @model_validator(mode="after")
     def _vectors_can_be_read(self) -> Self:
@@ -168,6 +171,8 @@ class RobotConfig(Frozen):
         _require_unique(self.joint_names, "commanded joints")
         _require_unique(choices, "choices")
         _require_unique([*self.vectors, *self.cameras], "vectors and cameras")
+        if unknown := sorted(set(self.display.names) - set(observed)):
+            raise ValueError(f"display: {unknown} are no elements of vectors; there are {sorted(observed)}")
         for name in observed:
             if name in OBSERVATION_RESERVED or name.endswith(AGE_SUFFIX):
                 raise ValueError(

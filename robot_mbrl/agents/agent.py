@@ -139,3 +139,20 @@ class ForeseesApart(Foresees, Protocol):
 
     def foresee_apart(self, batch: Batch, context: int) -> Sequence[Mapping[str, Tensor]]:
         """Expected observations of each member; see `Foresees.foresee`."""
+
+
+@runtime_checkable
+class ImaginesAhead(Protocol):
+    """An agent that tells what it expects to come of its own policy from now on."""
+
+    def imagine_ahead(self, batch: Batch, steps: int) -> Mapping[str, Tensor]:
+        """Expected observations, as the policy that is judged would act: no chance is in them, but what planners draw.
+
+        Args:
+            batch: one sequence (1, T, ...) of what was observed and done up to now.
+            steps: how many to look ahead; an agent that plans looks no further than its plan.
+
+        Returns:
+            By name, (1, steps, ...) or fewer: vectors in physical units, of the observations after the last of the
+            batch. Pictures are left out; {} if nothing else is observed.
+        """

@@ -17,11 +17,12 @@ from robot_mbrl.agents.dreamer import Dreamer
 from robot_mbrl.agents.dreamer_v1 import DreamerV1
 from robot_mbrl.agents.dreamer_v3 import DreamerV3
 from robot_mbrl.agents.earlier_dreamer import as_saved_today
-from robot_mbrl.agents.foreseeing import foreseen
+from robot_mbrl.agents.foreseeing import drawn_noise, filtered_to_now, followed, foreseen
 from robot_mbrl.agents.imagining_policy import ImaginingPolicy
 from robot_mbrl.experience.draws import Sequences
 from robot_mbrl.specs import ActionSpec, ObservationSpec
 from robot_mbrl.world_models.batch import Batch
+from robot_mbrl.world_models.state import State
 
 SEQUENCES = "sequences"
 """The name of their only draw."""
@@ -31,7 +32,7 @@ Networks = Dreamer | DreamerV1 | DayDreamer | DreamerV3
 
 
 class ImaginingAgent(CapturableAgent):
-    """Implements `agents.agent.Agent`, `Capturable` and `Foresees`.
+    """Implements `agents.agent.Agent`, `Capturable`, `Foresees` and `ImaginesAhead`.
 
     Attributes:
         networks: what is learned, and one step of it.
@@ -95,6 +96,18 @@ class ImaginingAgent(CapturableAgent):
     def foresee(self, batch: Batch, context: int, seed: int) -> dict[str, Tensor]:
         """What the world model expects to observe, once it sees no more (PlaNet, figure 7)."""
         return foreseen(self.networks.model, batch, context, seed)
+
+    @torch.no_grad()
+    def imagine_ahead(self, batch: Batch, steps: int) -> dict[str, Tensor]:
+        """See `agents.agent.ImaginesAhead`."""
+        networks = self.networks
+        noise = drawn_noise(networks.acting.noise, self._device, seed=0)
+        explores = torch.zeros(1, 1, dtype=torch.bool, device=self._device)
+
+        def act(state: State) -> Tensor:
+            return networks.acting.choose(networks.actor(state.deter, state.latent), explores, noise)
+
+        return followed(networks.model, filtered_to_now(networks.model, batch), act, steps)
 
     def state_dict(self) -> dict[str, Any]:
         """Networks with their normalisers and counters, optimisers, and the generator."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from robot_mbrl.agent_configs.mpc import MPCConfig
 from robot_mbrl.agents.agent import LEFT_OUT, Learned
 from robot_mbrl.agents.capturable import ModelAgent
+from robot_mbrl.agents.foreseeing import drawn_noise, last_told
 from robot_mbrl.agents.mpc_policy import MPCPolicy, observed_values
 from robot_mbrl.agents.optimizers import ClippedAdam, set_gradients
 from robot_mbrl.agents.purpose import Purpose
@@ -33,7 +34,7 @@ HELD_OUT: Literal["held_out"] = "held_out"
 
 
 class MPC(ModelAgent):
-    """Implements `agents.agent.Agent`, `Capturable` and `ForeseesApart`.
+    """Implements `agents.agent.Agent`, `Capturable`, `ForeseesApart` and `ImaginesAhead`.
 
     Attributes:
         model: what is learned.
@@ -186,6 +187,28 @@ class MPC(ModelAgent):
                     window = model.advance(window, action)
                 expected.append(window[..., : model.values])
         return [self._named(of_member) for of_member in torch.stack(expected, 2).unbind(0)]
+
+    @torch.no_grad()
+    def imagine_ahead(self, batch: Batch, steps: int) -> dict[str, Tensor]:
+        """See `agents.agent.ImaginesAhead`: the mean of the ensemble, by a plan that is made anew."""
+        policy, model, members = self.policy, self.model, self._config.members
+        observed = observed_values(batch.observation, self._spec)  # (1, T, V)
+        window = model.first_window(observed[:, 0])
+        for time in range(1, observed.shape[1]):
+            begun = model.first_window(observed[:, time])
+            gone_on = model.moved(window, batch.prev_action[:, time], observed[:, time])
+            window = torch.where(batch.is_first[:, time, None] > 0.5, begun, gone_on)
+        noise = drawn_noise(policy.noise, window.device, seed=0)
+        memory = {name: window.new_zeros(spec.shape) for name, spec in policy.planner.memory.items()}
+        told = last_told(batch, policy.goal) | {f"noise.{name}": value for name, value in noise.items()}
+        plan = policy.plan_from(window, memory, told)
+        if not plan.found:
+            return {}
+        expected = []
+        for action in plan.actions[:steps].unsqueeze(1).unbind(0):
+            window = model.advance(window.expand(members, -1, -1), action.expand(members, -1, -1)).mean(0)
+            expected.append(window[:, : model.values])
+        return self._named(torch.stack(expected, 1))
 
     def _named(self, values: Tensor) -> dict[str, Tensor]:
         """All vectors' values (..., V) by the names of the vectors."""

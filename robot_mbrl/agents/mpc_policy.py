@@ -15,6 +15,7 @@ from robot_mbrl.agents.policy_graph import PolicyGraph
 from robot_mbrl.agents.purpose import Purpose, told_goal
 from robot_mbrl.bundles import NoiseSpec
 from robot_mbrl.planners import make_planner
+from robot_mbrl.planners.planner import Plan
 from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
 from robot_mbrl.world_models.ensemble_model import EnsembleModel
 
@@ -73,12 +74,8 @@ class MPCPolicy(PolicyGraph):
         if WINDOW in self.state:
             gone_on = self.model.moved(inputs[f"state.{WINDOW}"], inputs["prev_action"], observed)
             window = torch.where(fresh.unsqueeze(-1), window, gone_on)  # (1, W)
-        noise = {name: inputs[f"noise.{name}"].squeeze(0) for name in self.noise}
-        names = self.observation.element_names
-        goal = told_goal(self._objective, self.goal, inputs)
-        world = Lookahead(self.model, self._objective, names, goal, window.squeeze(0), noise.get(MODEL))
         memory = {name: torch.where(fresh, 0.0, inputs[f"state.{name}"].squeeze(0)) for name in self.planner.memory}
-        plan = self.planner.plan(world, memory, noise)
+        plan = self.plan_from(window, memory, inputs)
         action = plan.actions[:1]  # (1, A)
         if self._exploration:
             explored = (action + self._exploration * inputs[f"noise.{EXPLORATION}"]).clamp(-1.0, 1.0)
@@ -86,6 +83,20 @@ class MPCPolicy(PolicyGraph):
         kept = {name: value.unsqueeze(0) for name, value in plan.memory.items()}
         # Where nothing finite was found there is no action: a robot must not be moved by what means nothing.
         return torch.where(plan.found, action, math.nan), ({WINDOW: window} if WINDOW in self.state else {}) | kept
+
+    def plan_from(self, window: Tensor, memory: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Plan:
+        """The cheapest plan that is found.
+
+        Args:
+            window: where the robot is, (1, W).
+            memory: as the planner takes it.
+            inputs: of `step`; those of goal and noise.
+        """
+        noise = {name: inputs[f"noise.{name}"].squeeze(0) for name in self.noise}
+        names = self.observation.element_names
+        goal = told_goal(self._objective, self.goal, inputs)
+        world = Lookahead(self.model, self._objective, names, goal, window.squeeze(0), noise.get(MODEL))
+        return self.planner.plan(world, memory, noise)
 
 
 def observed_values(observed: Mapping[str, Tensor], spec: ObservationSpec) -> Tensor:

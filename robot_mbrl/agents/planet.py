@@ -14,7 +14,7 @@ from torch import Tensor
 from robot_mbrl.agent_configs import PlaNetConfig
 from robot_mbrl.agents.agent import LEFT_OUT, Learned
 from robot_mbrl.agents.capturable import ModelAgent
-from robot_mbrl.agents.foreseeing import foreseen
+from robot_mbrl.agents.foreseeing import drawn_noise, filtered_to_now, followed, foreseen, last_told, planned
 from robot_mbrl.agents.imagination import latent_noise
 from robot_mbrl.agents.optimizers import ClippedAdam, set_gradients
 from robot_mbrl.agents.planet_policy import PlaNetPolicy
@@ -32,7 +32,7 @@ SEQUENCES = "sequences"
 
 
 class PlaNet(ModelAgent):
-    """Implements `agents.agent.Agent`, `Capturable` and `Foresees`.
+    """Implements `agents.agent.Agent`, `Capturable`, `Foresees` and `ImaginesAhead`.
 
     Attributes:
         model: what is learned.
@@ -96,3 +96,17 @@ class PlaNet(ModelAgent):
     def foresee(self, batch: Batch, context: int, seed: int) -> dict[str, Tensor]:
         """What the world model expects to observe, once it sees no more (figure 7)."""
         return foreseen(self.model, batch, context, seed)
+
+    @torch.no_grad()
+    def imagine_ahead(self, batch: Batch, steps: int) -> dict[str, Tensor]:
+        """See `agents.agent.ImaginesAhead`: the plan is made anew, without what the robot's own has found before."""
+        policy, state = self.policy, filtered_to_now(self.model, batch)
+        noise = drawn_noise(policy.noise, state.deter.device, seed=0)
+        memory = {name: state.deter.new_zeros(spec.shape) for name, spec in policy.planner.memory.items()}
+        seen = {f"observation.{name}": values[:, -1] for name, values in batch.observation.items()}
+        inputs = seen | last_told(batch, policy.goal) | {f"noise.{name}": value for name, value in noise.items()}
+        plan = policy.plan_from(state, memory, inputs)
+        if not plan.found:
+            return {}
+        actions = plan.actions[:steps] if policy.uses is None else plan.actions[:steps] * policy.uses(inputs)
+        return followed(self.model, state, planned(actions), len(actions))

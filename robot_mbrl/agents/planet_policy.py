@@ -15,6 +15,7 @@ from robot_mbrl.agents.policy_graph import PolicyGraph
 from robot_mbrl.agents.purpose import Purpose, told_goal
 from robot_mbrl.bundles import NoiseSpec
 from robot_mbrl.planners import make_planner
+from robot_mbrl.planners.planner import Plan
 from robot_mbrl.several import WHICH
 from robot_mbrl.specs import ActionSpec, ObservationSpec, TensorSpec
 from robot_mbrl.tasks.objective import cost_reads
@@ -109,14 +110,10 @@ class PlaNetPolicy(PolicyGraph):
         if self.uses is not None:
             inputs = {**inputs, "prev_action": inputs["prev_action"] * self.uses(inputs)}
         state = self._filter(inputs, explores)
-        noise = {name: inputs[f"noise.{name}"].squeeze(0) for name in self.noise}
         fresh = inputs["is_first"] > 0.5  # (1,)
         memory = {name: torch.where(fresh, 0.0, inputs[f"state.{name}"].squeeze(0)) for name in self.planner.memory}
         used = self.uses(inputs) if self.uses is not None else None
-        world = LatentLookahead(
-            self.rssm, lambda *arrived: self._costs(inputs, *arrived), state, noise.get(IMAGINED), used
-        )
-        plan = self.planner.plan(world, memory, noise)
+        plan = self.plan_from(state, memory, inputs)
         action = plan.actions[:1]  # (1, A)
         explored = (action + self._exploration * inputs[f"noise.{EXPLORATION}"]).clamp(-1.0, 1.0)
         action = torch.where(explores, explored, action)
@@ -126,6 +123,21 @@ class PlaNetPolicy(PolicyGraph):
         # Where nothing finite was found there is no action: a robot must not be moved by what means nothing.
         action = torch.where(plan.found, action, math.nan)
         return action, {DETER: state.deter, LATENT: state.latent} | kept
+
+    def plan_from(self, state: State, memory: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Plan:
+        """The cheapest plan that is found.
+
+        Args:
+            state: where the robot is, (1, ...).
+            memory: as the planner takes it.
+            inputs: of `step`; those of goal and noise, and of several tasks what says which it is.
+        """
+        noise = {name: inputs[f"noise.{name}"].squeeze(0) for name in self.noise}
+        used = self.uses(inputs) if self.uses is not None else None
+        world = LatentLookahead(
+            self.rssm, lambda *arrived: self._costs(inputs, *arrived), state, noise.get(IMAGINED), used
+        )
+        return self.planner.plan(world, memory, noise)
 
     def _filter(self, inputs: Mapping[str, Tensor], explores: Tensor) -> State:
         """The model state (1, ...) now that this is observed; where the policy is judged, the likeliest."""

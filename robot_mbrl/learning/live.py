@@ -7,22 +7,28 @@ from pathlib import Path
 import numpy as np
 
 from robot_mbrl.config import RunConfig
+from robot_mbrl.errors import ExperienceError
+from robot_mbrl.imagined import Imagined
 from robot_mbrl.learning import checkpoint
 from robot_mbrl.learning.backlog import Backlog
 from robot_mbrl.learning.catching_up import catch_up
 from robot_mbrl.learning.checkpointing import Checkpointing
 from robot_mbrl.learning.faults import Faults
 from robot_mbrl.learning.handover import Handover
+from robot_mbrl.learning.imagining import imagine
 from robot_mbrl.learning.learner import Learner
 from robot_mbrl.learning.pictures import draw
 from robot_mbrl.learning.prediction import predict
 from robot_mbrl.learning.soundness import Soundness
 from robot_mbrl.learning.verdicts import Verdicts
 from robot_mbrl.pairing import StepPairing
+from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 
 REPORT_PERIOD_S = 1.0
 """How often metrics are due."""
+NOW_S = 2.0
+"""A step that came longer ago says nothing of where the robot is now; the slowest robots take one in half a second."""
 
 
 class LiveLearner:
@@ -72,6 +78,8 @@ class LiveLearner:
         self._checkpointing = Checkpointing(self.learner, self._faults, clock)
         self._soundness = Soundness(self.learner, self._faults, self._cautions)
         self._reported = (time.monotonic(), self.learner.updates)
+        self._newest: int | None = None
+        self._newest_s = 0.0
 
     @property
     def fault(self) -> str:
@@ -111,7 +119,12 @@ class LiveLearner:
             ExperienceError: if it lacks something that the run observes.
         """
         missed = self._backlog is not None and self._backlog.includes(step.observation.key, robot)
+        before = self.learner.replay.total
         self.learner.receive(step, owes=not self.paused and not missed)
+        if robot == 0:
+            goes_on = step.action.source is not Source.STOP and not step.observation.is_last and not missed
+            self._newest = before if goes_on and self.learner.replay.total > before else None
+            self._newest_s = time.monotonic()
 
     def work(self, now_s: float) -> bytes | None:
         """Make one update if one is owed, and have a checkpoint written if it is time.
@@ -168,6 +181,16 @@ class LiveLearner:
             ExperienceError: if no episode is long enough yet, or the agent foresees nothing.
         """
         return draw(predict(self.learner, seed=self.learner.updates))
+
+    def imagine(self) -> Imagined:
+        """What the model expects of the next second, as its policy would go on, of the first robot.
+
+        Raises:
+            ExperienceError: if the robot stands or is silent, or nothing can be expected yet.
+        """
+        if self._newest is None or time.monotonic() - self._newest_s > NOW_S:
+            raise ExperienceError("the robot does not move, or its steps do not arrive")
+        return imagine(self.learner, self._newest)
 
     def save(self) -> None:
         """Write a checkpoint now, if there is anything new; `fault` says why it could not be written."""

@@ -14,7 +14,7 @@ from robot_mbrl.tasks.pendulum_swingup import PendulumSwingup
 from robot_mbrl.tasks.quadruped_walk import QuadrupedWalk
 from robot_mbrl.tasks.reach_goal_in_arena import ReachGoalInArena
 from robot_mbrl.tasks.reach_target import ReachGoal, ReachTarget
-from robot_mbrl.tasks.task import GoalTask, Judgement, Task
+from robot_mbrl.tasks.task import Aim, AimedTask, GoalTask, Judgement, Task
 from robot_mbrl.tasks.walk_as_told import WalkAsTold
 
 TASKS: dict[str, type[Task]] = {
@@ -74,4 +74,15 @@ def make_task(name: str | None) -> Task:
     return find_task(name)()
 
 
-__all__ = ["TASKS", "GoalTask", "Judgement", "Objective", "Task", "computed_by", "find_task", "make_task"]
+__all__ = [
+    "TASKS",
+    "Aim",
+    "AimedTask",
+    "GoalTask",
+    "Judgement",
+    "Objective",
+    "Task",
+    "computed_by",
+    "find_task",
+    "make_task",
+]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from robot_mbrl.tasks.objective import complete_goal, effort
 from robot_mbrl.tasks.shaping import closeness
-from robot_mbrl.tasks.task import Judgement
+from robot_mbrl.tasks.task import Aim, Judgement
 
 CENTRING_M = 2.0
 """Distance from the goal at which the centring factor has lost 90% of what it can lose."""
@@ -41,6 +41,11 @@ class CartpoleSwingup:
     def cost(self, values: Mapping[str, Any], action: Sequence[Any], goal: Mapping[str, Any]) -> Any:
         """What the reward lacks to 1, and `weight_effort` times the squared action."""
         return 1.0 - _merit(values, goal) + goal["weight_effort"] * effort(action)
+
+    def aim(self, values: Mapping[str, float]) -> Aim:
+        """The pole upright above the goal's position."""
+        goal = complete_goal(self, values, math.cos, math.sin)
+        return Aim({"cart_position": goal["goal_position"], "pole_cos": 1.0, "pole_sin": 0.0})
 
 
 def _merit(values: Mapping[str, Any], goal: Mapping[str, Any]) -> Any:

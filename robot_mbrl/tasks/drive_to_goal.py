@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from robot_mbrl.specs import Element, VectorSpec
 from robot_mbrl.tasks.objective import effort
 from robot_mbrl.tasks.shaping import closeness, larger, within
-from robot_mbrl.tasks.task import Judgement
+from robot_mbrl.tasks.task import Aim, Judgement
 
 NEAR_M, FAR_M = 1.0, 6.0
 """Distances at which the fine and the coarse part of the reward have lost 90%."""
@@ -60,6 +60,10 @@ class DriveToGoal:
         clear = _clear(values)
         lacking = 1.0 - _merit(values["goal_distance"], clear)
         return lacking + goal["weight_clear"] * (1.0 - clear) + goal["weight_effort"] * effort(action)
+
+    def aim(self, values: Mapping[str, float]) -> Aim:
+        """The goal's place."""
+        return Aim({"x": values["goal_x"], "y": values["goal_y"]}, near=SUCCESS_M)
 
 
 def towards_goal(values: Mapping[str, float]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from robot_mbrl.specs import Element, VectorSpec
 from robot_mbrl.tasks.objective import complete_goal, effort
 from robot_mbrl.tasks.shaping import closeness_of_square
-from robot_mbrl.tasks.task import Judgement
+from robot_mbrl.tasks.task import Aim, Judgement
 
 NEAR_M, FAR_M = 1.0, 6.0
 """Distances at which the fine and the coarse part of the reward have lost 90%."""
@@ -58,6 +58,12 @@ class DriveToPose:
     def cost(self, values: Mapping[str, Any], action: Sequence[Any], goal: Mapping[str, Any]) -> Any:
         """What the reward lacks to 1, and `weight_effort` times the squared action."""
         return 1.0 - _merit(values, goal) + goal["weight_effort"] * effort(action)
+
+    def aim(self, values: Mapping[str, float]) -> Aim:
+        """The goal's place, and its heading where that counts."""
+        told = {name: values.get(name, default) for name, default in self.goal.items()}
+        heading = {"yaw": told["goal_yaw"]} if told["weight_heading"] > 0.0 else {}
+        return Aim({"x": told["goal_x"], "y": told["goal_y"]} | heading, near=SUCCESS_M)
 
 
 def _merit(pose: Mapping[str, Any], goal: Mapping[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from robot_mbrl.tasks.objective import complete_goal, effort
 from robot_mbrl.tasks.shaping import closeness
-from robot_mbrl.tasks.task import Judgement
+from robot_mbrl.tasks.task import Aim, Judgement
 
 STILLNESS_RAD_S = 8.0
 """Angular velocity at which the stillness factor has lost 90% of what it can lose."""
@@ -35,6 +35,11 @@ class PendulumSwingup:
     def cost(self, values: Mapping[str, Any], action: Sequence[Any], goal: Mapping[str, Any]) -> Any:
         """What the reward lacks to 1, and `weight_effort` times the squared action."""
         return 1.0 - _merit(values, goal) + goal["weight_effort"] * effort(action)
+
+    def aim(self, values: Mapping[str, float]) -> Aim:
+        """The rod at the goal's angle."""
+        goal = complete_goal(self, values, math.cos, math.sin)
+        return Aim({"angle_cos": goal["goal_angle_cos"], "angle_sin": goal["goal_angle_sin"]})
 
 
 def _merit(values: Mapping[str, Any], goal: Mapping[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from robot_mbrl.tasks.objective import complete_goal, effort
-from robot_mbrl.tasks.task import Judgement
+from robot_mbrl.tasks.task import Aim, Judgement
 
 GOAL = (0.825, 0.165)
 """DayDreamer's, in shares of the arena from the picture's upper left corner."""
@@ -37,6 +37,11 @@ class ReachGoalInArena:
         """The distance, blunt at its tip, and `weight_effort` times the squared action."""
         blunt = (_square_distance(values, goal) + BLUNT**2) ** 0.5 - BLUNT
         return blunt + goal["weight_effort"] * effort(action)
+
+    def aim(self, values: Mapping[str, float]) -> Aim:
+        """The goal's place in the arena."""
+        goal = complete_goal(self, values, math.cos, math.sin)
+        return Aim({"arena_x": goal["goal_x"], "arena_y": goal["goal_y"]}, near=SUCCESS)
 
 
 def _square_distance(values: Mapping[str, Any], goal: Mapping[str, Any]) -> Any:

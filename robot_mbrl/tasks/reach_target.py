@@ -8,7 +8,7 @@ import numpy as np
 
 from robot_mbrl.tasks.objective import complete_goal, effort
 from robot_mbrl.tasks.shaping import closeness_of_square
-from robot_mbrl.tasks.task import Judgement
+from robot_mbrl.tasks.task import Aim, Judgement
 
 UPPER_ARM_M = 0.4
 FOREARM_M = 0.35
@@ -52,6 +52,10 @@ class ReachTarget:
         rewards: np.ndarray = _merit(_square_distance(values, values["target_x"], values["target_y"]))
         return rewards
 
+    def aim(self, values: Mapping[str, float]) -> Aim:
+        """The target, for the tip."""
+        return Aim(near=SUCCESS_M, spot_m=(values["target_x"], values["target_y"]))
+
 
 class ReachGoal:
     """The same for a place that is told as the goal: `goal_x` and `goal_y`, m."""
@@ -83,6 +87,11 @@ class ReachGoal:
         """See `GoalTask`."""
         rewards: np.ndarray = _merit(_square_distance(values, values["goal_x"], values["goal_y"]))
         return rewards
+
+    def aim(self, values: Mapping[str, float]) -> Aim:
+        """The goal's place, for the tip."""
+        goal = complete_goal(self, values, math.cos, math.sin)
+        return Aim(near=SUCCESS_M, spot_m=(goal["goal_x"], goal["goal_y"]))
 
 
 def tip_distance_m(values: Mapping[str, float]) -> float:

@@ -21,6 +21,18 @@ class Judgement:
     """What it computed on the way, by name: all that its class names in `computes`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What is to be brought about, as those who watch want to see it."""
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    """What would be observed then, by name, as far as it matters: of joints, of the place, or of how it moves."""
+    near: float | None = None
+    """How far from the place counts as there, in the unit of the place's values; None where nothing says so."""
+    spot_m: tuple[float, float] | None = None
+    """A place x, y that a part of a fixed robot is to reach, m, in the frame of its first link."""
+
+
 class Task(Protocol):
     """Rewards and ends of episodes, from the values the robot measures (all of them, also those the agent lacks).
 
@@ -58,3 +70,11 @@ class GoalTask(Task, Protocol):
         Args:
             values: measured ones and those of the goal, by name, float64, (...).
         """
+
+
+@runtime_checkable
+class AimedTask(Task, Protocol):
+    """A task whose goal can be drawn."""
+
+    def aim(self, values: Mapping[str, float]) -> Aim:
+        """What it wants where these values are observed, those of the goal among them."""

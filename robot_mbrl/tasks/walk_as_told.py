@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from robot_mbrl.tasks.objective import complete_goal, effort
 from robot_mbrl.tasks.quadruped_walk import LEGS, POSTURE
 from robot_mbrl.tasks.shaping import closeness, closeness_of_square
-from robot_mbrl.tasks.task import Judgement
+from robot_mbrl.tasks.task import Aim, Judgement
 
 TIPPED_RAD = 2.0
 """Roll or pitch at which being upright has lost 90%: wide enough to be felt by a robot on its side."""
@@ -50,6 +50,11 @@ class WalkAsTold:
     def cost(self, values: Mapping[str, Any], action: Sequence[Any], goal: Mapping[str, Any]) -> Any:
         """What the reward lacks to 1, and `weight_effort` times the squared action."""
         return 1.0 - _merit(values, goal) + goal["weight_effort"] * effort(action)
+
+    def aim(self, values: Mapping[str, float]) -> Aim:
+        """The speed and the yaw rate that are told."""
+        goal = complete_goal(self, values, math.cos, math.sin)
+        return Aim({"speed_forward": goal["goal_speed"], "speed_left": 0.0, "yaw_rate": goal["goal_turn_rate"]})
 
 
 def _merit(values: Mapping[str, Any], goal: Mapping[str, Any]) -> Any:

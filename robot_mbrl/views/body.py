@@ -14,15 +14,13 @@ import numpy as np
 
 from robot_mbrl.config import RobotConfig
 from robot_mbrl.errors import ConfigError
-from robot_mbrl.views.joints import HINGES, SLIDER, Joint, joints_of, origin_of, read_urdf, three_numbers
+from robot_mbrl.views.joints import HINGES, joints_of, read_urdf
+from robot_mbrl.views.kinematics import link_frames, turned
+from robot_mbrl.views.solids import solids_of
 
-CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])  # (8, 3)
-ROUND = 24
-"""Points of a circle."""
 GREY = (0.5, 0.5, 0.5)
 OF_THE_BODY = ("sensor_msgs/msg/Imu", "nav_msgs/msg/Odometry")
 """Types of messages that tell how the robot itself lies."""
-X, Y, Z = np.eye(3)
 DIGITS = 4
 
 
@@ -55,8 +53,8 @@ class Body:
             self._joints = joints_of(root)
         except ValueError as error:
             raise ConfigError(f"{urdf}: cannot be read as URDF: {error}") from error
-        self._read = dict(_joint_values(robot))
-        self._tilt = _tilt_values(robot)
+        self._read = dict(joint_values(robot))
+        self._tilt = tilt_values(robot)
         hinges = [joint.axis for joint in self._joints if joint.kind in HINGES]
         # Seen from above where it turns about the vertical, else from the side.
         self._above = bool(hinges) and abs(hinges[0][2]) > math.sqrt(0.5)
@@ -68,19 +66,8 @@ class Body:
             values: what is observed, by name; joints of which nothing is known stay at 0.
         """
         positions = {joint: read(values) for joint, read in self._read.items()}
-        children = {joint.child for joint in self._joints}
         roll, pitch = (values.get(self._tilt.get(name, ""), 0.0) for name in ("roll", "pitch"))
-        base = _turned(roll, pitch, 0.0)
-        frames = {link: base for link in self._shapes if link not in children}
-        waiting = list(self._joints)
-        while ready := [joint for joint in waiting if joint.parent in frames]:
-            for joint in ready:
-                frames[joint.child] = (
-                    frames[joint.parent]
-                    @ _placed(joint.place, joint.turn)
-                    @ _motion(joint, positions.get(joint.name, 0.0))
-                )
-            waiting = [joint for joint in waiting if joint not in ready]
+        frames = link_frames(list(self._shapes), self._joints, positions, turned(roll, pitch, 0.0))
         drawn = []
         for link, frame in frames.items():
             for shape in self._shapes[link]:
@@ -91,14 +78,7 @@ class Body:
         return [shape for _, shape in sorted(drawn, key=lambda pair: pair[0])]
 
 
-def _placed(place: np.ndarray, turn: np.ndarray) -> np.ndarray:
-    """A frame at a place (3,), turned by roll, pitch and yaw (3,), as a matrix (4, 4)."""
-    frame = _turned(*turn)
-    frame[:3, 3] = place
-    return frame
-
-
-def _joint_values(robot: RobotConfig) -> Iterator[tuple[str, Any]]:
+def joint_values(robot: RobotConfig) -> Iterator[tuple[str, Any]]:
     """How each joint's position follows from observed values: as it is, or from its cosine and sine."""
     names: dict[str, dict[str, str]] = {}
     for _, _, value in robot.values():
@@ -111,7 +91,7 @@ def _joint_values(robot: RobotConfig) -> Iterator[tuple[str, Any]]:
             yield joint, lambda values, by=by: math.atan2(values.get(by["sin"], 0.0), values.get(by["cos"], 1.0))
 
 
-def _tilt_values(robot: RobotConfig) -> dict[str, str]:
+def tilt_values(robot: RobotConfig) -> dict[str, str]:
     """Which observed values are the body's roll and pitch, by these words, where it is observed how it lies."""
     return {
         value.transform: value.name
@@ -122,62 +102,13 @@ def _tilt_values(robot: RobotConfig) -> dict[str, str]:
     }
 
 
-def _motion(joint: Joint, position: float) -> np.ndarray:
-    """What a joint's position does, (4, 4)."""
-    motion = np.eye(4)
-    if joint.kind == SLIDER:
-        motion[:3, 3] = position * joint.axis
-    elif joint.kind in HINGES:
-        motion[:3, :3] = _rotation(joint.axis, position)
-    return motion
-
-
-def _rotation(axis: np.ndarray, angle: float) -> np.ndarray:
-    """Rodrigues' formula, (3, 3)."""
-    x, y, z = axis
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    rotation: np.ndarray = np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * cross @ cross
-    return rotation
-
-
-def _turned(roll: float, pitch: float, yaw: float) -> np.ndarray:
-    """A frame turned about the fixed axes x, y and z, in this order, (4, 4)."""
-    frame = np.eye(4)
-    frame[:3, :3] = _rotation(Z, yaw) @ _rotation(Y, pitch) @ _rotation(X, roll)
-    return frame
-
-
 def _shapes(link: ElementTree.Element, colours: Mapping[str | None, str]) -> Iterator[Shape]:
-    for visual in link.findall("visual"):
+    for solid, visual in solids_of(link):
         material = visual.find("material")
         named = colours.get(material.get("name")) if material is not None else None
         own = _colour(material) if material is not None and material.find("color") is not None else None
-        points = _geometry(visual)
-        if points is not None:
-            origin = _origin(visual)
-            yield Shape(points @ origin[:3, :3].T + origin[:3, 3], own or named or _hex(GREY))
-
-
-def _geometry(visual: ElementTree.Element) -> np.ndarray | None:
-    """Points whose outline is that of the shape, (P, 3); None of a mesh."""
-    angles = np.linspace(0.0, 2.0 * math.pi, ROUND, endpoint=False)
-    circle = np.stack([np.cos(angles), np.sin(angles)], 1)  # (ROUND, 2)
-    if (box := visual.find("geometry/box")) is not None:
-        corners: np.ndarray = CORNERS * three_numbers(box.get("size", "0 0 0"))
-        return corners
-    if (cylinder := visual.find("geometry/cylinder")) is not None:
-        rim, half = float(cylinder.get("radius", 0)) * circle, float(cylinder.get("length", 0)) / 2.0
-        return np.concatenate([np.column_stack([rim, np.full(ROUND, end)]) for end in (-half, half)])
-    if (sphere := visual.find("geometry/sphere")) is not None:
-        rim = float(sphere.get("radius", 0)) * circle
-        zero = np.zeros(ROUND)
-        return np.concatenate([np.column_stack([rim, zero]), np.column_stack([rim[:, 0], zero, rim[:, 1]])])
-    return None
-
-
-def _origin(element: ElementTree.Element) -> np.ndarray:
-    """Position and roll, pitch and yaw of an element, (4, 4)."""
-    return _placed(*origin_of(element))
+        if solid.kind != "mesh":
+            yield Shape(solid.points(), own or named or _hex(GREY))
 
 
 def _colour(material: ElementTree.Element) -> str:

@@ -36,6 +36,11 @@ class Encoder(Protocol):
 class Decoder(Protocol):
     """From model states to reconstructions of an encoder's targets."""
 
+    @property
+    def vectors(self) -> Any:
+        """The network of the vectors alone, in single precision or the model's own; None where there are none."""
+        ...
+
     def __call__(self, state: State) -> tuple[Tensor | None, Any]:
         """Reconstructed vectors (..., V) and pictures."""
         ...

@@ -56,6 +56,14 @@ TF = "tf"
 the measured joints, at most 30 times a second and only while somebody listens."""
 TRANSFORMS = "transforms"
 """geometry_msgs/TransformStamped, the same of a simulator on the wheels, which lack that type: a message per link."""
+IMAGINED = "imagined"
+"""trajectory_msgs/JointTrajectory, of the learner, at most twice a second and only while somebody listens: the observed
+values by name, now and as the world model expects them step by step for a second, if its policy goes on."""
+MARKERS = "markers"
+"""visualization_msgs/MarkerArray, of the monitor, for displays, while somebody listens: the goal (`goal`), bounds on
+the ground (`bounds`), what is expected of the next second (`way`), and the robot as it is expected then (`ghost`)."""
+SCENE = "scene"
+"""visualization_msgs/MarkerArray, of the simulator, while somebody listens: what stands around a robot that moves."""
 SHAPED_COMMAND = "~/command"
 """JointState, of the actuator node: the command as it was sent to the driver, by joint name, for whoever subscribes."""
 SENT_COMMAND = f"actuator/{SHAPED_COMMAND.removeprefix('~/')}"
@@ -121,6 +129,8 @@ TYPES = {
     EPISODE: JOINT_STATE,
     NEWEST_STEP: JOINT_STATE,
     PREDICTION: IMAGE,
+    IMAGINED: "trajectory_msgs/msg/JointTrajectory",
+    MARKERS: "visualization_msgs/msg/MarkerArray",
     STATE: "std_msgs/msg/String",
     MOVING: "std_msgs/msg/Bool",
     GUARD: "diagnostic_msgs/msg/DiagnosticArray",

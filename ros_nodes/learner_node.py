@@ -17,10 +17,12 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Int64, MultiArrayDimension, UInt8MultiArray
 from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run
 from robot_mbrl.errors import ConfigError, ExperienceError, MessageError
+from robot_mbrl.imagined import write_imagined
 from robot_mbrl.labels import LateLabels, read_labels
 from robot_mbrl.learning.backlog import Backlog
 from robot_mbrl.learning.live import REPORT_PERIOD_S, LiveLearner
@@ -35,6 +37,9 @@ QUIET_S = 0.001
 LONGEST_DRAIN_S = 0.1
 """A flood of messages holds up the next update for no longer than this."""
 PREDICTION_PERIOD_S = 5.0
+IMAGINED_PERIOD_S = 0.5
+IMAGINED_SHARE = 0.05
+"""At most this share of the learner's time goes into imagining for those who watch."""
 WARN_EVERY_S = 5.0
 REFUSED_S = 10.0
 """How long a refused message is warned of."""
@@ -79,6 +84,8 @@ class LearnerNode:
         ]
         self._predictions = node.create_publisher(Image, topics.PREDICTION, qos.EVENTS)
         self._predicted_s = 0.0
+        self._imagined = node.create_publisher(JointTrajectory, topics.IMAGINED, qos.EVENTS)
+        self._imagined_due_s = 0.0
         self._allowances = node.create_publisher(Int64, topics.STEP_ALLOWANCE, qos.LATCHED)
         for robot, space in enumerate(spaces):
             self._follow(robot, space, config.observation_spec().images)
@@ -93,8 +100,11 @@ class LearnerNode:
         diagnostics.publish_regularly(node, self._health)
 
     def next_deadline_s(self) -> float:
-        """Once ROS has been quiet, if an update is owed; else when metrics are due."""
-        return min(self._quiet_s, self._drained_s) if self._live.busy else self._report_due_s
+        """Once ROS has been quiet, if an update is owed; else when metrics are due, or somebody is to be shown more."""
+        if self._live.busy:
+            return min(self._quiet_s, self._drained_s)
+        looked_at = self._imagined.get_subscription_count()
+        return min(self._report_due_s, self._imagined_due_s) if looked_at else self._report_due_s
 
     def on_deadline(self, now_s: float) -> None:
         """Make one update and whatever else it is time for."""
@@ -106,6 +116,8 @@ class LearnerNode:
         if now_s >= self._predicted_s + PREDICTION_PERIOD_S and self._predictions.get_subscription_count():
             self._predicted_s = now_s
             self._publish_prediction()
+        if now_s >= self._imagined_due_s and self._imagined.get_subscription_count():
+            self._publish_imagined()
         self._allow_steps()
         self._drained_s = time.monotonic() + LONGEST_DRAIN_S
         self._wait_for_quiet()
@@ -204,6 +216,18 @@ class LearnerNode:
         message = Image()
         messages.write_image(message, StepKey("", self.node.get_clock().now().nanoseconds), picture)
         self._predictions.publish(message)
+
+    def _publish_imagined(self) -> None:
+        """Show those who want to see it what is expected of the next second, as often as its share of time allows."""
+        begun_s = time.monotonic()
+        try:
+            message = JointTrajectory()
+            write_imagined(message, JointTrajectoryPoint, self._live.imagine())
+            self._imagined.publish(message)
+        except ExperienceError as error:
+            self.node.get_logger().debug(f"nothing is imagined: {error}", throttle_duration_sec=WARN_EVERY_S)
+        took_s = time.monotonic() - begun_s
+        self._imagined_due_s = begun_s + max(IMAGINED_PERIOD_S, took_s / IMAGINED_SHARE)
 
     def _health(self) -> DiagnosticArray:
         learner = self._live.learner

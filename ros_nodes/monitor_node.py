@@ -25,6 +25,7 @@ from robot_mbrl.runs.silences import Silences
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Step
 from ros_nodes import diagnostics, qos
+from ros_nodes.markers import Markers
 from ros_nodes.parameters import declare
 from ros_nodes.runtime import run
 
@@ -46,7 +47,7 @@ COUNTERS = ("robot_steps", "missed_steps", "stopped_steps")
 class MonitorNode:
     """Follows a run's topics: a line per episode, learner report, guard report and new bundle.
 
-    It tells the graph what each episode came to, and shows displays the newest step.
+    It tells the graph what each episode came to, and shows displays the newest step, the goal and what is expected.
     """
 
     margin_s = 0.0
@@ -79,6 +80,7 @@ class MonitorNode:
         self._episodes = node.create_publisher(JointState, topics.EPISODE, qos.LATCHED)
         self._newest = node.create_publisher(JointState, topics.NEWEST_STEP, qos.EVENTS)
         self._newest_due_s = 0.0
+        self._markers = Markers(node, config)
         node.create_subscription(JointState, topics.OBSERVATION, self._on_observation, qos.FOLLOWED)
         node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied_action, qos.FOLLOWED)
         node.create_subscription(JointState, topics.METRICS, self._on_metrics, qos.EVENTS)
@@ -122,6 +124,7 @@ class MonitorNode:
         self._missed_steps += step.action.source is Source.LATE
         self._stopped_steps += step.action.source is Source.STOP
         self._show(step)
+        self._markers.show(step.observation)
         if (result := self._tally.take(step)) is not None:
             self._append("episode", {**result.as_metrics(), **self._counters()})
             message = JointState()
@@ -184,6 +187,8 @@ class MonitorNode:
 
     def _health(self) -> DiagnosticArray:
         """Whether everybody else is heard: who hangs cannot say so."""
+        # Also where no step comes by which it would be noticed that nobody looks any more.
+        self._markers.follow()
         silent = self._silences.silent(time.monotonic())
         self._tell_of(frozenset(silent))
         if not silent:

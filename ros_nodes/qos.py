@@ -50,7 +50,7 @@ LATCHED = _profile(1, durable=True)
 """`policy`, `bundle`, `step_allowance`, `episode`, `state`: late joiners get the newest."""
 
 EVENTS = _profile(10, durable=False)
-"""`enable`, `emergency_stop`, `feedback`, `metrics`, `guard`, `/diagnostics`."""
+"""`enable`, `emergency_stop`, `feedback`, `metrics`, `imagined`, `markers`, `scene`, `guard`, `/diagnostics`."""
 
 TRANSFORMS = _profile(100, durable=False)
 """`tf` and `transforms`, as `tf2_ros` writes and reads them: a robot's links are told of one after another."""

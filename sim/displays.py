@@ -7,38 +7,50 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pybullet
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header, String
+from visualization_msgs.msg import MarkerArray
 
 from robot_mbrl import messages, topics
+from robot_mbrl.views.kinematics import placed
+from robot_mbrl.views.marks import Mark
 from robot_mbrl.views.panels import WORLD_FRAME
 from ros_nodes import qos
+from ros_nodes.markers import marker_array
 from sim.links import AT_HOME, Links
+from sim.worlds.ground import Thing
 from sim.worlds.world import BASE, JointReading, Reading, Stance
 
 PARTS = ("x", "y", "z", "qx", "qy", "qz", "qw")
 PERIOD_S = 1.0 / 30.0
 """How often a person sees something new, in real time however fast the simulated one passes."""
+SCENE_PERIOD_S = 0.5
+"""The same of what stands around, which only a reset puts elsewhere."""
 
 
 class Displays:
     """Publishes the robot's URDF once, and where everything is as often as a person sees it."""
 
-    def __init__(self, node: Node, urdfs: Sequence[Path], *, moves: bool) -> None:
+    def __init__(self, node: Node, urdfs: Sequence[Path], things: Mapping[str, Thing] | None) -> None:
         """Advertise.
 
         Args:
             node: the simulator's.
             urdfs: files of the bodies whose links are told of, the robot's first.
-            moves: whether the robot moves about; one that does not stands at the world's origin, as all its bodies do.
+            things: what stands around a robot that moves about, by name; None of one that does not: it stands at the
+                world's origin, as all its bodies do.
         """
         self._bodies = [Links(urdf) for urdf in urdfs]
-        self._due_s = 0.0
+        self._due_s = self._scene_due_s = 0.0
+        # Goals are drawn by whoever knows what they are for.
+        self._things = {name: thing for name, thing in (things or {}).items() if thing.solid}
+        self._scene = node.create_publisher(MarkerArray, topics.SCENE, qos.EVENTS) if things is not None else None
         self._description = node.create_publisher(String, topics.ROBOT_DESCRIPTION, qos.LATCHED)
         self._description.publish(String(data=urdfs[0].read_text(encoding="utf-8")))
-        self._poses = node.create_publisher(JointState, topics.POSES, qos.EVENTS) if moves else None
+        self._poses = node.create_publisher(JointState, topics.POSES, qos.EVENTS) if things is not None else None
         self._tf_type = _installed_transforms()
         self._transforms = (
             node.create_publisher(self._tf_type, topics.TF, qos.TRANSFORMS)
@@ -67,8 +79,25 @@ class Displays:
             message.position = array("d", [x for place, turn in poses.values() for x in (*place, *turn)])
             self._poses.publish(message)
         # Few robots are looked at all the time.
+        if self._scene is not None and self._due_s >= self._scene_due_s and self._scene.get_subscription_count():
+            self._scene_due_s = self._due_s + SCENE_PERIOD_S
+            self._scene.publish(marker_array([*self._around(poses)], stamp_ns))
         if self._transforms.get_subscription_count():
             self._tell_links([*self._links(poses.get(BASE), _measured(readings))], header)
+
+    def _around(self, poses: Mapping[str, Stance]) -> Iterator[Mark]:
+        """What stands around, where it is above the ground."""
+        for name, thing in self._things.items():
+            (x, y, z), turn = poses[name]
+            if z < 0.0:
+                continue
+            length, width, height = thing.size_m
+            round_ = thing.shape == "cylinder"
+            size_m = (2.0 * length, 2.0 * length, height) if round_ else (length, width, height)
+            *_, yaw = pybullet.getEulerFromQuaternion(turn)
+            yield Mark(
+                "scene", thing.shape, WORLD_FRAME, placed((x, y, z), (0.0, 0.0, yaw)), size_m, (*thing.colour, 1.0)
+            )
 
     def _links(self, base: Stance | None, positions: Mapping[str, float]) -> Iterator[tuple[str, str, Stance]]:
         """Parent, child and where the child is, of every link."""

@@ -143,9 +143,9 @@ class SimNode:
         scene = WORLDS[name] if name is not None else None
         if scene is None:
             return None
-        moves = isinstance(scene, MobileScene)
-        files = [scene.robot] if isinstance(scene, MobileScene) else list(scene.bodies.values())
-        return Displays(self.node, [URDF_FOLDER / file for file in files], moves=moves)
+        if isinstance(scene, MobileScene):
+            return Displays(self.node, [URDF_FOLDER / scene.robot], scene.things)
+        return Displays(self.node, [URDF_FOLDER / file for file in scene.bodies.values()], None)
 
     @property
     def _period_ns(self) -> int:

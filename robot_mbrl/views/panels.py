@@ -84,6 +84,8 @@ class Overview:
     """Topic of the Image that shows what the world model expects beside what came."""
     description: str | None = None
     """Topic of the robot's URDF, if a simulator of ours publishes it and where the links are."""
+    markers: tuple[str, ...] = ()
+    """Topics of what is drawn beside the body, each a MarkerArray: goal, bounds and ghost; what stands around."""
     diagnostics: str = topics.DIAGNOSTICS
     log: str = ROSOUT
 
@@ -97,7 +99,7 @@ class Overview:
         """Every topic that is shown, once."""
         shown = [signal.topic for panel in self.panels for signal in panel.signals]
         shown += [word.topic for word in self.words]
-        body = [] if self.description is None else [self.description]
+        body = [*([] if self.description is None else [self.description]), *self.markers]
         return tuple(dict.fromkeys([*shown, *self.pictures, self.prediction, *body, self.diagnostics, self.log]))
 
 
@@ -128,6 +130,7 @@ def overview(config: RunConfig, learned_by: tuple[str, ...] = ()) -> Overview:
         prediction=drawn.absolute(topics.PREDICTION),
         # Of a robot that exists in hardware only, nobody knows whether its driver tells.
         description=drawn.absolute(topics.ROBOT_DESCRIPTION) if config.task.world is not None else None,
+        markers=tuple(drawn.absolute(topic) for topic in drawn.markers()),
     )
 
 
@@ -157,6 +160,12 @@ class _Drawn:
 
     def guard(self, key: str, label: str) -> Entry:
         return Entry(label, self.absolute(topics.GUARD), self.absolute("actuator"), self.space.strip("/"), key)
+
+    def markers(self) -> Iterator[str]:
+        yield topics.MARKERS
+        # Only what moves about has places on the ground, and a simulator that puts things there.
+        if self._config.task.world is not None and self._config.robot.display.names:
+            yield topics.SCENE
 
     def learning(self, learned_by: tuple[str, ...]) -> Iterator[Panel]:
         yield Panel("Return of each episode", (self.episode("return", "return"), self.episode("solved", "solved")))

@@ -31,6 +31,8 @@ class Named:
     """Topics of images."""
     others: list[str] = field(default_factory=list)
     """Further topics."""
+    markers: list[str] = field(default_factory=list)
+    """Those of them that are MarkerArrays."""
 
 
 def read_foxglove(content: bytes) -> Named:
@@ -67,6 +69,10 @@ def read_foxglove(content: bytes) -> Named:
             urdfs = [layer for layer in layers.values() if layer["layerId"] == "foxglove.Urdf"]
             assert [layer["sourceType"] for layer in urdfs] == ["topic"]
             named.others += [layer["topic"] for layer in urdfs]
+            # Of ThreeDeeRender/renderables/TopicMarkers.ts: hidden unless it is said otherwise.
+            assert all(settings["visible"] is True for settings in config["topics"].values())
+            named.others += config["topics"]
+            named.markers += config["topics"]
         if "topicToRender" in config:
             named.others.append(config["topicToRender"])
     return named
@@ -209,7 +215,11 @@ def read_rviz(content: bytes) -> Named:
             assert manager["Global Options"]["Fixed Frame"] == "world"
             continue
         is_robot = display["Class"] == "rviz_default_plugins/RobotModel"
-        assert is_robot or display["Class"] == "rviz_default_plugins/Image"
+        if display["Class"] == "rviz_default_plugins/MarkerArray":
+            named.markers.append(display["Topic"]["Value"])
+            assert display["Namespaces"] == {}, "those that come are shown"
+        else:
+            assert is_robot or display["Class"] == "rviz_default_plugins/Image"
         topic = display["Description Topic" if is_robot else "Topic"]
         if is_robot:
             assert display["Description Source"] == "Topic"
@@ -218,7 +228,8 @@ def read_rviz(content: bytes) -> Named:
         assert topic["Reliability Policy"] in ("Reliable", "Best Effort")
         assert topic["History Policy"] == "Keep Last"
         assert topic["Depth"] >= 1
-        (named.others if is_robot else named.pictures).append(topic["Value"])
+        others = is_robot or topic["Value"] in named.markers
+        (named.others if others else named.pictures).append(topic["Value"])
     return named
 
 

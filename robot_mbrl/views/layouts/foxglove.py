@@ -49,7 +49,7 @@ def write_foxglove(overview: Overview) -> bytes:
         panels[f"Image!{index}"] = {"imageMode": {"imageTopic": topic}, "foxglovePanelTitle": topic}
         pictures.append(f"Image!{index}")
     if overview.description is not None:
-        panels[BODY] = _body(overview.description)
+        panels[BODY] = _body(overview.description, overview.markers)
         pictures.insert(0, BODY)
     beside = _divided("column", [*pictures, SUMMARY, DETAIL, LOG])
     main = _split("column", WORDS, TAB, SMALL // 2)
@@ -63,7 +63,7 @@ def write_foxglove(overview: Overview) -> bytes:
     return json.dumps(layout, indent=2).encode() + b"\n"
 
 
-def _body(topic: str) -> dict[str, Any]:
+def _body(topic: str, markers: Sequence[str]) -> dict[str, Any]:
     """The robot as its URDF says; where its links are, panels find by the type of the messages that tell it."""
     robot = {
         "layerId": "foxglove.Urdf",
@@ -89,7 +89,8 @@ def _body(topic: str) -> dict[str, Any]:
         "followTf": WORLD_FRAME,
         "cameraState": {"distance": VIEW_M, "phi": VIEW_DEG, "perspective": True},
         "layers": {"robot": robot, "grid": grid},
-        "topics": {},
+        # Of topics that are not named here nothing is shown.
+        "topics": {marks: {"visible": True} for marks in markers},
     }
 
 

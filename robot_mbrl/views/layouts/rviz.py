@@ -1,4 +1,4 @@
-"""A config of RViz: the robot's body and pictures, and what the world model expects beside them."""
+"""A config of RViz: the robot's body with goal and ghost, pictures, and what the world model expects beside them."""
 
 from typing import Any
 
@@ -7,6 +7,8 @@ import yaml
 from robot_mbrl.views.panels import WORLD_FRAME, Overview
 
 DEPTH = 1
+DEPTH_OF_MARKS = 10
+"""Goal and ghost come in messages of their own, one after the other."""
 TITLE = "robot-mbrl"
 FRAME_RATE_HZ = 30
 _FRAMES = {"Class": "rviz_default_plugins/TF", "Name": "frames", "Enabled": True, "Value": True, "Show Names": False}
@@ -17,12 +19,13 @@ def write_rviz(overview: Overview) -> bytes:
     pictures = [(topic.rpartition("/")[2], topic) for topic in overview.pictures]
     images = [_image(name, topic) for name, topic in (*pictures, ("prediction", overview.prediction))]
     body = [] if overview.description is None else [_robot(overview.description), _FRAMES]
+    marks = [_marks(topic) for topic in overview.markers]
     frame = overview.namespace.strip("/") if overview.description is None else WORLD_FRAME
     config = {
         "Panels": [{"Class": "rviz_common/Displays", "Name": "Displays"}],
         "Visualization Manager": {
             "Class": "",
-            "Displays": [*body, *images],
+            "Displays": [*body, *marks, *images],
             "Enabled": True,
             "Global Options": {"Fixed Frame": frame, "Frame Rate": FRAME_RATE_HZ},
             "Name": TITLE,
@@ -51,6 +54,23 @@ def _robot(topic: str) -> dict[str, Any]:
         },
         "Visual Enabled": True,
         "Collision Enabled": False,
+    }
+
+
+def _marks(topic: str) -> dict[str, Any]:
+    return {
+        "Class": "rviz_default_plugins/MarkerArray",
+        "Name": topic.rpartition("/")[2],
+        "Enabled": True,
+        "Value": True,
+        "Namespaces": {},
+        "Topic": {
+            "Value": topic,
+            "Depth": DEPTH_OF_MARKS,
+            "History Policy": "Keep Last",
+            "Reliability Policy": "Reliable",
+            "Durability Policy": "Volatile",
+        },
     }
 
 

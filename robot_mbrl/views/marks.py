@@ -45,7 +45,8 @@ class Mark:
         """Whether every number of it means something to a viewer."""
         numbers = np.concatenate([self.origin.ravel(), self.points.ravel(), self.size_m])
         # An infinite one compares as it should; what is not a number is never below anything.
-        return bool((np.abs(numbers) < FARTHEST_M).all()) and min(self.size_m) > 0.0
+        means_something = bool((np.abs(numbers) < FARTHEST_M).all()) and min(self.size_m) > 0.0
+        return means_something and (self.kind != "line" or len(self.points) > 1)
 
 
 def line(space: str, frame: str, points: Sequence[Sequence[float]] | np.ndarray, colour: Colour) -> Mark:

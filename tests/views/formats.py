@@ -69,7 +69,7 @@ def read_foxglove(content: bytes) -> Named:
             urdfs = [layer for layer in layers.values() if layer["layerId"] == "foxglove.Urdf"]
             assert [layer["sourceType"] for layer in urdfs] == ["topic"]
             named.others += [layer["topic"] for layer in urdfs]
-            # Of ThreeDeeRender/renderables/TopicMarkers.ts: hidden unless it is said otherwise.
+            # Of ThreeDeeRender/renderables/Markers.ts: hidden unless it is said otherwise.
             assert all(settings["visible"] is True for settings in config["topics"].values())
             named.others += config["topics"]
             named.markers += config["topics"]

@@ -109,7 +109,7 @@ def watched(cartpole: Graph, tmp_path: Path) -> Iterator[tuple[Graph, Watched]]:
 def test_every_figure_of_every_layout_is_found_on_a_running_graph(watched: tuple[Graph, Watched]) -> None:
     graph, heard = watched
     seen, messages = overview(CONFIG), heard.newest
-    said = {*seen.pictures, seen.prediction, str(seen.description), *(word.topic for word in seen.words)}
+    said = {*seen.pictures, seen.prediction, *seen.markers, str(seen.description), *(word.topic for word in seen.words)}
     graph.until(lambda: said <= messages.keys(), PATIENCE_S)
     graph.until(lambda: not lacking(seen, messages), PATIENCE_S)
     assert counted(messages)
@@ -142,6 +142,8 @@ def check(named: Named, heard: Watched) -> None:
     assert not heard.unpublished((*named.pictures, *named.others))
     for topic in named.pictures:
         assert heard.types[topic] == "sensor_msgs/msg/Image"
+    for topic in named.markers:
+        assert heard.types[topic] == "visualization_msgs/msg/MarkerArray"
 
 
 def _plottable(message: Any) -> bool:

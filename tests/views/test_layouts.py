@@ -37,6 +37,11 @@ def test_what_the_issue_of_watching_names_is_shown(kind: str) -> None:
 def test_the_body_of_a_simulated_robot_is_shown_and_a_driver_is_not_asked_for_one(kind: str) -> None:
     simulated = overview(load_run("reacher"))
     assert "/reacher/robot_description" in READERS[kind](LAYOUTS[kind].write(simulated)).others
+    assert READERS[kind](LAYOUTS[kind].write(simulated)).markers == ["/reacher/markers"]
+    assert READERS[kind](LAYOUTS[kind].write(overview(load_run("husky-goal")))).markers == [
+        "/husky/markers",
+        "/husky/scene",
+    ]
     real = overview(load_run("reacher", {"task.world": None}))
     named = READERS[kind](LAYOUTS[kind].write(real))
     assert not any("robot_description" in topic for topic in (*named.others, *real.topics))

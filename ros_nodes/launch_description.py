@@ -1,6 +1,9 @@
 """The launch descriptions of one computer's nodes, and of a demo; they need ROS's `launch`, which no wheel brings."""
 
+import atexit
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from launch import Action, LaunchContext, LaunchDescription
@@ -82,10 +85,16 @@ def _described(
 
 
 def _conclusion(demo: launched_demo.LaunchedDemo, nodes: Sequence[Node]) -> list[Action]:
-    """When the time is up: the end of the nodes, then the judging of the policy, then the end of launch."""
+    """When the time is up: the end of the nodes, then the judging of the policy, then the end of launch.
+
+    Whoever ends it before has the results written down unjudged, as `robot-mbrl demo` does.
+    """
     living: set[Action] = set()
     processes: dict[str, int] = {}
     time_is_up = False
+    judge = ExecuteProcess(cmd=demo.judge, name="evaluate", prefix=DIES_WITH_LAUNCH, output="screen")
+    judged = False
+    begun_s = time.monotonic()
 
     def end(context: LaunchContext) -> list[Action]:
         nonlocal time_is_up
@@ -99,11 +108,21 @@ def _conclusion(demo: launched_demo.LaunchedDemo, nodes: Sequence[Node]) -> list
             write_json(demo.processes, processes)
 
     def on_exit(event: ProcessExited, context: LaunchContext) -> Action | None:
+        nonlocal judged
+        judged = judged or (event.action is judge and event.returncode == 0)
         living.discard(event.action)
-        if not time_is_up or living or event.action not in nodes:
-            return None
-        # With its end launch has nothing more to do, and ends.
-        return ExecuteProcess(cmd=demo.judge, name="evaluate", prefix=DIES_WITH_LAUNCH, output="screen")
+        # With the end of judging launch has nothing more to do, and ends.
+        return judge if time_is_up and not living and event.action in nodes else None
+
+    def conclude() -> None:
+        """Write down what became of a demo that somebody has ended before its time."""
+        if processes and not judged:
+            # At Ctrl-C they have ended by now, at SIGTERM launch has left them.
+            launched_demo.end_children(processes.values(), max(node.stop_s for node in demo.nodes))
+            subprocess.run(demo.conclude(time.monotonic() - begun_s), check=False)
+
+    # At SIGTERM launch handles no event of its own any more.
+    atexit.register(conclude)
 
     # Without a limit, too: the demo, and with it the lock on its folder, lasts as long as these functions.
     handlers = [

@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,8 +33,10 @@ from robot_mbrl.runs.metrics import read_metrics
 from robot_mbrl.runs.record import RunRecord
 from robot_mbrl.runs.scenario import NodeProcess, Options, scenario
 from robot_mbrl.tasks import make_task
-from robot_mbrl.variety import Variety, read_changes
+from robot_mbrl.variety import NONE, Variety, read_changes
 
+LOOK_S = 0.05
+"""How often it is looked whether processes have ended."""
 TASK = "cartpole"
 """What is learned where nobody says."""
 
@@ -71,6 +75,8 @@ class LaunchedDemo:
     """Where process ids are kept by the nodes' names, which `robot-mbrl watch` and others find a living run by."""
     judge: list[str]
     """The command that judges the exported policy and writes the results down, once the nodes have ended."""
+    conclude: Callable[[float], list[str]]
+    """The command that writes down, unjudged, what became of a demo that was ended after so many seconds."""
     held: ExitStack
     """Keeps the run's folder from others, as long as somebody keeps this."""
 
@@ -119,8 +125,32 @@ def launched_demo(check: Check = lambda config: None, **chosen: str) -> Launched
         introduction=f"run folder: {folder.path}; join from another terminal: {status}, or export {words}",
         processes=folder.processes,
         judge=_judge(folder, 60.0 * minutes, options.variety),
+        conclude=lambda lived_s: [*_judge(folder, lived_s, NONE), "--interrupted"],
         held=held,
     )
+
+
+def end_children(pids: Iterable[int], patience_s: float) -> None:
+    """Ask processes that this one has started to end, as far as they have not, and wait until they have.
+
+    Args:
+        pids: of the processes; what is no child of this one is left alone.
+        patience_s: how long to wait at most.
+    """
+    left = [pid for pid in pids if _lives(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGTERM)
+    end_s = time.monotonic() + patience_s
+    while (left := [pid for pid in left if _lives(pid)]) and time.monotonic() < end_s:
+        time.sleep(LOOK_S)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a child of this process has not ended; until it is asked for, its number is no other's."""
+    try:
+        return os.waitpid(pid, os.WNOHANG) == (0, 0)
+    except ChildProcessError:
+        return False
 
 
 def _judge(folder: RunFolder, lived_s: float, variety: Variety) -> list[str]:

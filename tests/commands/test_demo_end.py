@@ -45,6 +45,17 @@ def test_it_is_judged_in_the_world_in_which_it_was_lived(folder: RunFolder) -> N
     assert returns[0] != returns[1]
 
 
+def test_one_that_somebody_has_ended_is_written_down_unjudged(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_bundle(folder.policy, make_bundle(SHORT))
+    assert demo_end.main([str(folder.path), "90", "--interrupted"]) == 0
+    summary = json.loads(folder.summary.read_text())
+    assert (summary["evaluation"]["episodes"], summary["robot_steps"], summary["wall_s"]) == (0, 40, 90.0)
+    assert folder.curve.is_file()
+    assert "lived 40 steps in 1.5 minutes" in capsys.readouterr().out
+
+
 def test_a_second_life_is_added_to_the_first(folder: RunFolder) -> None:
     demo_end.main([str(folder.path), "90"])
     demo_end.main([str(folder.path), "30"])

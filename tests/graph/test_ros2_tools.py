@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,6 +137,12 @@ def nodes_of(run_dir: Path) -> dict[str, int]:
     return found
 
 
+def summary_of(run_dir: Path) -> dict[str, Any]:
+    """What became of a demo, as it has written it down."""
+    found: dict[str, Any] = json.loads((run_dir / "summary.json").read_text())
+    return found
+
+
 def alive(pids: dict[str, int]) -> list[str]:
     return [name for name, pid in pids.items() if Path(f"/proc/{pid}").exists()]
 
@@ -211,6 +218,7 @@ def test_a_running_demo_answers_what_the_docs_name_and_leaves_no_node(ros2: Ros2
     assert set(alive(pids)) == set(SCENARIOS["demo"])
     assert demo.stop(signal.SIGINT) == 0
     assert not alive(pids)
+    assert summary_of(ros2.folder / "run")["robot_steps"] > 0
 
 
 def test_sigterm_leaves_no_node_behind(ros2: Ros2) -> None:
@@ -220,6 +228,7 @@ def test_sigterm_leaves_no_node_behind(ros2: Ros2) -> None:
     assert set(alive(pids)) == set(SCENARIOS["demo"])
     demo.stop(signal.SIGTERM)
     within(STOP_S, lambda: not alive(pids), "the end of every node")
+    assert summary_of(ros2.folder / "run")["evaluation"]["episodes"] == 0
 
 
 def test_a_demo_ends_by_itself_with_its_results(ros2: Ros2) -> None:
@@ -227,6 +236,5 @@ def test_a_demo_ends_by_itself_with_its_results(ros2: Ros2) -> None:
     assert demo.process.wait(300) == 0, demo.printed
     assert "the time is up" in demo.printed
     assert "no policy was exported yet" in demo.printed
-    summary = json.loads((ros2.folder / "run" / "summary.json").read_text())
-    assert summary["robot_steps"] > 0
+    assert summary_of(ros2.folder / "run")["robot_steps"] > 0
     assert not alive(nodes_of(ros2.folder / "run"))

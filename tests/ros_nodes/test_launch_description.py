@@ -5,8 +5,10 @@ show what it is asked for, not what it makes of it.
 """
 
 import importlib
+import json
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,7 +71,11 @@ def description(monkeypatch: pytest.MonkeyPatch) -> Any:
     sys.modules["launch.substitutions"].LaunchConfiguration = LaunchConfiguration
     sys.modules["launch.events"].matches_action = lambda action: lambda other: other is action
     monkeypatch.delitem(sys.modules, "ros_nodes.launch_description", raising=False)
-    yield importlib.import_module("ros_nodes.launch_description")
+    at_exit: list[Any] = []
+    monkeypatch.setattr("atexit.register", at_exit.append)
+    module: Any = importlib.import_module("ros_nodes.launch_description")
+    module.at_exit = at_exit
+    yield module
     sys.modules.pop("ros_nodes.launch_description", None)
 
 
@@ -173,16 +179,17 @@ class Demo:
         self.introduction, *rest = actions
         self.nodes = {action.exec_name: action for action in rest if hasattr(action, "exec_name")}
         self.timers = [action for action in rest if hasattr(action, "period")]
+        (self.at_exit,) = description.at_exit
         (self._start,) = [a.args[0].on_start for a in rest if a.args and hasattr(a.args[0], "on_start")]
-        (self._exit,) = [a.args[0].on_exit for a in rest if a.args and hasattr(a.args[0], "on_exit")]
+        (self.exits,) = [a.args[0].on_exit for a in rest if a.args and hasattr(a.args[0], "on_exit")]
 
-    def starts(self, *names: str) -> None:
+    def starts(self, *names: str, pid: int | None = None) -> None:
         for name in names:
-            self._start(SimpleNamespace(action=self.nodes[name], pid=os.getpid()), {})
+            self._start(SimpleNamespace(action=self.nodes[name], pid=os.getpid() if pid is None else pid), {})
 
     def ends(self, *names: str) -> list[Any]:
         """What follows the ends of nodes, one after another."""
-        return [self._exit(SimpleNamespace(action=self.nodes[name]), {}) for name in names]
+        return [self.exits(SimpleNamespace(action=self.nodes[name]), {}) for name in names]
 
     def asked_to_end(self) -> set[str]:
         """The nodes that are asked to end when the time is up."""
@@ -217,6 +224,40 @@ def test_when_the_time_is_up_the_nodes_end_and_then_the_policy_is_judged(descrip
     *before, judging = demo.ends(*names)
     assert before == [None] * (len(names) - 1)
     assert judging.cmd == [sys.executable, "-m", "robot_mbrl.commands.demo_end", str(tmp_path / "run"), "150"]
+
+
+def test_whoever_ends_it_before_has_its_results_written_down_once_its_nodes_have_ended(
+    description: Any, tmp_path: Path
+) -> None:
+    demo = demo_of(description, tmp_path / "run", minutes="0")
+    with subprocess.Popen(["sleep", "600"]) as node:
+        # As at SIGTERM, at which launch leaves what it has started; this process itself is not what it has started.
+        demo.starts("simulator", pid=node.pid)
+        demo.starts("learner")
+        demo.at_exit()
+        assert not Path(f"/proc/{node.pid}").exists()
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["evaluation"]["episodes"] == 0
+    assert summary["wall_s"] > 0.0
+
+
+@pytest.mark.parametrize(("returncode", "written"), [(0, False), (-2, True)])
+def test_what_was_judged_is_written_down_once(
+    description: Any, tmp_path: Path, returncode: int, *, written: bool
+) -> None:
+    demo = demo_of(description, tmp_path / "run", minutes="2.5")
+    names = list(SCENARIOS["demo"])
+    demo.starts(*names)
+    demo.asked_to_end()
+    *_, judging = demo.ends(*names)
+    demo.exits(SimpleNamespace(action=judging, returncode=returncode), {})
+    demo.at_exit()
+    assert (tmp_path / "run" / "summary.json").exists() is written
+
+
+def test_a_demo_that_never_began_leaves_nothing_to_write_down(description: Any, tmp_path: Path) -> None:
+    demo_of(description, tmp_path / "run").at_exit()
+    assert not (tmp_path / "run" / "summary.json").exists()
 
 
 def test_a_demo_may_be_of_another_world(description: Any, tmp_path: Path) -> None:

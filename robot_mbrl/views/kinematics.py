@@ -42,6 +42,9 @@ def placed(place: Sequence[float] | np.ndarray, turn: Sequence[float] | np.ndarr
 def turned(roll: float, pitch: float, yaw: float) -> np.ndarray:
     """A frame turned about the fixed axes x, y and z, in this order, (4, 4)."""
     frame = np.eye(4)
+    if roll == pitch == yaw == 0.0:
+        # As most joints' frames are.
+        return frame
     frame[:3, :3] = _rotation(Z, yaw) @ _rotation(Y, pitch) @ _rotation(X, roll)
     return frame
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from rcl_interfaces.srv import GetParameters
+from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -22,6 +24,10 @@ from robot_mbrl.runs.scenario import NodeProcess, Parameter, Side
 
 PATIENCE_S = 60.0
 """Longer than anything takes on a busy machine; whoever waits in vain has found a fault."""
+ANSWER_S = 2.0
+"""After this a question is asked again: it may have gone to a killed node, which the graph shows for 20 s."""
+HUSH_S = 0.5
+"""Long for what comes ten times a second and more."""
 PRIORITY = 5
 """Of the test's process where that is permitted, below that of the nodes."""
 ROOT = Path(__file__).parents[2]
@@ -100,6 +106,24 @@ class Graph:
         self.node.destroy_client(client)
         return answer.result()
 
+    def acquaint(self, *nodes: str) -> None:
+        """Wait until nodes know every publisher and subscription that the test's node has by now.
+
+        Whom this node has found may not have found it yet, and what is sent before is lost. DDS announces ends in their
+        order: who answers a client that is younger than they knows them all.
+        """
+        for node in nodes:
+            client = self.node.create_client(GetParameters, f"{node}/get_parameters")
+            self.until(lambda client=client: client.service_is_ready() and self._answers(client))
+            self.node.destroy_client(client)
+
+    def _answers(self, client: Client) -> bool:
+        answer = client.call_async(GetParameters.Request())
+        end_s = time.monotonic() + ANSWER_S
+        self.until(lambda: answer.done() or time.monotonic() > end_s)
+        client.remove_pending_request(answer)
+        return answer.done()
+
     def until(self, condition: Callable[[], Any], patience_s: float = PATIENCE_S) -> None:
         """Serve the graph until a condition holds; fails if it does not in time, or if a node has died."""
         deadline_s = time.monotonic() + patience_s
@@ -108,6 +132,14 @@ class Graph:
             dead = [name for name, process in self.processes.items() if process.poll() is not None]
             assert not dead, f"nodes have died: {dead}"
             self._executor.spin_once(0.01)
+
+    def await_hush(self, received: list[Any]) -> None:
+        """Serve the graph until nothing is received any more, whatever was still on its way."""
+        give_up_s, count = time.monotonic() + PATIENCE_S, -1
+        while len(received) > count:
+            assert time.monotonic() < give_up_s, "it goes on"
+            count = len(received)
+            self.serve(HUSH_S)
 
     def serve(self, duration_s: float) -> None:
         """Serve the graph for a while, where the point is that something does not happen."""

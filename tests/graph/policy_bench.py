@@ -19,7 +19,7 @@ from robot_mbrl.config import RunConfig
 from robot_mbrl.specs import Mode
 from robot_mbrl.steps import Action, Observation, StepKey
 from ros_nodes import qos
-from tests.graph.graph import Graph
+from tests.graph.graph import PATIENCE_S, Graph
 
 POLICY_NODE, BUNDLE_NODE = "ros_nodes.policy_node", "ros_nodes.bundle_node"
 _ENDS = {
@@ -27,7 +27,7 @@ _ENDS = {
     BUNDLE_NODE: ((topics.POLICY, "reader"), (topics.BUNDLE, "writer")),
 }
 """Both ends of what a node exchanges with the bench."""
-ACQUAINTANCE_S = 0.3
+NAMES = {POLICY_NODE: "policy", BUNDLE_NODE: "bundle"}
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,7 @@ class RobotBench:
         for module, parameters in nodes.items():
             self.graph.start(module, **parameters)
         self.graph.until(lambda: all(self._identities(*end) - before[end] for end in ends))
-        # Who is known here may not know of this node yet, and what it is sent before is lost.
-        self.graph.serve(ACQUAINTANCE_S)
+        self.graph.acquaint(*(NAMES[module] for module in nodes))
 
     def send_bundle(self, data: bytes) -> None:
         """Publish a bundle as the learner does."""
@@ -119,7 +118,8 @@ class RobotBench:
 
     def drive_until_version(self, version: int) -> None:
         """Live episodes of one step, each a control period long if nothing is requested, until this version drives."""
-        for _ in range(500):
+        give_up_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < give_up_s:
             stamp_ns = self.observe(is_first=True)
             end_s = time.monotonic() + self.config.step_s
             self.graph.until(

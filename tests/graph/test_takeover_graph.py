@@ -19,6 +19,7 @@ from robot_mbrl.steps import Step
 from ros_nodes import qos
 from tests.graph.experience_bench import bags
 from tests.graph.graph import Graph
+from tests.graph.shaped_commands import assert_rates
 from tests.graph.test_stand_in_node import STAND_IN
 from tests.graph.test_trying import TASK, Side
 
@@ -151,7 +152,7 @@ def test_whatever_a_person_does_each_step_has_one_action_and_only_a_held_stick_m
     assert len(common) > 0.9 * len(applied)
     assert all(recorded[action.key].source is action.source for action in common)
     assert all((recorded[action.key].values == action.values).all() for action in common)
-    assert_speeds(shaped)
+    assert_rates(shaped, [joint.max_rate for joint in load_run(TASK).robot.joints])
 
 
 def assert_sources(steps: list[Step], segments: list[Segment]) -> None:
@@ -167,12 +168,3 @@ def assert_sources(steps: list[Step], segments: list[Segment]) -> None:
     held = [s.action for s in steps if s.action.source is Source.TELEOP]
     assert held[-1].policy_version == 0
     assert max(float(action.values.max()) for action in held) == 1.0
-
-
-def assert_speeds(shaped: list[JointState]) -> None:
-    """No joint was commanded to be faster than its limit, over ten commands: the time between two of them jitters."""
-    limits = [joint.max_rate for joint in load_run(TASK).robot.joints]
-    for before, after in zip(shaped, shaped[10:], strict=False):
-        span_s = (messages.read_stamp(after.header.stamp) - messages.read_stamp(before.header.stamp)) / NANOSECONDS
-        for index, limit in enumerate(limits):
-            assert abs(after.position[index] - before.position[index]) <= 1.1 * limit * span_s + 1e-3

@@ -1,5 +1,6 @@
 """A person takes over by a joystick, over real DDS: its Joy or Twist is mapped, and its every failure moves nothing."""
 
+import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,6 +114,12 @@ def newest(side: Side, seconds: float) -> set[Source]:
     return set(side.sources()[count:])
 
 
+def assert_stopped(side: Side) -> None:
+    """It stops, and stays so."""
+    side.graph.until(lambda: side.sources()[-1] is Source.STOP)
+    assert newest(side, SETTLED_S) == {Source.STOP}
+
+
 def shoulder(side: Side) -> float:
     """Where the shoulder was commanded to be last, rad."""
     return side.commands[-1].data[0]
@@ -127,13 +134,13 @@ def test_while_its_button_is_held_the_stick_moves_the_joints(side: Side, person:
     before = shoulder(side)
     assert abs(before) < 1.1, "it stays where the policy has left it, short of its bound"
     sign = -1.0 if before > 0.0 else 1.0
-    person.axes[1] = sign
+    person.axes[1], pushed_s = sign, time.monotonic()
     side.graph.serve(1.0)
-    person.axes[1] = 0.0
+    person.axes[1], pushed_s = 0.0, time.monotonic() - pushed_s
     side.graph.serve(1.0)
     moved = shoulder(side) - before
-    # Half a rad/s for a second, as long as this machine says that it is.
-    assert 0.3 < moved * sign < 0.7
+    # Half a rad/s for a second, or what this machine has made of it.
+    assert 0.3 * pushed_s < moved * sign < 0.7 * pushed_s
     assert shoulder(side) == pytest.approx(shoulder_asked(side), abs=0.02)
     person.axes[3] = -1.0
     side.graph.until(lambda: "hold button 4" in health(side))
@@ -167,8 +174,7 @@ def test_a_joystick_that_falls_silent_stops_the_robot_and_must_be_let_go_first(s
     person.held, person.axes[1] = True, 1.0
     side.graph.until(lambda: side.sources()[-1] is Source.TELEOP)
     person.silent = True
-    side.graph.serve(SETTLED_S)
-    assert newest(side, 0.3) == {Source.STOP}
+    assert_stopped(side)
     # Its button is still pressed when it is back, long after the guard has given it up and the policy drives again.
     side.graph.serve(LET_GO_S + 1.0)
     driven(side)
@@ -192,9 +198,8 @@ def test_two_joysticks_move_nothing_and_are_named(side: Side, person: Person) ->
     person.held, person.axes[1] = True, 1.0
     side.graph.until(lambda: side.sources()[-1] is Source.TELEOP)
     person.sticks.append(side.graph.publisher(Joy, "joy", qos.EVENTS))
-    side.graph.serve(SETTLED_S)
-    assert newest(side, 0.3) == {Source.STOP}
-    assert "2 publishers of /arm/joy: /arm/test" in health(side)
+    assert_stopped(side)
+    side.graph.until(lambda: "2 publishers of /arm/joy: /arm/test" in health(side))
     side.graph.node.destroy_publisher(person.sticks.pop())
     side.graph.until(lambda: health(side) == "let button 4 go first")
     assert Source.TELEOP not in newest(side, 0.5)
@@ -208,9 +213,7 @@ def test_a_stick_that_says_the_same_for_long_is_no_person(side: Side, person: Pe
     person.held, person.rests, person.axes[1] = True, True, 1.0
     side.graph.until(lambda: side.sources()[-1] is Source.TELEOP)
     side.graph.until(lambda: "it has said exactly the same" in health(side))
-    side.graph.until(lambda: side.sources()[-1] is Source.STOP)
-    side.graph.serve(SETTLED_S)
-    assert newest(side, 0.3) == {Source.STOP}
+    assert_stopped(side)
 
 
 def test_a_joystick_without_that_axis_is_refused(side: Side, person: Person) -> None:
@@ -285,9 +288,9 @@ def keys(arm: Graph, tmp_path: Path) -> Iterator[Keys]:
 def test_keys_move_the_robot_in_pulses_and_a_console_that_dies_stops_it(keys: Keys) -> None:
     for _ in range(TRIES):
         idle, pushed, drivers = keys.drive()
-        if Source.STOP not in drivers:
+        if drivers == {Source.TELEOP} and 0.16 < abs(pushed) < 0.5:
             break
-        # The machine has held the console up for longer than a person may be silent.
+        # The machine has held the console up, for a pulse or for longer than a person may be silent.
         driven(keys.side)
     assert drivers == {Source.TELEOP}
     assert idle == pytest.approx(0.0, abs=1e-3), "nobody has pressed an arrow"
@@ -296,13 +299,12 @@ def test_keys_move_the_robot_in_pulses_and_a_console_that_dies_stops_it(keys: Ke
     driven(keys.side)
     keys.take_over()
     keys.terminal.process.kill()
-    keys.side.graph.serve(SETTLED_S)
-    assert newest(keys.side, 0.3) == {Source.STOP}
+    assert_stopped(keys.side)
 
 
 def test_keys_move_nothing_once_a_stranger_tells_what_the_robot_is_commanded(keys: Keys) -> None:
     keys.take_over()
     keys.side.graph.publisher(JointState, topics.SENT_COMMAND, qos.EVENTS)
     keys.terminal.until_shown("2 publishers of /arm/actuator/command")
-    keys.side.graph.serve(SETTLED_S)
-    assert Source.TELEOP not in newest(keys.side, 0.3)
+    keys.side.graph.until(lambda: keys.side.sources()[-1] is not Source.TELEOP)
+    assert Source.TELEOP not in newest(keys.side, SETTLED_S)

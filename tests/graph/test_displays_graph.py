@@ -13,6 +13,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from robot_mbrl import messages, topics
+from robot_mbrl.messages import NANOSECONDS
 from robot_mbrl.runs.scenario import Options
 from robot_mbrl.views.panels import WORLD_FRAME
 from ros_nodes import qos
@@ -118,8 +119,10 @@ def test_the_links_of_a_fixed_robot_are_where_its_joints_are_measured(
     seen.live()
     assert f'<robot name="{task}">' in seen.described[0]
     assert not seen.poses, "nothing of it moves about"
-    # The newest may lack links that have not arrived yet.
-    *whole, _ = sorted(seen.links.keys() & seen.joints.keys())
+    # The newest may lack links that have not arrived yet, and the first those that were told before they were heard.
+    counts = {stamp: (len(seen.links[stamp]), len(seen.joints[stamp])) for stamp in seen.links.keys() & seen.joints}
+    first = min(stamp for stamp, count in counts.items() if count == max(counts.values()))
+    *whole, _ = sorted(stamp for stamp in counts if stamp >= first)
     checked = [expected(seen.links[stamp], seen.joints[stamp]) for stamp in whole]
     assert all(all(each) for each in checked)
     assert len({tuple(seen.joints[stamp].values()) for stamp in whole}) > 3, "it moves"
@@ -129,15 +132,20 @@ def test_displays_are_shown_no_more_than_a_person_sees(displays: Callable[..., D
     seen = displays("cartpole", "joint_states")
     seen.live()
     assert len(seen.links) <= 1 + (time.monotonic() - seen.begun_s) / PERIOD_S
-    assert len(seen.links) < len(seen.joints)
 
 
 def test_a_robot_that_moves_about_is_shown_where_it_is(displays: Callable[..., Displays]) -> None:
     seen = displays("husky-goal")
     seen.live()
-    seen.bench.graph.until(lambda: bool(seen.poses))
-    values = seen.bench.seen[-1].values
+    period_ns = round(seen.bench.config.robot.period_s * NANOSECONDS)
+
+    def observed_by(stamp_ns: int) -> list[Any]:
+        return [o for o in seen.bench.seen if 0 <= stamp_ns - o.key.stamp_ns < period_ns]
+
+    # In lockstep, how much simulated time passes between two looks is this machine's affair.
+    seen.bench.graph.until(lambda: bool(seen.poses) and observed_by(max(seen.poses)))
     newest = seen.poses[max(seen.poses)]
+    values = observed_by(max(seen.poses))[-1].values
     place, _ = newest["base"]
     assert place[:2] == pytest.approx((values["x"], values["y"]), abs=0.3)
     assert "goal" in newest

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ class Robot:
         self._guard = graph.publisher(DiagnosticArray, topics.GUARD, qos.EVENTS)
         self._bundle = graph.publisher(String, topics.BUNDLE, qos.LATCHED)
         self._stamp_ns = 0
+        self.lived_s: list[float] = []
+        """When it published each step."""
 
     def live_until(self, heard: Callable[[], bool], mode: Mode = Mode.EXPLORE) -> None:
         """Live and report again and again: volatile readers miss what is sent before both sides have met."""
@@ -67,6 +70,7 @@ class Robot:
             messages.write_action(action, applied, CONFIG.action_spec())
             self._observations.publish(observation)
             self._actions.publish(action)
+            self.lived_s.append(time.monotonic())
             self.graph.serve(0.02)
 
     def report(self) -> None:
@@ -148,7 +152,8 @@ def test_a_new_state_of_the_guard_is_written_down_at_once(
     graph: Graph, robot: Robot, folder: RunFolder, start: Callable[[], None]
 ) -> None:
     def states() -> list[str]:
-        return [line["state"] for line in lines(folder, "guard")]
+        # One that lasts is written down every few seconds.
+        return [state for state, _ in groupby(line["state"] for line in lines(folder, "guard"))]
 
     start()
     deadline_s = time.monotonic() + PATIENCE_S
@@ -156,11 +161,13 @@ def test_a_new_state_of_the_guard_is_written_down_at_once(
         assert time.monotonic() < deadline_s
         robot.tell({"state": "moving"})
         graph.serve(0.05)
-    told_s = time.monotonic()
     for state in ("moving", "stopped: late", "stopped: late", "moving"):
         robot.tell({"state": state})
-    graph.until(lambda: states() == ["moving", "stopped: late", "moving"], patience_s=GUARD_PERIOD_S)
-    assert time.monotonic() - told_s < GUARD_PERIOD_S
+    graph.until(lambda: len(states()) >= 3)
+    # What is told every few seconds only would not have the state in between.
+    assert states() == ["moving", "stopped: late", "moving"]
+    stamps_s = [line["time"] for line in lines(folder, "guard")]
+    assert stamps_s[-1] - stamps_s[-2] < GUARD_PERIOD_S
 
 
 def test_a_node_that_hangs_is_named_by_the_monitor_until_it_is_heard_again(
@@ -227,7 +234,8 @@ def test_status_tells_who_publishes_what_and_which_bundle_drives(graph: Graph, r
     topic = {topic["name"]: topic for topic in report["topics"]}[f"{graph.namespace}/observation"]
     assert topic["type"] == "sensor_msgs/msg/JointState"
     assert topic["publishers"] == [f"{graph.namespace}/test"]
-    assert topic["rate_hz"] > 10
-    assert topic["age_s"] < 1
+    newest_s = robot.lived_s[-100:]
+    assert topic["rate_hz"] == pytest.approx((len(newest_s) - 1) / (newest_s[-1] - newest_s[0]), rel=0.5)
+    assert topic["age_s"] < newest_s[-1] - newest_s[0]
     assert report["bundles"][graph.namespace]["version"] == 7
     assert report["guards"][graph.namespace]["latency_p50_ms"] == "1.5"

@@ -1,6 +1,7 @@
 """An accident told from the bag alone: who enabled the robot, what was commanded and measured, when it was stopped."""
 
 import importlib
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from rclpy.node import Node
 from rclpy.publisher import Publisher
+from rclpy.qos import ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import BatteryState, JointState
 from std_msgs.msg import Bool, String
@@ -30,6 +32,7 @@ from tests.graph.experience_bench import RobotBench, bags
 from tests.graph.graph import Graph
 
 RECORDER = "ros_nodes.recorder_node"
+AGAIN_S = 1.0
 
 
 def with_sensors() -> RunConfig:
@@ -116,9 +119,18 @@ class Teller:
     def tell(self, topic: str, message: Any) -> None:
         """Publish, and wait until it is in the file."""
         before = len(self.recorded())
-        self.publish[topic].publish(message)
-        whole = self.graph.node.resolve_topic_name(topic)
-        self.graph.until(lambda: any(each.topic == whole for each in self.recorded()[before:]))
+        whole, due_s = self.graph.node.resolve_topic_name(topic), 0.0
+
+        def is_recorded() -> bool:
+            nonlocal due_s
+            if time.monotonic() >= due_s:
+                self.publish[topic].publish(message)
+                # What a best-effort writer says is lost to whoever does not know it yet, or is busy.
+                best_effort = self.publish[topic].qos_profile.reliability is ReliabilityPolicy.BEST_EFFORT
+                due_s = time.monotonic() + AGAIN_S if best_effort else math.inf
+            return any(each.topic == whole for each in self.recorded()[before:])
+
+        self.graph.until(is_recorded)
 
     def tell_of_an_accident(self) -> None:
         """A robot is enabled, moves, and is stopped by a person; and what else is said of it."""
@@ -151,7 +163,9 @@ def test_an_accident_is_told_by_the_bag_alone(graph, config, tmp_path):
     graph.until(lambda: all(publisher.get_subscription_count() for publisher in teller.publish.values()))
     latched = {f"{graph.namespace}/{name}" for name in (topics.STATE, "battery")}
     graph.until(lambda: latched <= {message.topic for message in teller.recorded()})
+    begun_ns = time.time_ns()
     teller.tell_of_an_accident()
+    ended_ns = time.time_ns()
     # What cannot be recorded is named, and costs nothing else.
     graph.until(lambda: any("gripper_msgs" in str(report.status[0].values) for report in reports if report.status))
     assert graph.stop(RECORDER) == 0
@@ -172,7 +186,7 @@ def test_an_accident_is_told_by_the_bag_alone(graph, config, tmp_path):
     ]
     assert "battery 0.5" in lines
     stopped = next(each for each in told if each.topic.endswith(topics.EMERGENCY_STOP))
-    assert abs(stopped.time_ns - time.time_ns()) < 60e9
+    assert begun_ns <= stopped.time_ns <= ended_ns
     heard = {each.topic for each in told}
     assert heard >= {
         f"{graph.namespace}/{name}"

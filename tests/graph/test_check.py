@@ -15,7 +15,7 @@ from std_msgs.msg import Float64MultiArray, String
 from benchmarks.campaign.kills import HARDWARE
 from robot_mbrl.config import load_run, save_run
 from ros_nodes import qos
-from tests.graph.graph import Graph
+from tests.graph.graph import PATIENCE_S, Graph
 from tests.readiness.test_limits import URDF
 
 TASK = str(HARDWARE / "arm-task.yaml")
@@ -171,7 +171,7 @@ def test_types_and_ears_that_do_not_fit_are_told_with_who_has_them(arm: Graph) -
 def test_nobody_there_says_where_was_looked(arm: Graph) -> None:
     arm.node.destroy_node()
     command = [sys.executable, "-m", "robot_mbrl.cli", "check", TASK, "--json", "--seconds=0.1"]
-    done = subprocess.run(command, env=arm.environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=arm.environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert done.returncode == 2
     assert f"domain {arm.environment['ROS_DOMAIN_ID']}" in found["ros.graph"]["found"]

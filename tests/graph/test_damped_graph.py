@@ -54,8 +54,14 @@ def test_a_driver_hears_gains_with_its_positions_and_is_told_to_let_go_when_the_
     graph.start(SENSOR, config=config)
     graph.start(POLICY, config=config, value=WISH)
     # The second joint's range is from -0.5 to 2; a position and its damping, of one joint after the other.
-    graph.until(lambda: positions and positions[-1].data[2] == pytest.approx(1.375, abs=0.01))
-    assert list(positions[-1].data[1::2]) == [2.0, 2.0]
+    # A step that is late on a busy machine stops it for a moment, with the damping of a stop.
+    graph.until(
+        lambda: (
+            positions
+            and positions[-1].data[2] == pytest.approx(1.375, abs=0.01)
+            and list(positions[-1].data[1::2]) == [2.0, 2.0]
+        )
+    )
     graph.until(lambda: stiffness and list(stiffness[-1].data) == [80.0, 80.0])
     graph.kill(POLICY)
     graph.until(lambda: list(stiffness[-1].data) == [0.0, 0.0])

@@ -112,14 +112,14 @@ def test_newer_bundle_of_the_run_takes_over_with_the_state(setup: Setup) -> None
 
 def test_health_says_which_version_drives_and_for_how_long(setup: Setup) -> None:
     setup.start()
-    ages = []
     for version in (1, 2):
+        begun_s = time.monotonic()
         setup.send(make_bundle(setup.config, version=version))
         healths = [setup.bench.fresh_health("policy") for _ in range(2)]
         assert [health["version"] for health in healths] == [str(version)] * 2
-        ages += [float(health["version_age_s"]) for health in healths]
-    assert ages[1] > ages[0]
-    assert ages[3] > ages[2] < ages[1]
+        ages = [float(health["version_age_s"]) for health in healths]
+        # It drives since some time after it was sent, and not since the one before it does.
+        assert 0.0 <= ages[0] < ages[1] < time.monotonic() - begun_s
 
 
 def test_bad_bundles_are_refused_and_the_old_one_goes_on(setup: Setup) -> None:
@@ -334,7 +334,7 @@ def test_policy_that_sees_waits_for_the_picture_of_the_same_stamp(make_setup: Ca
     assert [value(action) for action in actions] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_fifty_swaps_of_a_large_bundle_at_100_hz_miss_no_stamp(make_setup: Callable[[RunConfig], Setup]) -> None:
     config = load_run("cartpole", {"robot.control_rate_hz": 100.0})
     setup = make_setup(config)

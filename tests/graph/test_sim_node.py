@@ -20,7 +20,7 @@ from robot_mbrl.config import load_run, save_run
 from robot_mbrl.messages import NANOSECONDS
 from robot_mbrl.specs import Source
 from ros_nodes import qos
-from tests.graph.graph import Graph
+from tests.graph.graph import PATIENCE_S, Graph
 
 SIMULATOR, SENSOR, ACTUATOR = "sim.sim_node", "ros_nodes.sensor_node", "ros_nodes.actuator_node"
 POLICY = "tests.graph.constant_policy"
@@ -189,7 +189,7 @@ def test_film_can_be_played_after_the_node_was_stopped(robot: Robot, tmp_path: P
 def test_window_without_a_display_is_refused_with_a_reason(graph: Graph, tmp_path: Path) -> None:
     process = graph.start("sim.view_node", config="cartpole")
     graph.processes.clear()
-    assert process.wait(30.0) == 2
+    assert process.wait(PATIENCE_S) == 2
 
 
 def test_killed_guard_brings_the_world_to_rest(robot: Robot) -> None:

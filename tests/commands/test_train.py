@@ -18,7 +18,7 @@ from robot_mbrl.runs.folder import RunFolder
 from sim.experts import EXPERTS
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 90.0
+PATIENCE_S = 150.0
 EPISODE = 10
 TINY = [
     f"--set={name}={value}"

@@ -15,6 +15,8 @@ from robot_mbrl.control.bundle_provider import BundleOpener
 from robot_mbrl.errors import BundleError
 from tests.bundles import make_bundle, write_bundle
 
+PATIENCE_S = 60.0
+
 
 @pytest.fixture(scope="module")
 def config() -> RunConfig:
@@ -34,7 +36,7 @@ def store(folder: Path, data: bytes, version: int = 1) -> StoredBundle:
 
 
 def await_one(loader: BundleLoader) -> Bundle:
-    deadline_s = time.monotonic() + 10.0
+    deadline_s = time.monotonic() + PATIENCE_S
     while (chosen := loader.take()) is None:
         assert time.monotonic() < deadline_s
         time.sleep(0.001)

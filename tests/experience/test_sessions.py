@@ -55,7 +55,7 @@ class TestWriting:
         monkeypatch.setattr(sessions, "SYNC_PERIOD_S", 0.0)
         monkeypatch.setattr(sessions.os, "fsync", fail)
         writer = SessionWriter(tmp_path / "a.mcap")
-        assert failed.wait(10)
+        assert failed.wait(60)
         writer._syncing.join()
         with pytest.raises(ExperienceError, match=r"a\.mcap cannot be written: .*Input/output error"):
             writer.write("/topic", "sensor_msgs/msg/JointState", JointState().serialise(), 0)

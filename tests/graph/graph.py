@@ -22,10 +22,12 @@ from rclpy.qos import QoSProfile
 
 from robot_mbrl.runs.scenario import NodeProcess, Parameter, Side
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 """Longer than anything takes on a busy machine; whoever waits in vain has found a fault."""
 ANSWER_S = 2.0
 """After this a question is asked again: it may have gone to a killed node, which the graph shows for 20 s."""
+ENDING_S = 60.0
+"""Longer than a node takes to end."""
 HUSH_S = 0.5
 """Long for what comes ten times a second and more."""
 PRIORITY = 5
@@ -152,7 +154,7 @@ class Graph:
             process.send_signal(signal.SIGINT)
         for process in self.processes.values():
             try:
-                process.wait(PATIENCE_S)
+                process.wait(ENDING_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

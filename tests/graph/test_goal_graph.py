@@ -149,7 +149,7 @@ def robot_mbrl(pendulum: Graph) -> Iterator[Start]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_goal_told_from_the_command_line_is_driven_to_recorded_and_outlasts_its_teller(
     robot: Robot, robot_mbrl: Start
 ) -> None:
@@ -194,7 +194,7 @@ def messages_on(topic: str, files: list[Path]) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_bad_goals_are_refused_by_name_the_last_good_one_stands_and_status_shows_it(
     robot: Robot, robot_mbrl: Start
 ) -> None:

@@ -12,7 +12,7 @@ from robot_mbrl.runs.environment import free_domain, node_environment
 from ros_nodes.runtime import FAILED
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 NODE = """
 import gc, os, signal, sys, time
 from rclpy.node import Node

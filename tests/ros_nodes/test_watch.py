@@ -23,7 +23,7 @@ def test_a_port_that_is_taken_is_told_without_a_stack_trace(tmp_path: Path) -> N
     with socket.create_server(("127.0.0.1", 0)) as taken:
         host, port = taken.getsockname()
         command = [sys.executable, "-m", "ros_nodes.watch", f"--run={folder.path}", f"--host={host}", f"--port={port}"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == USER_ERROR
     assert f"robot-mbrl: {host}:{port} cannot be listened on" in done.stderr
     assert "Traceback" not in done.stderr

@@ -16,7 +16,7 @@ from robot_mbrl.runs.scenario import NodeProcess, Side
 from robot_mbrl.runs.supervisor import NodeFailedError, StopRequest, Supervisor, share_cores
 
 NODES = Path(__file__).parent / "nodes"
-PATIENCE_S = 20.0
+PATIENCE_S = 150.0
 
 
 def node(folder: Path, name: str = "policy", behaviour: str = "obey", **kwargs: object) -> NodeProcess:
@@ -41,9 +41,16 @@ def eventually(condition: Callable[[], bool], supervisor: Supervisor | None = No
 
 def alive_pid(folder: Path, name: str = "policy") -> int:
     """The process id that the stand-in wrote once it was ready."""
-    file = folder / f"{name}.alive"
-    eventually(lambda: file.exists() and file.read_text() != "")
-    return int(file.read_text())
+    file, said = folder / f"{name}.alive", ""
+
+    def has_said() -> bool:
+        # Read once: a stand-in that is started again empties it before it writes.
+        nonlocal said
+        said = file.read_text() if file.exists() else ""
+        return said != ""
+
+    eventually(has_said)
+    return int(said)
 
 
 def exists(pid: int) -> bool:

@@ -38,7 +38,7 @@ def server(folder: RunFolder) -> Iterator[PageServer]:
 
 
 def get(server: PageServer, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    connection = HTTPConnection(*server.server_address[:2], timeout=20)
+    connection = HTTPConnection(*server.server_address[:2], timeout=60)
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     content = answer.read()
@@ -76,7 +76,7 @@ def test_what_is_not_of_the_page_is_not_there(server: PageServer, path: str) -> 
 def test_nothing_can_be_changed(server: PageServer, method: str) -> None:
     request = urllib.request.Request(f"{server.url}state.json", method=method, data=b"{}")
     with pytest.raises(urllib.error.HTTPError, match="501"):
-        urllib.request.urlopen(request, timeout=20)
+        urllib.request.urlopen(request, timeout=60)
 
 
 def test_on_this_computer_only_requests_that_name_it_are_answered(server: PageServer) -> None:
@@ -104,10 +104,10 @@ def test_a_port_that_is_taken_is_refused_by_name(server: PageServer, folder: Run
 
 def test_more_viewers_than_there_is_room_for_are_sent_away(server: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
     server._free = threading.BoundedSemaphore(1)
-    with socket.create_connection(server.server_address[:2], timeout=20) as first:
+    with socket.create_connection(server.server_address[:2], timeout=60) as first:
         first.sendall(b"GET /state.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert first.recv(12) == b"HTTP/1.1 200"
-        with socket.create_connection(server.server_address[:2], timeout=20) as second:
+        with socket.create_connection(server.server_address[:2], timeout=60) as second:
             assert second.recv(1) == b""
 
 
@@ -129,6 +129,6 @@ def test_a_connection_that_says_nothing_is_closed(folder: RunFolder, monkeypatch
     monkeypatch.setattr(server_module._Handler, "timeout", 0.2)
     with PageServer(Board(folder), "127.0.0.1", 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with socket.create_connection(server.server_address[:2], timeout=20) as silent:
+        with socket.create_connection(server.server_address[:2], timeout=60) as silent:
             assert silent.recv(1) == b""
         server.shutdown()

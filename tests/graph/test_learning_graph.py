@@ -19,7 +19,7 @@ from tests.graph.graph import Graph
 STEPS, PREFILL = 2800, 500
 JUDGED = 750
 """Newest steps, those that the learned policy drove, that a life is judged by."""
-PATIENCE_S = 1200.0
+PATIENCE_S = 2400.0
 """In lockstep, what is learned does not depend on how long it takes."""
 
 

@@ -150,8 +150,9 @@ class Graph:
 
     def close(self) -> None:
         """End every process, and the test's node."""
+        # Not SIGINT: what is started in a shell's background ignores that until it has come far enough to mind it.
         for process in self.processes.values():
-            process.send_signal(signal.SIGINT)
+            process.terminate()
         for process in self.processes.values():
             try:
                 process.wait(ENDING_S)

@@ -5,7 +5,7 @@ them, postures where its URDF is known. What is not finite, or absurdly far, is 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -153,7 +153,7 @@ class Outlook:
             bases.append(placed((x, y, 0.0), (0.0, 0.0, yaw)))
         return bases
 
-    def _reads_motion(self, names: set[str] | Sequence[str]) -> bool:
+    def _reads_motion(self, names: Collection[str]) -> bool:
         """Whether it is told how the robot moves."""
         return self._motion is not None and self._motion.forward in names
 

@@ -33,8 +33,8 @@ SHORT = {"task.episode_steps": 20, "agent.prefill_steps": PREFILL_STEPS, "agent.
 CHECKPOINT_PERIOD_S = 3.0
 CHECKPOINT_S = 3.0
 """What the update under way and the writing may take."""
-CHECKPOINTS = 4
-"""Between which the shortest time is looked at: a busy machine may hold the learner up at any of them."""
+CHECKPOINTS = 6
+"""Between which the median time is looked at: a busy machine may hold the learner up at some of them."""
 LATE_STEPS = 10
 """By how much a recorder may be behind that was held up; `test_recorder_graph` tells how little it keeps to itself."""
 
@@ -206,7 +206,7 @@ def test_loss_of_power_costs_one_step_and_a_checkpoint_period_at_most(
     recorded = StepReader(load_run(folder.path).action_spec()).read(sorted(folder.bags.glob("*.mcap")))
     kept = {step.observation.key for step in recorded}
     assert len(lived - kept) <= 1 + LATE_STEPS
-    assert min(np.diff(sorted(written_s))) <= CHECKPOINT_PERIOD_S + CHECKPOINT_S
+    assert np.median(np.diff(sorted(written_s))) <= CHECKPOINT_PERIOD_S + CHECKPOINT_S
     saved = counters(folder)
 
     before, reports = read_metrics(folder.metrics), len(updates(folder))

@@ -109,7 +109,7 @@ class RobotConfig(Frozen):
     """How many steps a random action is held while exploring without a policy."""
     guard: GuardConfig
     teleop: TeleopConfig | None = None
-    """The joystick by which a person takes over; null where there is none, or who has one publishes `teleop`."""
+    """Joystick or keys by which a person takes over; null where there are none, or who has one publishes `teleop`."""
     home: dict[str, float] = {}
     """Position, rad or m, of each joint commanded by position, that a reset by `home` moves to."""
     display: DisplayConfig = DisplayConfig()
@@ -159,7 +159,7 @@ class RobotConfig(Frozen):
         topics = [topic for c in self.commands for topic in (c.topic, *c.interface_topics.values())]
         _require_unique(topics, "command topics")
         if self.teleop is not None:
-            self.teleop.require_robot(self.action_spec(), topics)
+            self.teleop.require_robot(self.action_spec(), topics, self._moving())
         return self
 
     @model_validator(mode="after")
@@ -253,6 +253,14 @@ class RobotConfig(Frozen):
             if condition.joint is not None and self.sources[condition.source].type != JOINT_STATE:
                 raise ValueError(f"guard.conditions on {condition.name}: its source is no JointState, leave out joint")
         return self
+
+    def _moving(self) -> dict[str, list[str]]:
+        """Joints that each choice moves: those that it gives a position, or anything but zero."""
+        positioned = {joint.name for command in self.commands if command.kind == "position" for joint in command.joints}
+        return {
+            choice.name: [name for name, value in choice.values.items() if value or name in positioned]
+            for choice in self.choices
+        }
 
     def _require_choices(self) -> None:
         if len(self.choices) == 1:

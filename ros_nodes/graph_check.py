@@ -131,7 +131,7 @@ class GraphCheck:
 
     def judge_joystick(self) -> Iterator[Finding]:
         """Whether one joystick, and one only, is there where the YAML has one."""
-        if (config := self._robot.teleop) is None:
+        if (config := self._robot.teleop) is None or not config.is_heard:
             return
         topic = self._node.resolve_topic_name(config.topic)
         sticks = self._endpoints.publishers(topic)

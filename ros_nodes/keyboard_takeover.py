@@ -1,7 +1,7 @@
 """Taking over by keys in the operator's console: publishes `takeover` and `teleop` while a person drives by them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -12,10 +12,9 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 
 from robot_mbrl import messages, topics
-from robot_mbrl.config import RobotConfig
+from robot_mbrl.config import RunConfig
 from robot_mbrl.control.keyboard import PATIENCE_S, Keyboard
 from robot_mbrl.errors import MessageError
-from robot_mbrl.specs import ActionSpec
 from ros_nodes import qos
 from ros_nodes.endpoints import Endpoints
 from ros_nodes.publishers import PublisherWatch
@@ -30,21 +29,20 @@ LEAVE_S = 0.5
 class KeyboardTakeover:
     """Acts of the keys that drive. Its publishers are there only meanwhile: of two people neither moves the robot."""
 
-    def __init__(self, node: Node, robot: RobotConfig, spec: ActionSpec, tell: Callable[[str], None]) -> None:
+    def __init__(self, node: Node, config: RunConfig, tell: Callable[[str], None]) -> None:
         """Begin without driving.
 
         Args:
             node: of the console; its timers and subscriptions are served in a thread of their own.
-            robot: who is driven.
-            spec: its actions.
+            config: whose robot is driven.
             tell: says what became of a key.
         """
-        self._node, self._spec, self._tell = node, spec, tell
+        self._node, self._spec, self._tell = node, config.action_spec(), tell
         self._endpoints = Endpoints(node)
         self._keyboard: Keyboard | None = None
         self._refusal = ""
         try:
-            self._keyboard = Keyboard(robot)
+            self._keyboard = Keyboard(config.robot, config.step_s)
         except ValueError as error:
             self._refusal = str(error)
         self._publishers: tuple[Publisher, Publisher] | None = None
@@ -55,6 +53,11 @@ class KeyboardTakeover:
         node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied, qos.LIVE)
         node.create_timer(PERIOD_S, self._say, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
+    @property
+    def mapped(self) -> Mapping[str, str]:
+        """What the keys of the robot's YAML do, by their names."""
+        return self._keyboard.mapped if self._keyboard is not None else {}
+
     def toggle(self) -> None:
         """Take over, or give back."""
         keyboard = self._keyboard
@@ -64,7 +67,7 @@ class KeyboardTakeover:
             self._tell(f"not taken over: {self._refusal or refusal}")
         else:
             keyboard.take(time.monotonic())
-            self._tell(f"taken over: arrows push {keyboard.joint} and choose another joint, t gives back")
+            self._tell(f"taken over: {keyboard.how}; t gives back")
 
     def give_back(self, why: str) -> None:
         """Let the policy drive, if it was this person who did."""
@@ -73,22 +76,12 @@ class KeyboardTakeover:
             self._leave_s = time.monotonic() + LEAVE_S
             self._tell(why)
 
-    def choose(self, step: int) -> None:
-        """Choose another joint."""
-        if (keyboard := self._driving()) is not None:
-            keyboard.choose(step, time.monotonic())
-            self._tell(f"arrows push {keyboard.joint} ({keyboard.chosen + 1} of {len(keyboard.names)})")
-
-    def push(self, direction: int) -> None:
-        """Move the chosen joint for a moment."""
-        if (keyboard := self._driving()) is not None:
-            keyboard.push(direction, time.monotonic())
-
-    def _driving(self) -> Keyboard | None:
+    def press(self, key: str) -> None:
+        """Do what a key says, if this person drives."""
         if self._keyboard is None or not self._keyboard.taken:
             self._tell("t takes over first")
-            return None
-        return self._keyboard
+        elif told := self._keyboard.press(key, time.monotonic()):
+            self._tell(told)
 
     def _rival(self) -> str:
         """Who else publishes what a person takes over by; empty if nobody does."""

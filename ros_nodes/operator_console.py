@@ -27,6 +27,7 @@ from robot_mbrl import messages, topics
 from robot_mbrl.config import RunConfig, load_run
 from robot_mbrl.errors import USER_ERROR, MessageError, RobotMbrlError
 from robot_mbrl.runs.operator_view import RETURNS, Seen, lines
+from robot_mbrl.teleop_config import ARROWS
 from robot_mbrl.terminal import with_output
 from ros_nodes import qos
 from ros_nodes.keyboard_takeover import KeyboardTakeover
@@ -65,7 +66,7 @@ class Robot:
         node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_diagnostics, qos.EVENTS)
         node.create_subscription(JointState, topics.OBSERVATION, self._on_observation, qos.SEEN)
         node.create_subscription(JointState, topics.EPISODE, self._on_episode, qos.LATCHED)
-        self.keys = KeyboardTakeover(node, config.robot, config.action_spec(), self._say)
+        self.keys = KeyboardTakeover(node, config, self._say)
         self._executor = make_executor()
         self._executor.add_node(node)
         self._open = True
@@ -180,10 +181,7 @@ class OperatorConsole(App[None]):
         Binding("d", "act('disable')", "disable"),
         Binding("r", "act('release')", "release"),
         Binding("t", "act('take_over')", "take over"),
-        Binding("left", "act('push_down')", "push", show=False, priority=True),
-        Binding("right", "act('push_up')", "push", show=False, priority=True),
-        Binding("up", "act('joint_before')", "joint", show=False, priority=True),
-        Binding("down", "act('joint_after')", "joint", show=False, priority=True),
+        *(Binding(key, f"drive('{key}')", show=False, priority=True) for key in ARROWS),
         Binding("n", "act('start_episode')", "start episode"),
         Binding("s", "act('success')", "success"),
         Binding("f", "act('failure')", "failure"),
@@ -209,11 +207,10 @@ class OperatorConsole(App[None]):
             "success": lambda: robot.judge("success"),
             "failure": lambda: robot.judge("failure"),
             "take_over": robot.keys.toggle,
-            "push_down": lambda: robot.keys.push(-1),
-            "push_up": lambda: robot.keys.push(1),
-            "joint_before": lambda: robot.keys.choose(-1),
-            "joint_after": lambda: robot.keys.choose(1),
         }
+        for key, choice in robot.keys.mapped.items():
+            if key not in ARROWS:
+                self.bind(key, f"drive('{key}')", description=choice)
 
     def compose(self) -> ComposeResult:
         """Title, state, all else, and the keys."""
@@ -248,6 +245,11 @@ class OperatorConsole(App[None]):
     def action_act(self, name: str) -> None:
         """Do what a key says, at once."""
         self._acts[name]()
+        self.show_robot()
+
+    def action_drive(self, key: str) -> None:
+        """Move the robot by a key, if this person has taken over."""
+        self._robot.keys.press(key)
         self.show_robot()
 
 

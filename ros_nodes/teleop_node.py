@@ -16,7 +16,8 @@ from std_msgs.msg import Bool
 
 from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run
-from robot_mbrl.control.joystick import Joystick
+from robot_mbrl.control.choice_buttons import ChoiceButtons
+from robot_mbrl.control.joystick import Joystick, Stick
 from robot_mbrl.control.takeover import SILENT_S
 from robot_mbrl.errors import ConfigError, MessageError
 from ros_nodes import diagnostics, qos
@@ -36,7 +37,7 @@ GONE_S = 1.0
 
 
 class TeleopNode:
-    """Shell around `Joystick`."""
+    """Shell around `Joystick`, or `ChoiceButtons` where actions are choices."""
 
     margin_s = 0.0
 
@@ -44,10 +45,12 @@ class TeleopNode:
         """Listen to the joystick."""
         self.node = node = Node("teleop")
         config = load_run(declare(node, "config", "", "task name, path of a task's YAML or of a run's config.yaml"))
-        if config.robot.teleop is None:
-            raise ConfigError(f"robot {config.robot.name!r} has no joystick: add teleop to its YAML")
-        self._config, self._spec = config.robot.teleop, config.action_spec()
-        self._joystick = Joystick(config.robot, self._config)
+        robot = config.robot
+        if robot.teleop is None or not robot.teleop.is_heard:
+            raise ConfigError(f"robot {robot.name!r} has no joystick: add teleop with axes or buttons to its YAML")
+        self._config, self._spec = robot.teleop, config.action_spec()
+        kind = ChoiceButtons if self._spec.discrete else Joystick
+        self._joystick: Stick = kind(robot, self._config)
         self._topic = node.resolve_topic_name(self._config.topic)
         self._heard_s, self._trouble = -math.inf, ""
         self._was_held = False

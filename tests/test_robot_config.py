@@ -38,6 +38,15 @@ def stick(**changes: Any) -> dict[str, Any]:
 
 
 RIGHT = {"name": "right", "values": {"a": 1.0}}
+STAY = {"name": "stay", "values": {}}
+
+
+def picks(*, neutral: str | None = "stay", robot_choices: Any = (RIGHT, STAY), **changes: Any) -> dict[str, Any]:
+    """A robot with choices, one of which a button and a key pick."""
+    teleop = {"dead_man": 4, "choices": {"right": {"button": 1, "key": "l"}}, "neutral": neutral} | changes
+    return {"choices": list(robot_choices), "teleop": teleop}
+
+
 DAMPED = {"guard": {"safe_stop": "damping", "damping": 1.0}}
 MORE = COMMANDS["position"] | {"topic": "more", "joints": [COMMANDS["position"]["joints"][0] | {"name": "c"}]}
 TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
@@ -59,6 +68,48 @@ BODY = {"sources": {"body": {"topic": "imu", "type": "sensor_msgs/msg/Imu", "max
         ("effort", stick(topic="efforts"), "the guard alone may publish it"),
         ("effort", stick(type="geometry_msgs/msg/Twist"), "a Twist has no button"),
         ("effort", stick(type="geometry_msgs/msg/Twist", dead_man=None), "0 is none of a Twist's: linear.x"),
+        ("effort", stick(axes={}), "axes: nothing moves the robot; map an axis, or choices"),
+        ("effort", stick(neutral="stay"), "neutral: it belongs to choices"),
+        ("effort", {"choices": [RIGHT, STAY]} | stick(), "teleop.axes: this robot's actions are choices; map buttons"),
+        ("effort", picks(axes={"a": {"axis": 0}}), "leave out axes, or choices"),
+        ("effort", picks(robot_choices=()), "teleop.choices: this robot has none; map axes"),
+        ("effort", picks(choices={"jump": {"button": 1}}), r"\['jump'\] are no choices .* there are right, stay"),
+        ("effort", picks(neutral=None), "neutral: name the choice that counts while nothing is pressed"),
+        ("effort", picks(neutral="rest"), "teleop.neutral: there is no choice 'rest'; there are right, stay"),
+        (
+            "effort",
+            picks(neutral="right"),
+            "'right' moves a, though nothing is pressed; name a choice that moves nothing",
+        ),
+        (
+            "position",
+            picks(robot_choices=(RIGHT, {"name": "stay", "values": {"b": 0.0}})),
+            "teleop.neutral: 'stay' moves b",
+        ),
+        ("effort", picks(dead_man=None), "dead_man: name the button"),
+        ("effort", picks(dead_man=1), "choices.right: button 1 is that of dead_man already; use another"),
+        ("effort", picks(choices={"right": {"key": "l"}}), "dead_man: it holds no axis and no button"),
+        ("effort", picks(type="geometry_msgs/msg/Twist", dead_man=None), "type: choices are picked by the buttons"),
+        (
+            "effort",
+            picks(choices={"right": {}, "stay": {"button": 2}}),
+            "choices.right: nothing picks it; name a button or a key",
+        ),
+        (
+            "effort",
+            picks(choices={"right": {"button": 1}, "stay": {"button": 1}}),
+            "choices.stay: button 1 is that of choices.right already",
+        ),
+        (
+            "effort",
+            picks(choices={"right": {"button": 1, "key": "x"}, "stay": {"key": "x"}}),
+            "choices.stay: key x is that of choices.right already",
+        ),
+        ("effort", picks(choices={"right": {"button": -1}}), "teleop.choices.right.button"),
+        *(
+            ("effort", picks(choices={"right": {"button": 1, "key": key}}), "is no key that is free in the console")
+            for key in ("t", "e", "X", "ab", "space", "", "\u00e4", " ")
+        ),
         ("effort", elements(), "needs a joint"),
         ("effort", elements(joint="a", field="angle"), "reads 'angle', none of"),
         ("effort", BODY | command("effort", source="body"), "is no JointState"),

@@ -171,11 +171,20 @@ def _print_plainly(description: dict[str, Any]) -> None:
 
 
 def _print_joystick(joystick: dict[str, Any]) -> None:
-    held = "while takeover is held" if joystick["dead_man"] is None else f"while button {joystick['dead_man']} is held"
-    print(f"\njoystick, by which a person takes over {held}")
-    _print_row(joystick["topic"], joystick["type"])
-    for name, mapped in joystick["axes"].items():
-        _print_row("", f"axis {mapped['axis']} moves {name}, times {mapped['scale']:g}")
+    picks = joystick["choices"].items()
+    if joystick["axes"] or any(pick["button"] is not None for _, pick in picks):
+        held = "takeover" if joystick["dead_man"] is None else f"button {joystick['dead_man']}"
+        print(f"\njoystick, by which a person takes over while {held} is held")
+        _print_row(joystick["topic"], joystick["type"])
+        for name, mapped in joystick["axes"].items():
+            _print_row("", f"axis {mapped['axis']} moves {name}, times {mapped['scale']:g}")
+        for name, pick in picks:
+            if pick["button"] is not None:
+                _print_row("", f"button {pick['button']} picks {name}; none, or two at once, {joystick['neutral']}")
+    if keys := {pick["key"]: name for name, pick in picks if pick["key"] is not None}:
+        print("\nkeys, by which a person drives who has taken over in the console")
+        for key, name in keys.items():
+            _print_row("", f"{key} picks {name}; none {joystick['neutral']}")
 
 
 def _range(command: dict[str, Any], index: int) -> str:

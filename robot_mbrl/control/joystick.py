@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from robot_mbrl.config import RobotConfig
 from robot_mbrl.control.shaping import clamp, to_action
@@ -33,6 +33,66 @@ class Asked:
     """By joint, in action units; None while it is not known where positions are commanded to be."""
 
 
+class Stick(Protocol):
+    """What turns the messages of one device into a person's actions."""
+
+    @property
+    def same_s(self) -> float:
+        """For how long it has said exactly the same while it asks for motion and is not let go."""
+
+    @property
+    def untried(self) -> str:
+        """Buttons and axes that were never seen to be moved; empty if all were."""
+
+    @property
+    def needs_commands(self) -> bool:
+        """Whether it must be told commands."""
+
+    def follow(self, action: Action) -> None:
+        """Take in what was applied at a step."""
+
+    def command(self, commands: Mapping[str, float], now_s: float) -> None:
+        """Take in what the driver was commanded, by joint."""
+
+    def hear(self, message: Any, now_s: float) -> Asked:
+        """Take in a message of the device.
+
+        Raises:
+            MessageError: if it is none of the device that the YAML maps.
+        """
+
+
+class Sameness:
+    """For how long a device has said exactly the same.
+
+    Attributes:
+        same_s: that, while it moves the robot; else 0.
+    """
+
+    def __init__(self) -> None:
+        """Begin without having heard of it."""
+        self.same_s = 0.0
+        self._said: object = None
+        self._since_s = -math.inf
+
+    def notice(self, said: object, now_s: float, *, moves: bool) -> None:
+        """Take in what it says now, and whether that moves the robot."""
+        if said != self._said:
+            self._said, self._since_s = said, now_s
+        self.same_s = now_s - self._since_s if moves else 0.0
+
+
+def read_button(message: Any, number: int) -> bool:
+    """Whether a button of a Joy is pressed.
+
+    Raises:
+        MessageError: if there is no such button.
+    """
+    if number >= len(message.buttons):
+        raise MessageError(f"there is no button {number} among the {len(message.buttons)} of the joystick")
+    return bool(message.buttons[number])
+
+
 class Joystick:
     """One joystick, as the robot's YAML maps it.
 
@@ -41,9 +101,6 @@ class Joystick:
 
     Call order: `follow` with each applied action and, where positions are commanded, `command` with each command;
     `hear` with each message of the stick.
-
-    Attributes:
-        same_s: for how long the stick, off its middle and not let go, has said exactly the same.
     """
 
     def __init__(self, robot: RobotConfig, config: TeleopConfig) -> None:
@@ -57,10 +114,14 @@ class Joystick:
         self._commanded_s = -math.inf
         self._drives = False
         """Whether the newest step was this person's."""
-        self.same_s = 0.0
-        self._said: object = None
-        self._since_s = self._heard_s = -math.inf
+        self._sameness = Sameness()
+        self._heard_s = -math.inf
         self._untried = set(self._controls())
+
+    @property
+    def same_s(self) -> float:
+        """For how long the stick, off its middle and not let go, has said exactly the same."""
+        return self._sameness.same_s
 
     @property
     def untried(self) -> str:
@@ -98,7 +159,7 @@ class Joystick:
         config = self._config
         axes = {name: self._axis(message, mapped) for name, mapped in config.axes.items()}
         held = self._button(message, config.dead_man) if config.dead_man is not None else None
-        self._notice_sameness((held, tuple(axes.values())), now_s, away=any(axes.values()))
+        self._sameness.notice((held, tuple(axes.values())), now_s, moves=any(axes.values()) and held is not False)
         dt_s = min(now_s - self._heard_s, LONGEST_GAP_S) if self._heard_s > -math.inf else 0.0
         self._heard_s = now_s
         action = {joint.name: self._lead(joint, axes.get(joint.name, 0.0), dt_s) for joint in self._joints}
@@ -140,17 +201,9 @@ class Joystick:
         return value
 
     def _button(self, message: Any, number: int) -> bool:
-        if number >= len(message.buttons):
-            raise MessageError(f"there is no button {number} among the {len(message.buttons)} of the joystick")
-        if pressed := bool(message.buttons[number]):
+        if pressed := read_button(message, number):
             self._untried.discard(f"button {number}")
         return pressed
-
-    def _notice_sameness(self, said: tuple[bool | None, tuple[float, ...]], now_s: float, *, away: bool) -> None:
-        """See whether a stick that asks for motion says the same again and again."""
-        if said != self._said:
-            self._said, self._since_s = said, now_s
-        self.same_s = now_s - self._since_s if away and said[0] is not False else 0.0
 
     def _controls(self) -> Iterator[str]:
         if self._config.dead_man is not None:

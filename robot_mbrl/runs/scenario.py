@@ -304,7 +304,8 @@ def scenario(
     nodes = [*SCENARIOS[name], *(["viewer"] if situation.options.view else [])]
     if config.robot.trackers and "sensor" in nodes:
         nodes.append("tracker")
-    if config.robot.teleop is not None and "actuator" in nodes and name != "evaluate":
+    teleop = config.robot.teleop
+    if teleop is not None and teleop.is_heard and "actuator" in nodes and name != "evaluate":
         nodes.append("teleop")
     return tuple(_process(rows[node], situation) for node in nodes)
 

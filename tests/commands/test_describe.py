@@ -88,6 +88,20 @@ def test_a_joystick_says_which_axis_moves_what(
     assert "axis 1 moves slider, times -5" in told
 
 
+def test_buttons_and_keys_say_which_choice_they_pick(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choices = [{"name": "push", "values": {"slider": 5.0}}, {"name": "stay", "values": {}}]
+    picks = {"dead_man": 4, "choices": {"push": {"button": 1, "key": "right"}}, "neutral": "stay"}
+    config = load_run("cartpole", {"robot.choices": choices, "robot.teleop": picks})
+    monkeypatch.setattr("robot_mbrl.commands.describe.load_run", lambda task: config)
+    assert tell(type("Arguments", (), {"task": "t", "json": False})) == 0
+    told = capsys.readouterr().out
+    assert "while button 4 is held" in told
+    assert "button 1 picks push; none, or two at once, stay" in told
+    assert "right picks push; none stay" in told
+
+
 def test_people_are_told_in_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("robot_mbrl.commands.describe.load_run", lambda task: run())
     arguments: Any = type("Arguments", (), {"task": "t", "json": False})

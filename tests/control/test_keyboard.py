@@ -7,7 +7,9 @@ from robot_mbrl.control.keyboard import PATIENCE_S, PULSE_S, SHARE, Keyboard
 from robot_mbrl.control.shaping import to_command
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, StepKey
-from tests.control.robots import robot
+from robot_mbrl.teleop_config import TeleopConfig
+from tests.control.robots import PERIOD_S, robot
+from tests.control.test_choice_buttons import chooser
 
 TICK_S = 0.05
 SOONER_S = 0.01
@@ -25,10 +27,10 @@ def commands(keyboard: Keyboard, kind: str, begin_s: float, seconds: float) -> l
 
 
 def test_a_press_moves_the_chosen_joint_for_a_moment_and_then_it_rests() -> None:
-    keyboard = Keyboard(robot("velocity"))
+    keyboard = Keyboard(robot("velocity"), PERIOD_S)
     keyboard.take(0.0)
     assert commands(keyboard, "velocity", 0.0, 0.5) == [pytest.approx([0.0, 0.0])] * 10
-    keyboard.push(-1, 1.0 - SOONER_S)
+    keyboard.press("left", 1.0 - SOONER_S)
     asked = commands(keyboard, "velocity", 1.0, 0.5)
     moved = round(PULSE_S / TICK_S)
     assert asked[:moved] == [pytest.approx([-SHARE * 2.0, 0.0])] * moved
@@ -36,27 +38,26 @@ def test_a_press_moves_the_chosen_joint_for_a_moment_and_then_it_rests() -> None
 
 
 def test_another_joint_is_chosen_in_turn_and_what_was_pushed_rests() -> None:
-    keyboard = Keyboard(robot("velocity"))
+    keyboard = Keyboard(robot("velocity"), PERIOD_S)
     keyboard.take(0.0)
-    keyboard.push(1, 0.0)
-    keyboard.choose(1, 0.0)
-    assert keyboard.joint == "b"
+    keyboard.press("right", 0.0)
+    assert keyboard.press("down", 0.0) == "arrows push b (2 of 2)"
     assert commands(keyboard, "velocity", 0.0, TICK_S) == [pytest.approx([0.0, 0.0])]
-    keyboard.push(1, 0.1)
+    keyboard.press("right", 0.1)
     assert commands(keyboard, "velocity", 0.1, TICK_S) == [pytest.approx([0.0, SHARE * 3.0])]
-    keyboard.choose(1, 0.2)
-    assert keyboard.joint == "a"
+    assert keyboard.press("down", 0.2) == "arrows push a (1 of 2)"
+    assert keyboard.press("up", 0.3) == "arrows push b (2 of 2)"
 
 
 def test_positions_go_on_from_where_they_were_commanded_last() -> None:
-    keyboard = Keyboard(robot("position"))
+    keyboard = Keyboard(robot("position"), PERIOD_S)
     joint = robot("position").joints[0]
     keyboard.take(0.0)
     assert keyboard.action(0.9) is None
     keyboard.command({"a": 0.4, "b": 1.0}, 1.0)
     assert commands(keyboard, "position", 1.0, TICK_S) == [pytest.approx([0.4, 1.0])]
     keyboard.follow(Action(StepKey("s", 1), np.zeros(2, np.float32), Source.TELEOP))
-    keyboard.push(1, 1.05 - SOONER_S)
+    keyboard.press("right", 1.05 - SOONER_S)
     asked = []
     for tick in range(1, 11):
         asked += commands(keyboard, "position", 1.0 + TICK_S * tick, TICK_S)
@@ -65,15 +66,61 @@ def test_positions_go_on_from_where_they_were_commanded_last() -> None:
 
 
 def test_whoever_presses_nothing_for_long_is_gone() -> None:
-    keyboard = Keyboard(robot("velocity"))
+    keyboard = Keyboard(robot("velocity"), PERIOD_S)
     assert not keyboard.is_gone(1e6)
     keyboard.take(0.0)
-    keyboard.choose(1, 10.0)
+    keyboard.press("up", 10.0)
     assert not keyboard.is_gone(10.0 + PATIENCE_S)
     assert keyboard.is_gone(10.1 + PATIENCE_S)
 
 
-def test_choices_are_not_pushed() -> None:
-    choices = [{"name": "left", "values": {"a": -1.0}}, {"name": "right", "values": {"a": 1.0}}]
-    with pytest.raises(ValueError, match="publish one-hots"):
-        Keyboard(robot("velocity", choices=choices))
+def picked(keyboard: Keyboard, now_s: float) -> str:
+    action = keyboard.action(now_s)
+    assert action is not None
+    assert sorted(action.values()) == [0.0, 0.0, 1.0]
+    return max(action, key=action.__getitem__)
+
+
+def test_a_key_of_the_yaml_picks_its_choice_for_a_moment_and_then_the_neutral_one_counts() -> None:
+    keyboard = Keyboard(chooser(), PERIOD_S)
+    assert keyboard.how == "left is left, x is right; else it is stay"
+    keyboard.take(0.0)
+    assert picked(keyboard, 0.1) == "stay"
+    assert keyboard.press("x", 1.0) == ""
+    assert [picked(keyboard, 1.0 + TICK_S * tick) for tick in range(3)] == ["right"] * 3
+    assert picked(keyboard, 1.0 + PULSE_S + SOONER_S) == "stay"
+
+
+def test_of_two_keys_the_later_counts_and_one_that_picks_nothing_ends_the_press() -> None:
+    keyboard = Keyboard(chooser(), PERIOD_S)
+    keyboard.take(0.0)
+    keyboard.press("x", 1.0)
+    keyboard.press("left", 1.05)
+    assert picked(keyboard, 1.1) == "left"
+    assert keyboard.press("up", 1.1).startswith("up picks nothing: left is left")
+    assert picked(keyboard, 1.1) == "stay"
+
+
+def test_who_takes_over_anew_begins_with_nothing_picked() -> None:
+    keyboard = Keyboard(chooser(), PERIOD_S)
+    keyboard.take(0.0)
+    keyboard.press("x", 1.0)
+    keyboard.give_back()
+    keyboard.take(1.05)
+    assert picked(keyboard, 1.1) == "stay"
+
+
+def test_a_press_lasts_for_an_observation_of_a_slow_robot() -> None:
+    """At 2 Hz most presses of 0.2 s would fall between two of them."""
+    keyboard = Keyboard(chooser(), 0.5)
+    keyboard.take(0.0)
+    keyboard.press("x", 1.0)
+    assert picked(keyboard, 1.5) == "right"
+    assert picked(keyboard, 1.7) == "stay"
+
+
+def test_without_keys_in_the_yaml_choices_are_not_picked() -> None:
+    for teleop in (None, {"dead_man": 4, "choices": {"left": {"button": 2}}, "neutral": "stay"}):
+        config = chooser().model_copy(update={"teleop": None if teleop is None else TeleopConfig(**teleop)})
+        with pytest.raises(ValueError, match=r"give teleop.choices keys in the robot's YAML, or publish teleop"):
+            Keyboard(config, PERIOD_S)

@@ -17,16 +17,19 @@ import pytest
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
+from textual.binding import Binding
 
 from robot_mbrl import messages, topics
 from robot_mbrl.config import load_run
 from robot_mbrl.runs.folder import RunFolder
+from robot_mbrl.teleop_config import ARROWS, CONSOLE_KEYS
 from ros_nodes import qos
+from ros_nodes.operator_console import OperatorConsole
 from tests.graph.conftest import IN_TERMINAL
 from tests.graph.graph import PATIENCE_S, Graph
 from tests.graph.test_operating import Guard
 
-LEFT, RIGHT = "\x1b[D", "\x1b[C"
+LEFT, RIGHT, UP_KEY = "\x1b[D", "\x1b[C", "\x1b[A"
 """What a terminal sends for the arrows."""
 TRIES = 20
 """A machine that stalls holds everybody up; once in so many times it does not."""
@@ -172,6 +175,12 @@ def joystick(cartpole: Graph) -> None:
     """Another person, who is announced before the guard is: a console that has met the one knows the other."""
     switch = cartpole.publisher(Bool, topics.TAKEOVER, qos.EVENTS)
     cartpole.every(0.1, lambda: switch.publish(Bool(data=False)))
+
+
+def test_no_letter_that_means_something_in_the_console_is_free_for_choices() -> None:
+    bound = {binding.key for binding in OperatorConsole.BINDINGS if isinstance(binding, Binding)}
+    assert {key for key in bound if len(key) == 1} == CONSOLE_KEYS
+    assert set(ARROWS) < bound
 
 
 def test_of_two_people_the_one_at_the_keys_is_told_of_the_other(

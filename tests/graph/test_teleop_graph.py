@@ -20,7 +20,7 @@ from robot_mbrl.runs.folder import RunFolder
 from robot_mbrl.specs import Source
 from ros_nodes import qos
 from tests.graph.graph import Graph
-from tests.graph.test_operator_console import LEFT, RIGHT, Terminal
+from tests.graph.test_operator_console import LEFT, RIGHT, UP_KEY, Terminal
 from tests.graph.test_stand_in_node import STAND_IN
 from tests.graph.test_trying import TASK, Side
 
@@ -34,6 +34,20 @@ TWIST = {
     "type": "geometry_msgs/msg/Twist",
     "axes": {"shoulder": {"axis": "angular.z", "dead_zone": 0.0}},
 }
+UP, DOWN = 0, 1
+PICKED = {
+    "robot.choices": [
+        {"name": "stay", "values": {}},
+        {"name": "up", "values": {"shoulder": 0.8}},
+        {"name": "down", "values": {"shoulder": -0.8}},
+    ],
+    "robot.teleop": {
+        "dead_man": 4,
+        "choices": {"up": {"button": UP, "key": "up"}, "down": {"button": DOWN, "key": "x"}},
+        "neutral": "stay",
+    },
+}
+"""The arm with choices instead of joints to move."""
 PERIOD_S = 0.05
 SETTLED_S = SILENT_S + 0.5
 TRIES = 3
@@ -47,6 +61,7 @@ class Person:
         self.graph = graph
         self.held = self.silent = False
         self.axes = [0.0] * 6
+        self.buttons = [0] * 8
         self.rests = False
         """Whether the hand is perfectly still; else its last digits differ from time to time."""
         self._trembles = 0.0
@@ -59,8 +74,8 @@ class Person:
         self._trembles = 1e-4 - self._trembles
         shake = 0.0 if self.rests else self._trembles
         for stick in self.sticks:
-            buttons = [0] * 8
-            buttons[4] = int(self.held)
+            buttons = list(self.buttons)
+            buttons[4:5] = [int(self.held)]
             stick.publish(Joy(axes=array("f", [value + shake for value in self.axes]), buttons=buttons))
 
 
@@ -245,6 +260,96 @@ def test_a_twist_counts_while_takeover_is_held_beside_it(arm: Graph, tmp_path: P
     side.graph.until(lambda: side.sources()[-1] is Source.TELEOP)
     holds.append(False)
     side.graph.until(lambda: side.sources()[-1] is Source.RANDOM)
+
+
+def picks(side: Side, count: int) -> set[str]:
+    """Which choices the person has made in the steps from a number on."""
+    applied = [messages.read_action(message, side.spec) for message in side.applied[count:]]
+    return {side.spec.names[int(a.values.argmax())] for a in applied if a.source is Source.TELEOP}
+
+
+def until_picked(side: Side, choice: str) -> None:
+    """Wait until the person's newest step is a choice."""
+    count = len(side.applied)
+    side.graph.until(lambda: picks(side, max(count, len(side.applied) - 1)) == {choice})
+
+
+def test_buttons_pick_choices_and_whatever_lies_on_them_a_takeover_begins_at_rest(arm: Graph, tmp_path: Path) -> None:
+    side = driven(Side(arm, tmp_path / "run", PICKED))
+    person = Person(arm)
+    side.graph.until(lambda: "button 0, button 1, button 4" in health(side))
+    count = len(side.applied)
+    person.buttons[UP] = 1
+    side.graph.serve(0.2)
+    person.held = True
+    until_picked(side, "stay")
+    side.graph.serve(1.0)
+    assert picks(side, count) == {"stay"}, "its button was pressed before the dead-man"
+    rest = shoulder(side)
+    person.buttons[UP] = 0
+    side.graph.serve(0.2)
+    pressed = UP if rest < 0.0 else DOWN
+    person.buttons[pressed] = 1
+    until_picked(side, "up" if pressed == UP else "down")
+    side.graph.until(lambda: abs(shoulder(side) - rest) > 0.5)
+    # Of two at once none counts, and the arm stays where it comes to rest.
+    person.buttons[UP] = person.buttons[DOWN] = 1
+    until_picked(side, "stay")
+    side.graph.serve(0.8)
+    stays = shoulder(side)
+    side.graph.serve(0.5)
+    assert shoulder(side) == pytest.approx(stays, abs=1e-3)
+    side.graph.until(lambda: "hold button 4" in health(side))
+    # Letting go in the middle gives it back, and the policy's own choices are not the person's.
+    person.held = False
+    side.graph.until(lambda: side.sources()[-1] is Source.RANDOM)
+    assert Source.TELEOP not in newest(side, 0.5)
+
+
+def test_a_joystick_of_choices_that_falls_silent_or_has_too_few_buttons_stops_the_robot(
+    arm: Graph, tmp_path: Path
+) -> None:
+    side = driven(Side(arm, tmp_path / "run", PICKED))
+    person = Person(arm)
+    side.graph.until(lambda: "takeover is not ready" in health(side))
+    person.held = True
+    until_picked(side, "stay")
+    person.buttons[UP] = 1
+    until_picked(side, "up")
+    person.silent = True
+    side.graph.serve(SETTLED_S)
+    assert newest(side, 0.3) == {Source.STOP}
+    # It is back with its button held, and with the one of the dead-man as its last.
+    person.silent, person.buttons = False, [0] * 4
+    side.graph.until(lambda: side.report()["takeover"] != "held")
+    assert Source.TELEOP not in newest(side, 0.5)
+    person.buttons = [0]
+    side.graph.until(lambda: "there is no button 4 among the 2" in health(side))
+    assert Source.TELEOP not in newest(side, 0.3)
+
+
+def test_keys_pick_choices_in_the_console(arm: Graph, tmp_path: Path) -> None:
+    keys = Keys(driven(Side(arm, tmp_path / "run", PICKED)), tmp_path / "run")
+    side = keys.side
+    try:
+        for _ in range(TRIES):
+            keys.take_over()
+            count = len(side.applied)
+            side.graph.serve(0.5)
+            assert picks(side, count) <= {"stay"}
+            for key, choice in (("x", "down"), (UP_KEY, "up")):
+                count = len(side.applied)
+                keys.terminal.press(key)
+                side.graph.serve(1.0)
+                assert picks(side, count) <= {choice, "stay"}
+            if Source.STOP not in newest(side, 0.2):
+                break
+            driven(side)
+        assert choice in picks(side, count), "the newest key"
+        keys.terminal.press("t")
+        side.graph.until(lambda: side.report()["takeover"] == "free")
+    finally:
+        keys.terminal.close()
 
 
 class Keys:

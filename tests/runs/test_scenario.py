@@ -77,6 +77,13 @@ def test_a_robot_with_a_joystick_has_a_node_that_maps_it_wherever_people_may_tak
     assert "teleop" not in processes("robot", tmp_path)
 
 
+def test_keys_alone_need_no_node_for_a_joystick(tmp_path: Path) -> None:
+    choices = [{"name": "push", "values": {"slider": 5.0}}, {"name": "stay", "values": {}}]
+    keys = {"choices": {"push": {"key": "right"}}, "neutral": "stay"}
+    config = load_run("cartpole", {"robot.choices": choices, "robot.teleop": keys})
+    assert [process.name for process in scenario("robot", config, tmp_path)] == list(SCENARIOS["robot"])
+
+
 def test_worlds_vary_only_if_they_are_told_to(tmp_path: Path) -> None:
     plain = processes("demo", tmp_path)["simulator"].parameters
     assert (plain["randomise"], plain["push"], plain["change"]) == (False, False, "")

@@ -38,7 +38,7 @@ JOINS = 200
 QUIET_S = 60.0
 STAY_S = 1.0
 SETTLING_STEPS = 100
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
 SLICE_S = 0.05
 COUNTING = "while True: pass"
 ONLOOKER = """
@@ -96,6 +96,11 @@ class Witness(Listener):
         counts = {key.partition(".")[2]: int(value) for key, value in pairs.items() if key.startswith("intervention.")}
         self.interventions = Counter({reason: count for reason, count in counts.items() if reason not in CHANGED})
 
+    @property
+    def nodes(self) -> set[str]:
+        """Names of the nodes in the graph."""
+        return set(self._node.get_node_names())
+
     def figures(self, begin_ns: int, before: Counter[str]) -> Figures:
         """What happened since a step, and since so many interventions."""
         steps = self.steps_since(begin_ns)
@@ -150,11 +155,23 @@ def chosen_nodes(config: RunConfig, folder: Path, *, learner: bool) -> Sequence[
     return nodes if learner else [node for node in nodes if node.name in DRIVING]
 
 
+@dataclass(frozen=True)
+class BusyGraph:
+    """The nodes of a robot that moves, on cores that others want."""
+
+    witness: Witness
+    environment: Mapping[str, str]
+    """Variables of whoever joins."""
+    folder: RunFolder
+    processes: Mapping[str, int]
+    """Process id of each node, by name."""
+
+
 @contextmanager
 def busy_graph(
     config: RunConfig, *, learner: bool = False, dds: Mapping[str, str] | None = None
-) -> Iterator[tuple[Witness, Mapping[str, str]]]:
-    """The nodes of a robot that has moved for a while, on cores that others want; who watches it, and how to join it.
+) -> Iterator[BusyGraph]:
+    """Start the nodes of a robot, and wait until it has moved for a while.
 
     Args:
         config: the run.
@@ -170,8 +187,9 @@ def busy_graph(
         if not learner:
             stack.enter_context(busy())
         nodes = chosen_nodes(config, folder.path, learner=learner)
-        settle(witness, stack.enter_context(Supervisor(nodes, folder, {**environment, **(dds or {})})))
-        yield witness, environment
+        supervisor = stack.enter_context(Supervisor(nodes, folder, {**environment, **(dds or {})}))
+        settle(witness, supervisor)
+        yield BusyGraph(witness, environment, folder, supervisor.running)
 
 
 def measure(
@@ -189,7 +207,8 @@ def measure(
     # Random for as long as this takes.
     overrides = {"agent.train_ratio": 1e6, "agent.prefill_steps": 100} if learner else {"agent.prefill_steps": 100_000}
     config = load_run(task, overrides)
-    with busy_graph(config, learner=learner, dds=dds) as (witness, environment):
+    with busy_graph(config, learner=learner, dds=dds) as graph:
+        witness, environment = graph.witness, graph.environment
         begin, before = max(witness.sources), witness.interventions
         witness.serve(quiet_s)
         quiet = witness.figures(begin, before)

@@ -84,7 +84,8 @@ def measure(task: str, *, turns: int, seconds: float, count: int = ONLOOKERS) ->
         count: of the onlookers.
     """
     config = load_run(task, {"agent.prefill_steps": 100_000})
-    with busy_graph(config) as (witness, environment):
+    with busy_graph(config) as graph:
+        witness, environment = graph.witness, graph.environment
         alone: list[int] = []
         watched: list[int] = []
         topics = 0

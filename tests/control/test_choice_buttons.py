@@ -1,5 +1,6 @@
 """Buttons pick the choices of a robot that has such, and nothing moves it that nobody has pressed a button for."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,8 +8,11 @@ import pytest
 
 from robot_mbrl.config import RobotConfig
 from robot_mbrl.control.choice_buttons import ChoiceButtons
+from robot_mbrl.control.takeover import SILENT_S
 from robot_mbrl.errors import MessageError
-from tests.control.robots import robot
+from robot_mbrl.specs import Source
+from tests.control.guard_bench import COMMAND_S, GuardBench
+from tests.control.robots import PERIOD_S, robot
 
 DEAD_MAN, LEFT, RIGHT = 4, 2, 0
 CHOICES = [
@@ -123,3 +127,65 @@ def test_it_names_the_buttons_that_were_never_pressed(buttons: ChoiceButtons) ->
     assert buttons.untried == "button 0, button 4"
     buttons.hear(joy((RIGHT, DEAD_MAN)), 0.2)
     assert buttons.untried == ""
+
+
+class Beside:
+    """A person with the joystick at a guard whose policy always goes right."""
+
+    def __init__(self) -> None:
+        self.bench = GuardBench("velocity", choices=CHOICES, teleop=TELEOP)
+        assert self.bench.robot.teleop is not None
+        self.buttons = ChoiceButtons(self.bench.robot, self.bench.robot.teleop)
+        self.live((), 1.0)
+
+    def live(self, pressed: tuple[int, ...] | None, seconds: float) -> list[Source]:
+        """Control periods with these buttons pressed, None for a joystick that is gone; whose actions were applied."""
+        bench, count = self.bench, len(self.bench.applied)
+        for _ in range(round(seconds / PERIOD_S)):
+            if pressed is not None:
+                asked = self.buttons.hear(joy(pressed), bench.now_s)
+                assert asked.action is not None
+                steered = SimpleNamespace(name=list(asked.action), position=list(asked.action.values()))
+                bench.guard.steer(steered, bench.now_s)
+                bench.guard.take_over(bool(asked.held), bench.now_s)
+            bench.observe()
+            bench.act(0.0, 0.0, 1.0)
+            for _ in range(round(PERIOD_S / COMMAND_S)):
+                bench.run(COMMAND_S)
+                bench.positions = [x + COMMAND_S * v for x, v in zip(bench.positions, bench.command, strict=True)]
+        return [action.source for action in bench.applied[count:]]
+
+
+def test_the_guard_carries_out_what_buttons_pick_within_the_joints_limits() -> None:
+    person = Beside()
+    bench = person.bench
+    assert bench.command == pytest.approx((1.0, 0.0))
+    assert set(person.live((DEAD_MAN,), 0.5)) == {Source.TELEOP}
+    assert bench.command == pytest.approx((0.0, 0.0)), "nothing is pressed"
+    assert set(person.live((DEAD_MAN, LEFT), 0.5)) == {Source.TELEOP}
+    assert bench.applied[-1].values == pytest.approx([1.0, 0.0, 0.0])
+    assert bench.applied[-1].policy_version == 0
+    assert bench.command == pytest.approx((-1.0, 0.0))
+    assert set(person.live((DEAD_MAN, LEFT, RIGHT), 0.5)) == {Source.TELEOP}
+    assert bench.command == pytest.approx((0.0, 0.0)), "two at once"
+    # Letting go in the middle of a choice gives the robot back.
+    person.live((DEAD_MAN, LEFT), 0.2)
+    assert set(person.live((LEFT,), 0.5)) == {Source.POLICY}
+    assert bench.command == pytest.approx((1.0, 0.0))
+    steps = [abs(after[0] - before[0]) for before, after in pairwise(bench.commands)]
+    assert max(steps) <= 20.0 * COMMAND_S + 1e-6, "no faster than 20 rad/s²"
+
+
+def test_a_joystick_of_choices_that_is_gone_in_the_middle_stops_the_robot() -> None:
+    person = Beside()
+    person.live((DEAD_MAN,), 0.2)
+    person.live((DEAD_MAN, LEFT), 0.2)
+    assert person.bench.command == pytest.approx((-1.0, 0.0))
+    person.live(None, SILENT_S + PERIOD_S)
+    assert set(person.live(None, 0.5)) == {Source.STOP}
+    assert person.bench.command == pytest.approx((0.0, 0.0))
+    # It is back with its buttons pressed: they count after the dead-man was let go and pressed anew.
+    assert Source.TELEOP not in person.live((DEAD_MAN, LEFT), 0.3)
+    person.live((LEFT,), 0.5)
+    assert set(person.live((DEAD_MAN, LEFT), 0.5)[2:]) == {Source.TELEOP}
+    assert person.bench.command == pytest.approx((0.0, 0.0)), "the button was not let go"

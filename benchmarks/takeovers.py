@@ -158,7 +158,9 @@ class Scene:
         sources = self.onlooker.sources
         while not (sources[Source.POLICY] and self.onlooker.updates):
             if time.monotonic() > deadline_s:
-                raise RobotMbrlError(f"no learned policy drove the robot within {PATIENCE_S:g} s: see {self.folder.logs}")
+                raise RobotMbrlError(
+                    f"no learned policy drove the robot within {PATIENCE_S:g} s: see {self.folder.logs}"
+                )
             self._serve(SLICE_S)
         self._hasten_recorder()
         self._person.begin()

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
             for path in gone:
                 path.unlink()
     print(json.dumps(report, indent=2) if args.json else "\n".join(_lines(report, dry_run=args.dry_run)))
-    return 0
+    return int(any(session["unmarked"] for session in report["sessions"]))
 
 
 def _session(driven: Any, config: RunConfig, *, imported: bool) -> dict[str, Any]:
@@ -99,6 +99,7 @@ def _session(driven: Any, config: RunConfig, *, imported: bool) -> dict[str, Any
         "interventions_per_min": round(driven.takeovers / minutes, 3) if minutes else 0.0,
         "guard": dict(+driven.guard),
         "stops": dict(driven.stops),
+        "unmarked": driven.is_unmarked,
     }
 
 
@@ -122,6 +123,10 @@ def _lines(report: dict[str, Any], *, dry_run: bool) -> list[str]:
         lines.append(f"  {told['session']}, {began}{imported}: {told['episodes']} episodes; {who}")
         if told["takeovers"]:
             lines.append(f"    {told['takeovers']} takeovers, {told['interventions_per_min']:g} a minute")
+        if told["unmarked"]:
+            lines.append(
+                "    a person acted, as its guard has said, and no step is marked as theirs: do not learn from it"
+            )
         lines += [f"    {what}: {_counts(told[name])}" for name, what in _COUNTED if told[name]]
     if not report["sessions"]:
         lines.append("  none was recorded")

@@ -43,6 +43,7 @@ class Driven:
         takeovers: how often a person began to.
         stops: how often the robot was stopped, by reason.
         guard: how often the guard stepped in, by reason.
+        aided: how often the guard has reported that a person acted.
     """
 
     session: str
@@ -58,6 +59,12 @@ class Driven:
     takeovers: int = 0
     stops: Counter[str] = field(default_factory=Counter)
     guard: Counter[str] = field(default_factory=Counter)
+    aided: int = 0
+
+    @property
+    def is_unmarked(self) -> bool:
+        """Whether a person acted of whom no step tells, so that theirs would be learned from as the policy's."""
+        return self.aided > 0 and not self.sources[Source.TELEOP.name.lower()]
 
     def minutes(self, step_s: float, source: Source | None = None) -> float:
         """How long anybody drove, or one of them."""
@@ -173,6 +180,7 @@ class SessionsReader:
         self._guard[robot] = counts
         session = self.sessions.get(self._now.get(robot, ""))
         if session is not None:
+            session.aided += any(pair.key == "acting" and pair.value == Source.TELEOP.name.lower() for pair in pairs)
             began_anew = any(counts[name] < before[name] for name in before)
             session.guard += counts if began_anew else counts - before
 

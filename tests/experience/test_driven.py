@@ -77,8 +77,12 @@ def string(text: str) -> bytes:
 
 
 def guard_counts(**counts: int) -> bytes:
-    """A report of the guard as it is on the wire."""
-    pairs = [(f"intervention.{name}", str(count)) for name, count in counts.items()]
+    """A report of the guard's interventions as it is on the wire."""
+    return guard_report({f"intervention.{name}": str(count) for name, count in counts.items()})
+
+
+def guard_report(values: dict[str, str]) -> bytes:
+    pairs = list(values.items())
     body = bytearray(b"\x00\x01\x00\x00" + bytes(8))
 
     def number(value: int) -> None:
@@ -126,6 +130,27 @@ def test_what_stopped_it_and_what_the_guard_did_is_counted_by_reason(tmp_path: P
     (driven,) = read(tmp_path).sessions.values()
     assert driven.stops == {"stopped: late": 2, "latched: joint_limit": 1}
     assert driven.guard == {"rate": 5, "joint_limit": 2}
+
+
+@pytest.mark.parametrize(
+    ("acting", "source", "unmarked"),
+    [
+        ("teleop", Source.POLICY, True),
+        ("teleop", Source.TELEOP, False),
+        ("policy", Source.POLICY, False),
+    ],
+)
+def test_a_person_who_acted_and_of_whom_no_step_tells_is_found_out(
+    tmp_path: Path, acting: str, source: Source, *, unmarked: bool
+):
+    recorded(tmp_path, driven_by(*[source] * 4))
+    with SessionWriter(tmp_path / "z.mcap", DEFINITIONS) as writer:
+        report = guard_report({"acting": acting, "takeover": "held"})
+        writer.write("/robot/guard", "diagnostic_msgs/msg/DiagnosticArray", report, 1)
+    reader = SessionsReader()
+    reader.read(sorted(tmp_path.glob("*.mcap")))
+    (driven,) = reader.sessions.values()
+    assert driven.is_unmarked is unmarked
 
 
 def saved(folder: Path, steps: list[Step], capacity: int = 100) -> Path:

@@ -56,11 +56,12 @@ def run(args: argparse.Namespace) -> int:
         return {"path": str(file.path), "bytes": size, **when, "needed": stay.get(file.path, ""), "unread": file.unread}
 
     names = {name for file in reader.files if file.path in imported for name in file.spans}
+    sessions = [_session(driven, config, imported=driven.session in names) for driven in reader.sessions.values()]
     report = {
         "run": str(folder.path),
         "task": config.task.name,
         "acts": [vars(entry) for entry in read_journal(folder.journal)],
-        "sessions": [_session(driven, config, imported=driven.session in names) for driven in reader.sessions.values()],
+        "sessions": sessions,
         "files": [told_of(file) for file in reader.files],
         "removed": [str(path) for path in gone],
     }
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             for path in gone:
                 path.unlink()
     print(json.dumps(report, indent=2) if args.json else "\n".join(_lines(report, dry_run=args.dry_run)))
-    return int(any(session["unmarked"] for session in report["sessions"]))
+    return int(any(session["unmarked"] for session in sessions))
 
 
 def _session(driven: Any, config: RunConfig, *, imported: bool) -> dict[str, Any]:

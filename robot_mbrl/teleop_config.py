@@ -34,7 +34,7 @@ class PickConfig(Frozen):
     button: Number | None = None
     """Number of the Joy's button, from 0; null for none."""
     key: str | None = None
-    """In `robot-mbrl console`: a small letter or a digit, or left, right, up or down; null for none."""
+    """In `robot-mbrl console`, where there is no joystick: a small letter or a digit, or left, right, up or down."""
 
 
 class TeleopConfig(Frozen):
@@ -91,6 +91,11 @@ class TeleopConfig(Frozen):
             raise ValueError("neutral: name the choice that counts while nothing is pressed, one that moves nothing")
         if not self.choices and self.neutral is not None:
             raise ValueError("neutral: it belongs to choices, and axes rest by themselves; leave it out")
+        if self.is_heard and any(pick.key is not None for pick in self.choices.values()):
+            raise ValueError(
+                "choices: where there is a joystick its node alone may take over, and keys count for nothing; leave "
+                "out every key, or every button and dead_man"
+            )
         taken: dict[str, str] = {} if self.dead_man is None else {f"button {self.dead_man}": "dead_man"}
         for name, pick in self.choices.items():
             controls = list(_controls(pick))

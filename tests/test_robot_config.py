@@ -42,8 +42,8 @@ STAY = {"name": "stay", "values": {}}
 
 
 def picks(*, neutral: str | None = "stay", robot_choices: Any = (RIGHT, STAY), **changes: Any) -> dict[str, Any]:
-    """A robot with choices, one of which a button and a key pick."""
-    teleop = {"dead_man": 4, "choices": {"right": {"button": 1, "key": "l"}}, "neutral": neutral} | changes
+    """A robot with choices, one of which a button picks."""
+    teleop = {"dead_man": 4, "choices": {"right": {"button": 1}}, "neutral": neutral} | changes
     return {"choices": list(robot_choices), "teleop": teleop}
 
 
@@ -102,12 +102,13 @@ BODY = {"sources": {"body": {"topic": "imu", "type": "sensor_msgs/msg/Imu", "max
         ),
         (
             "effort",
-            picks(choices={"right": {"button": 1, "key": "x"}, "stay": {"key": "x"}}),
+            picks(dead_man=None, choices={"right": {"key": "x"}, "stay": {"key": "x"}}),
             "choices.stay: key x is that of choices.right already",
         ),
+        ("effort", picks(choices={"right": {"button": 1, "key": "x"}}), "its node alone may take over, and keys count"),
         ("effort", picks(choices={"right": {"button": -1}}), "teleop.choices.right.button"),
         *(
-            ("effort", picks(choices={"right": {"button": 1, "key": key}}), "is no key that is free in the console")
+            ("effort", picks(dead_man=None, choices={"right": {"key": key}}), "is no key that is free in the console")
             for key in ("t", "e", "X", "ab", "space", "", "\u00e4", " ")
         ),
         ("effort", elements(), "needs a joint"),

@@ -143,7 +143,7 @@ def test_an_action_that_the_stick_has_not_said_is_found_out() -> None:
 
 def test_each_observation_has_one_applied_action_and_no_other_has() -> None:
     bag = Story().bag()
-    _, missing = bag.applied.pop(100)
+    _, missing = bag.applied.pop(300)
     bag.applied.append(bag.applied[200])
     bag.applied.append((69.0, replace(bag.applied[0][1], key=StepKey("s", 10**6))))
     findings = " ".join(verdict(bag).findings)

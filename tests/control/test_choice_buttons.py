@@ -22,13 +22,14 @@ CHOICES = [
 ]
 TELEOP = {
     "dead_man": DEAD_MAN,
-    "choices": {"left": {"button": LEFT, "key": "left"}, "right": {"button": RIGHT, "key": "x"}},
+    "choices": {"left": {"button": LEFT}, "right": {"button": RIGHT}},
     "neutral": "stay",
 }
+KEYS = {"choices": {"left": {"key": "left"}, "right": {"key": "x"}}, "neutral": "stay"}
 
 
-def chooser(**changes: Any) -> RobotConfig:
-    return robot("velocity", choices=CHOICES, teleop=TELEOP | changes)
+def chooser(teleop: dict[str, Any] | None = None) -> RobotConfig:
+    return robot("velocity", choices=CHOICES, teleop=teleop or TELEOP)
 
 
 @pytest.fixture

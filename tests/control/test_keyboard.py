@@ -9,7 +9,7 @@ from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, StepKey
 from robot_mbrl.teleop_config import TeleopConfig
 from tests.control.robots import PERIOD_S, robot
-from tests.control.test_choice_buttons import chooser
+from tests.control.test_choice_buttons import KEYS, chooser
 
 TICK_S = 0.05
 SOONER_S = 0.01
@@ -82,7 +82,7 @@ def picked(keyboard: Keyboard, now_s: float) -> str:
 
 
 def test_a_key_of_the_yaml_picks_its_choice_for_a_moment_and_then_the_neutral_one_counts() -> None:
-    keyboard = Keyboard(chooser(), PERIOD_S)
+    keyboard = Keyboard(chooser(KEYS), PERIOD_S)
     assert keyboard.how == "left is left, x is right; else it is stay"
     keyboard.take(0.0)
     assert picked(keyboard, 0.1) == "stay"
@@ -92,7 +92,7 @@ def test_a_key_of_the_yaml_picks_its_choice_for_a_moment_and_then_the_neutral_on
 
 
 def test_of_two_keys_the_later_counts_and_one_that_picks_nothing_ends_the_press() -> None:
-    keyboard = Keyboard(chooser(), PERIOD_S)
+    keyboard = Keyboard(chooser(KEYS), PERIOD_S)
     keyboard.take(0.0)
     keyboard.press("x", 1.0)
     keyboard.press("left", 1.05)
@@ -102,7 +102,7 @@ def test_of_two_keys_the_later_counts_and_one_that_picks_nothing_ends_the_press(
 
 
 def test_who_takes_over_anew_begins_with_nothing_picked() -> None:
-    keyboard = Keyboard(chooser(), PERIOD_S)
+    keyboard = Keyboard(chooser(KEYS), PERIOD_S)
     keyboard.take(0.0)
     keyboard.press("x", 1.0)
     keyboard.give_back()
@@ -112,7 +112,7 @@ def test_who_takes_over_anew_begins_with_nothing_picked() -> None:
 
 def test_a_press_lasts_for_an_observation_of_a_slow_robot() -> None:
     """At 2 Hz most presses of 0.2 s would fall between two of them."""
-    keyboard = Keyboard(chooser(), 0.5)
+    keyboard = Keyboard(chooser(KEYS), 0.5)
     keyboard.take(0.0)
     keyboard.press("x", 1.0)
     assert picked(keyboard, 1.5) == "right"

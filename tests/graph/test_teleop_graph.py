@@ -43,11 +43,13 @@ PICKED = {
     ],
     "robot.teleop": {
         "dead_man": 4,
-        "choices": {"up": {"button": UP, "key": "up"}, "down": {"button": DOWN, "key": "x"}},
+        "choices": {"up": {"button": UP}, "down": {"button": DOWN}},
         "neutral": "stay",
     },
 }
 """The arm with choices instead of joints to move."""
+KEYED = PICKED | {"robot.teleop": {"choices": {"up": {"key": "up"}, "down": {"key": "x"}}, "neutral": "stay"}}
+"""The same without a joystick, whose node alone may take over where there is one."""
 PERIOD_S = 0.05
 SETTLED_S = SILENT_S + 0.5
 TRIES = 3
@@ -329,7 +331,7 @@ def test_a_joystick_of_choices_that_falls_silent_or_has_too_few_buttons_stops_th
 
 
 def test_keys_pick_choices_in_the_console(arm: Graph, tmp_path: Path) -> None:
-    keys = Keys(driven(Side(arm, tmp_path / "run", PICKED)), tmp_path / "run")
+    keys = Keys(driven(Side(arm, tmp_path / "run", KEYED)), tmp_path / "run")
     side = keys.side
     try:
         for _ in range(TRIES):

@@ -48,9 +48,9 @@ class Encoder(nn.Module):
             vectors = self.scaling(torch.cat([observation[name] for name in self.spec.vectors], -1))
         return vectors, {name: normalise_pixels(observation[name]) for name in self.spec.images}
 
-    def observations(self, vectors: Tensor | None, pictures: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def observations(self, vectors: Tensor | None, pictures: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
         """By name what targets stand for: vectors in physical units, and pictures as they are."""
-        named = dict(pictures)
+        named = dict(pictures or {})
         if vectors is not None:
             sizes = [vector.size for vector in self.spec.vectors.values()]
             values = self.scaling.physical(vectors)

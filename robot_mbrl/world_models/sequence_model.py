@@ -25,7 +25,10 @@ class Encoder(Protocol):
         ...
 
     def observations(self, vectors: Tensor | None, pictures: Any) -> dict[str, Tensor]:
-        """By name what targets stand for: vectors in physical units, pictures as `nets.images.normalise_pixels`'."""
+        """By name what targets stand for: vectors in physical units, pictures as `nets.images.normalise_pixels`'.
+
+        None stands for what is left out.
+        """
         ...
 
     def __call__(self, vectors: Tensor | None, pictures: Any) -> Tensor:

@@ -19,7 +19,7 @@ from robot_mbrl.learning.state_tree import split
 from robot_mbrl.specs import Source
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 from robot_mbrl.world_models.batch import Batch
-from robot_mbrl.world_models.rssm import State
+from robot_mbrl.world_models.state import State
 from tests.graph.tiny import TINY
 
 SMALL = {"deter": 16, "hidden": 16, "units": 16, "stoch": 4, "batch_size": 4, "batch_length": 8, "horizon": 3}
@@ -145,7 +145,7 @@ def test_nothing_is_imagined_of_what_cannot_be_placed_or_is_not_known_yet(tmp_pa
     with pytest.raises(ExperienceError, match="has left the replay"):
         imagine(learns, STEPS)
     with torch.no_grad():
-        for parameter in learns.agent.networks.world_model.decoder.parameters():
+        for parameter in learns.agent.networks.model.decoder.parameters():
             parameter.fill_(torch.nan)
     with pytest.raises(ExperienceError, match="nothing finite"):
         imagine(learns, STEPS - 1)

@@ -224,7 +224,7 @@ def test_every_setting_either_says_what_the_weights_are_or_may_change_while_a_ru
         ),
         *("adam_epsilon", "warmup_updates", "clip", "batch_size", "batch_length", "replay_capacity", "prefill_steps"),
         *("pretrain_updates", "train_ratio", "max_debt_updates", "export_period_s", "checkpoint_period_s", "threads"),
-        *("schedule", "updates_per_episode", "update_budget", "device", "cuda_graph", "description"),
+        *("schedule", "updates_per_episode", "update_budget", "device", "cuda_graph", "online_queue", "description"),
     }
     meant = DreamerConfig.MEANT
     assert not meant & free

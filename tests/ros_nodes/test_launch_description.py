@@ -206,7 +206,8 @@ def demo_of(description: Any, run_dir: Path, **chosen: str) -> Demo:
 def test_the_demo_starts_a_simulated_robot_that_learns(description: Any, tmp_path: Path) -> None:
     found: dict[str, Any] = {}
     exec((ROOT / "launch" / "demo.launch.py").read_text(), found)  # noqa: S102 as `ros2 launch` does
-    demo = Demo(SimpleNamespace(describe_demo=found["generate_launch_description"]), run_dir=str(tmp_path / "run"))
+    as_launched = SimpleNamespace(describe_demo=found["generate_launch_description"], at_exit=description.at_exit)
+    demo = Demo(as_launched, run_dir=str(tmp_path / "run"))
     assert set(demo.nodes) == set(SCENARIOS["demo"])
     assert demo.nodes["actuator"].parameters[0]["enable_on_start"] is True
     assert str(tmp_path / "run") in demo.introduction.msg

@@ -48,7 +48,8 @@ class KeyboardTakeover:
         self._publishers: tuple[Publisher, Publisher] | None = None
         self._commands: Subscription | None = None
         # Who lies about commands would lead joints that rest.
-        self._watch = PublisherWatch(node, exclusive=(), commands=(), people=(topics.SENT_COMMAND,))
+        heard = (topics.SENT_COMMAND,) if self._needs_commands else ()
+        self._watch = PublisherWatch(node, exclusive=(), commands=(), people=heard)
         self._leave_s = 0.0
         node.create_subscription(JointState, topics.APPLIED_ACTION, self._on_applied, qos.LIVE)
         node.create_timer(PERIOD_S, self._say, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -57,6 +58,10 @@ class KeyboardTakeover:
     def mapped(self) -> Mapping[str, str]:
         """What the keys of the robot's YAML do, by their names."""
         return self._keyboard.mapped if self._keyboard is not None else {}
+
+    @property
+    def _needs_commands(self) -> bool:
+        return self._keyboard is not None and self._keyboard.needs_commands
 
     def toggle(self) -> None:
         """Take over, or give back."""
@@ -119,7 +124,7 @@ class KeyboardTakeover:
         if keyboard.taken and (conflicts := self._watch.update(now_s)):
             self._end("; ".join(map(str, conflicts)))
             return
-        if self._commands is None:
+        if self._commands is None and self._needs_commands:
             # The actuator repeats its commands for whoever listens: only as long as they are needed.
             self._commands = self._node.create_subscription(JointState, topics.SENT_COMMAND, self._on_command, qos.SEEN)
         action = keyboard.action(now_s)

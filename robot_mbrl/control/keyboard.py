@@ -39,6 +39,10 @@ class Keys(Protocol):
     def how(self) -> str:
         """What to press."""
 
+    @property
+    def needs_commands(self) -> bool:
+        """Whether it must be told commands."""
+
     def press(self, key: str) -> tuple[str, bool]:
         """Note a key; returns what to tell the person, and whether it moves the robot."""
 
@@ -71,6 +75,11 @@ class JointKeys:
         """What to press."""
         return f"arrows push {self._names[self._chosen]} and choose another joint"
 
+    @property
+    def needs_commands(self) -> bool:
+        """Whether it must be told commands: some joints are commanded by position."""
+        return self._stick.needs_commands
+
     def press(self, key: str) -> tuple[str, bool]:
         """Push the chosen joint, or choose another, which ends a push."""
         match key:
@@ -101,6 +110,9 @@ class JointKeys:
 
 class ChoiceKeys:
     """Keys of the robot's YAML, each of which picks a choice."""
+
+    needs_commands = False
+    """Choices stand for themselves, wherever joints are."""
 
     def __init__(self, robot: RobotConfig) -> None:
         """Begin with the neutral choice.
@@ -143,8 +155,9 @@ class ChoiceKeys:
 class Keyboard:
     """The keys of one person.
 
-    Call order: `follow` with each applied action, and `command` with each command; `take` and `give_back`; between them
-    `press` as keys are pressed, and `action` again and again.
+    Call order: `follow` with each applied action and, where they are needed, `command` with each command; `take` and
+    `give_back`; between them `press` as keys are pressed, and `action` and `is_gone` again and again, by another thread
+    than the one that keys come in by.
 
     Attributes:
         taken: whether this person drives.
@@ -175,6 +188,11 @@ class Keyboard:
         """What to press."""
         return self._keys.how
 
+    @property
+    def needs_commands(self) -> bool:
+        """Whether it must be told commands."""
+        return self._keys.needs_commands
+
     def follow(self, action: Action) -> None:
         """Take in what was applied at a step."""
         self._keys.follow(action)
@@ -185,7 +203,9 @@ class Keyboard:
 
     def take(self, now_s: float) -> None:
         """Take over, at rest."""
-        self.taken, self._pressed_s, self._moved_s = True, now_s, -math.inf
+        # In this order: the other thread must not meet somebody who drives and has pressed nothing for long.
+        self._pressed_s, self._moved_s = now_s, -math.inf
+        self.taken = True
 
     def give_back(self) -> None:
         """Let the policy drive."""
@@ -193,8 +213,12 @@ class Keyboard:
 
     def press(self, key: str, now_s: float) -> str:
         """Note a key, which moves the robot for a moment or ends that; returns what to tell the person."""
+        # First of all: the other thread must not carry the press before over to the joint that is chosen now.
+        self._moved_s = -math.inf
         told, moves = self._keys.press(key)
-        self._pressed_s, self._moved_s = now_s, now_s if moves else -math.inf
+        self._pressed_s = now_s
+        if moves:
+            self._moved_s = now_s
         return told
 
     def is_gone(self, now_s: float) -> bool:

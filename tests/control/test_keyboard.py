@@ -74,6 +74,44 @@ def test_whoever_presses_nothing_for_long_is_gone() -> None:
     assert keyboard.is_gone(10.1 + PATIENCE_S)
 
 
+class Interrupted(Keyboard):
+    """One whose other thread comes each time that anything of it has changed."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name in ("taken", "_pressed_s", "_moved_s") and hasattr(self, "_pressed_s"):
+            assert not self.is_gone(100.0)
+
+
+def test_who_takes_over_is_never_taken_for_gone_by_the_thread_that_publishes() -> None:
+    keyboard = Interrupted(robot("velocity"), PERIOD_S)
+    keyboard.take(100.0)
+    assert keyboard.taken
+
+
+def test_a_press_is_not_carried_over_to_the_joint_that_is_being_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    keyboard = Keyboard(robot("velocity"), PERIOD_S)
+    keyboard.take(0.0)
+    keyboard.press("right", 0.0)
+    press, published = keyboard._keys.press, []
+
+    def interrupted(key: str) -> tuple[str, bool]:
+        told = press(key)
+        published.extend(commands(keyboard, "velocity", 0.05, TICK_S))
+        return told
+
+    monkeypatch.setattr(keyboard._keys, "press", interrupted)
+    keyboard.press("down", 0.05)
+    assert published == [pytest.approx([0.0, 0.0])]
+
+
+def test_commands_are_listened_to_only_where_positions_go_on_from_them() -> None:
+    """The guard tells its commands to nobody who does not need them."""
+    assert Keyboard(robot("position"), PERIOD_S).needs_commands
+    assert not Keyboard(robot("velocity"), PERIOD_S).needs_commands
+    assert not Keyboard(chooser(KEYS), PERIOD_S).needs_commands
+
+
 def picked(keyboard: Keyboard, now_s: float) -> str:
     action = keyboard.action(now_s)
     assert action is not None

@@ -44,6 +44,8 @@ JITTER_S = 0.02
 """A command's stamp is of a moment later than the time it is shaped for."""
 WINDOW = 10
 """Commands over which a rate is judged beside that between two of them, where jitter says less."""
+MINUTE_S = 60.0
+"""In each of which a learner learns something."""
 ENDING_S = 1.0
 """What is observed while the nodes end may have nobody left to answer."""
 SAID = "recorder/said"
@@ -184,17 +186,16 @@ def _answers(bag: Bag) -> Iterable[str]:
 
 
 def _learning(bag: Bag) -> Iterable[str]:
-    """From its first update on the learner makes some in every minute, and at the end."""
+    """From its first update on the learner makes some in every minute, the last one among them."""
     made = [(at_s, count) for at_s, count in bag.updates if count]
     if not made:
         yield "the learner has made no update"
         return
-    begin_s, end_s = made[0][0], bag.heard_s[-1]
-    while begin_s + 60.0 <= end_s:
-        counts = [count for at_s, count in bag.updates if begin_s <= at_s < begin_s + 60.0]
+    first_s, last_s = made[0][0], bag.heard_s[-1] - MINUTE_S
+    for begin_s in (*np.arange(first_s, last_s, MINUTE_S), *([last_s] if last_s >= first_s else [])):
+        counts = [count for at_s, count in bag.updates if begin_s <= at_s <= begin_s + MINUTE_S]
         if not counts or counts[-1] <= counts[0]:
             yield f"no update was made within the minute from {begin_s - bag.heard_s[0]:.0f} s on"
-        begin_s += 60.0
 
 
 def _step(taken: "_Taken", holder: str, people: "_People") -> Iterable[str]:

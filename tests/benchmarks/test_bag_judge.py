@@ -178,6 +178,13 @@ def test_a_learner_that_rests_is_found_out() -> None:
     assert "the learner has made no update" in verdict(replace(bag, updates=[])).findings
 
 
+def test_a_learner_that_rests_from_some_time_on_is_found_out_by_the_last_minute() -> None:
+    bag = Story().bag()
+    bag.updates = [(at_s, min(count, 180)) for at_s, count in bag.updates]
+    (finding,) = verdict(bag).findings
+    assert finding == "no update was made within the minute from 10 s on"
+
+
 def test_where_the_recorder_was_held_up_nothing_is_sure() -> None:
     """What it has heard of late may have been long before."""
     bag = Story(source=by(Source.POLICY, 15.0, 15.1)).bag()

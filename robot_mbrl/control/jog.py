@@ -15,7 +15,8 @@ LARGEST_S = 0.5
 NEAR_SHARE = 0.1
 """Share of the way that a joint which has followed may still lack."""
 LAG_S = 0.5
-"""How long a soft servo may take to follow a command that has arrived."""
+"""How long a soft servo may take to follow a command that has arrived, and a joint to have gone as far as its speed
+has led by then."""
 
 
 @dataclass
@@ -61,13 +62,21 @@ class Jog:
             # A robot that is damped at rest would stay where it is once the command ends.
             lacks = abs(self.positions[self.joint] - position) if position is not None else 0.0
             return lacks <= NEAR_SHARE * abs(self.delta) or now_s - self.arrived_s >= LAG_S
-        if position is not None and self.start is not None:
-            return abs(position - self.start) >= abs(self.delta)
-        return now_s - self.begun_s >= self.lasts_s
+        took_s = now_s - self.begun_s
+        if position is None or self.start is None:
+            return took_s >= self.lasts_s
+        # A joint that is tried for the first time may be measured wrongly: it must not go on for that.
+        return abs(position - self.start) >= abs(self.delta) or took_s >= self.lasts_s + LAG_S
 
 
 def begin(
-    robot: RobotConfig, number: int, joint: str, delta: float, measured: Mapping[str, float], now_s: float
+    robot: RobotConfig,
+    number: int,
+    joint: str,
+    delta: float,
+    measured: Mapping[str, float],
+    now_s: float,
+    speed_scale: float = 1.0,
 ) -> Jog:
     """A jog from the present pose.
 
@@ -78,6 +87,7 @@ def begin(
         delta: how far, rad or m.
         measured: positions of the measured joints by name.
         now_s: the present.
+        speed_scale: share of each joint's speed that is not exceeded.
     """
     command = next((c for c in robot.commands if joint in [j.name for j in c.joints]), None)
     refusal = _refusal(robot, command, joint, delta, measured)
@@ -88,7 +98,7 @@ def begin(
         goals = {j.name: measured[j.name] for j in command.joints}
         goals[joint] += delta
         return Jog(number, joint, delta, positions=goals, begun_s=now_s, start=measured[joint])
-    speed = SLOW_SHARE * (config.high if delta > 0.0 else config.low)
+    speed = min(SLOW_SHARE, speed_scale) * (config.high if delta > 0.0 else config.low)
     start = measured.get(joint)
     return Jog(
         number, joint, delta, velocities={joint: speed}, begun_s=now_s, start=start, lasts_s=abs(delta / (speed or 1.0))

@@ -2,7 +2,7 @@
 
 from robot_mbrl.config import RobotConfig
 from robot_mbrl.control.asked import AskedMove
-from robot_mbrl.control.jog import begin
+from robot_mbrl.control.jog import Jog, begin
 from robot_mbrl.control.pipeline import CommandPipeline, Motion
 from robot_mbrl.control.watch import Watch
 
@@ -39,7 +39,7 @@ class Jogging:
         pipeline, hindrance, self.number = self._pipeline, refusal or self._hindrance(), number
         if pipeline.jog is None or pipeline.jog.number != number or self._what != (joint, delta):
             self.told, self._what = hindrance, (joint, delta)
-            pipeline.jog = None if hindrance else begin(self._robot, number, joint, delta, pipeline.measured, now_s)
+            pipeline.jog = None if hindrance else self._begin(number, joint, delta, now_s)
         elif not self.told and not self._asked.called_off and not self._asked.goes_on(Motion.JOG, now_s):
             # Where it was to lead is where the robot was then, with all of its joints.
             self.told = LAPSED
@@ -61,6 +61,10 @@ class Jogging:
         elif self._pipeline.is_jogged(now_s):
             self.told = DONE
             self._asked.end()
+
+    def _begin(self, number: int, joint: str, delta: float, now_s: float) -> Jog:
+        pipeline = self._pipeline
+        return begin(self._robot, number, joint, delta, pipeline.measured, now_s, pipeline.speed_scale)
 
     def _hindrance(self) -> str:
         """Why nothing may be jogged now: what hinders the way back, and joints that have to go it first."""

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from robot_mbrl.control.asked import ASKED_S
-from robot_mbrl.control.jog import NEAR_SHARE
+from robot_mbrl.control.jog import LAG_S, NEAR_SHARE
 from robot_mbrl.control.jogging import DONE, LAPSED
 from tests.control.guard_bench import COMMAND_S, GuardBench, real
 
@@ -83,6 +83,43 @@ def test_a_velocity_ends_once_the_joint_was_measured_to_have_moved(delta: float)
     assert bench.positions[1] == 0.0
     assert max(abs(command[0]) for command in bench.commands) == pytest.approx(0.2)
     assert bench.command == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("delta", [0.1, -0.1])
+def test_a_velocity_ends_though_the_joint_is_measured_to_stand_still(delta: float) -> None:
+    """An encoder that hangs, or is another joint's, must not lead the robot on for as long as somebody asks."""
+    bench = tried("velocity")
+    gone = 0.0
+    for _ in range(round(10.0 / COMMAND_S)):
+        bench.guard.jog(1, "a", delta, bench.now_s)
+        bench.run(COMMAND_S)
+        gone += COMMAND_S * bench.command[0]
+    assert bench.guard.moves.jogging.told == DONE
+    assert bench.command == (0.0, 0.0)
+    assert 0.1 <= gone / delta * 0.1 <= 0.1 + 0.2 * (LAG_S + 0.05)
+
+
+@pytest.mark.parametrize("scale", [0.05, 1.0])
+def test_a_velocity_goes_as_far_where_its_speed_is_scaled_down(scale: float) -> None:
+    bench = tried("velocity")
+    assert bench.guard.scale_speed(scale) == ""
+    assert jog(bench, "a", 0.2, seconds=5.0) == DONE
+    for _ in range(20):
+        move(bench)
+    assert bench.positions[0] == pytest.approx(0.2, abs=0.02)
+
+
+@pytest.mark.parametrize("scale", [0.05, 1.0])
+def test_a_twist_that_is_not_measured_goes_as_far_where_its_speed_is_scaled_down(scale: float) -> None:
+    bench = tried("twist")
+    assert bench.guard.scale_speed(scale) == ""
+    gone = 0.0
+    for _ in range(round(6.0 / COMMAND_S)):
+        bench.guard.jog(1, "angular.z", 0.2, bench.now_s)
+        bench.run(COMMAND_S)
+        gone += COMMAND_S * bench.command[1]
+    assert bench.guard.moves.jogging.told == DONE
+    assert gone == pytest.approx(0.2, rel=0.05)
 
 
 def test_it_stops_when_nobody_asks_any_more() -> None:

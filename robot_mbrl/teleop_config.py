@@ -1,9 +1,9 @@
 """How a person takes over, as data: which axis moves which joint, which button or key picks which choice."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from robot_mbrl.specs import ActionSpec, Fraction, Frozen, Positive, Topic
 
@@ -11,6 +11,14 @@ JOY: Final = "sensor_msgs/msg/Joy"
 TWIST: Final = "geometry_msgs/msg/Twist"
 TWIST_AXES = tuple(f"{part}.{axis}" for part in ("linear", "angular") for axis in "xyz")
 Number = Annotated[int, Field(ge=0)]
+
+
+def _as_text(key: Any) -> Any:
+    """YAML takes a digit for a number."""
+    return str(key) if type(key) is int else key
+
+
+Key = Annotated[str, BeforeValidator(_as_text)]
 ARROWS = ("left", "right", "up", "down")
 CONSOLE_KEYS = frozenset("defnqrst")
 """Letters that mean something in `robot-mbrl console` already."""
@@ -33,7 +41,7 @@ class PickConfig(Frozen):
 
     button: Number | None = None
     """Number of the Joy's button, from 0; null for none."""
-    key: str | None = None
+    key: Key | None = None
     """In `robot-mbrl console`, where there is no joystick: a small letter or a digit, or left, right, up or down."""
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from robot_mbrl.config import RobotConfig, load_run, packaged
@@ -220,6 +221,15 @@ def test_efforts_decide_about_the_safe_stop_of_a_robot_with_positions_too() -> N
 def named(name: str) -> dict[str, Any]:
     """A joint commanded by position."""
     return COMMANDS["position"]["joints"][0] | {"name": name}
+
+
+def test_a_digit_is_a_key_as_yaml_reads_it() -> None:
+    teleop = yaml.safe_load("{choices: {right: {key: 1}}, neutral: stay}")
+    picked = robot("velocity", choices=[RIGHT, STAY], teleop=teleop).teleop
+    assert picked is not None
+    assert picked.choices["right"].key == "1"
+    with pytest.raises(ValidationError, match="'12' is no key that is free"):
+        robot("velocity", choices=[RIGHT, STAY], teleop=teleop | {"choices": {"right": {"key": 12}}})
 
 
 def test_joint_of_a_source_that_has_none_is_refused() -> None:

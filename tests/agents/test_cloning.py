@@ -24,8 +24,8 @@ from robot_mbrl.steps import Action, Step
 from robot_mbrl.world_models.batch import Batch
 from robot_mbrl.world_models.state import State
 from tests.agents.imagining import ALL, PICTURES, forgetful, numeric_gradient, remembered_batch
+from tests.agents.reads import Reads
 from tests.agents.settings import BATCH, CONTINUOUS, DISCRETE, OBSERVATION, TIME
-from tests.agents.test_dreamer import _Reads
 from tests.experience.lived import make_replay, make_step
 
 each_agent = pytest.mark.parametrize("name", ALL)
@@ -225,7 +225,7 @@ def test_an_update_with_it_waits_for_no_device(name: str, action: ActionSpec) ->
     agent = _agent(name, action, cloning_scale=SCALE)
     batches = _for(agent, _batch(action))
     agent.update(batches)
-    with _Reads() as reads:
+    with Reads() as reads:
         agent.update(batches)
     assert reads.count == 0
 

@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from robot_mbrl.agents.dreamer import Dreamer
 from robot_mbrl.agents.imagination import Dream, frozen, imagine, lambda_return
@@ -131,18 +130,6 @@ def test_reinforce_raises_the_probability_of_what_turned_out_well(action: Action
         value = agent.twohot.mean(agent.critic(*dream.states))
         advantage = lambda_return(reward, discount, value, agent.config.return_lambda) - value[:, :-1]
     assert ((after - before) * advantage).sum() > 0
-
-
-class _Reads(TorchDispatchMode):
-    """Counts the reads of tensors by the host, and the tensors that the host makes of its own numbers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
-        self.count += func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.lift_fresh.default)
-        return func(*args, **(kwargs or {}))
 
 
 def test_a_step_on_what_overflows_is_left_out() -> None:

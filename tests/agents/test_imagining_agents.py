@@ -13,8 +13,8 @@ from robot_mbrl.learning.state_tree import split
 from robot_mbrl.specs import ActionSpec, ImageSpec, ObservationSpec, VectorSpec
 from robot_mbrl.world_models.batch import Batch
 from tests.agents.imagining import ALL, PICTURES, PUBLISHED, batch_for, imagining_agent, remembered_batch
+from tests.agents.reads import Reads
 from tests.agents.settings import BATCH, CONTINUOUS, DISCRETE, FUSED, OBSERVATION, TIME
-from tests.agents.test_dreamer import _Reads
 
 each_agent = pytest.mark.parametrize("name", ALL)
 each_published = pytest.mark.parametrize("name", PUBLISHED)
@@ -33,7 +33,7 @@ def test_an_update_moves_every_network_and_waits_for_no_device(
     batch = batch_for(agent, remembered_batch(action, observation))
     agent.update({"sequences": batch})
     before = copy.deepcopy(dict(agent.networks.named_parameters()))
-    with _Reads() as reads:
+    with Reads() as reads:
         learned = agent.update({"sequences": batch})
     assert reads.count == 0
     still = [name for name, p in agent.networks.named_parameters() if torch.equal(p, before[name])]

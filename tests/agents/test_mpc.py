@@ -17,7 +17,7 @@ from robot_mbrl.learning.state_tree import split
 from robot_mbrl.specs import ActionSpec, ImageSpec, ObservationSpec
 from robot_mbrl.steps import Action, Observation, Step, StepKey
 from tests.agents.planning import ACTION, CONFIG, GOAL, OBSERVATION, BeThere, batches, planning_agent, step, transitions
-from tests.agents.test_dreamer import _Reads
+from tests.agents.reads import Reads
 
 each_likelihood = pytest.mark.parametrize("likelihood", ["deterministic", "gaussian"])
 each_history = pytest.mark.parametrize("history", [1, 3])
@@ -30,7 +30,7 @@ def test_an_update_moves_every_weight_and_waits_for_no_device(likelihood: str, h
     agent.update(batches(agent))
     before = copy.deepcopy(dict(agent.model.named_parameters()))
     given = batches(agent, seed=1)
-    with _Reads() as reads:
+    with Reads() as reads:
         learned = agent.update(given)
     assert reads.count == 0
     assert [name for name, p in agent.model.named_parameters() if torch.equal(p, before[name])] == []

@@ -21,8 +21,8 @@ from robot_mbrl.specs import ActionSpec, ImageSpec, ObservationSpec
 from robot_mbrl.world_models.batch import Batch
 from tests.agents.imagining import PICTURES, forgetful, remembered_batch
 from tests.agents.planet import CONFIG, planet_agent
+from tests.agents.reads import Reads
 from tests.agents.settings import BATCH, CONTINUOUS, DISCRETE, OBSERVATION, TIME
-from tests.agents.test_dreamer import _Reads
 
 
 def _batch(observation: ObservationSpec = OBSERVATION, seed: int = 0) -> Batch:
@@ -95,7 +95,7 @@ def test_an_update_moves_the_whole_model_and_waits_for_no_device(observation: Ob
     batch = _batch(observation)
     agent.update({"sequences": batch})
     before = copy.deepcopy(dict(agent.model.named_parameters()))
-    with _Reads() as reads:
+    with Reads() as reads:
         learned = agent.update({"sequences": batch})
     assert reads.count == 0
     assert [name for name, p in agent.model.named_parameters() if torch.equal(p, before[name])] == []

@@ -146,6 +146,27 @@ def test_it_foresees_what_will_be_observed_in_physical_units(name: str) -> None:
     assert torch.equal(agent.state_dict()["random"]["generator"], generator_before)
 
 
+@each_agent
+@each_action
+@pytest.mark.parametrize("vectors", [True, False], ids=["with vectors", "pictures alone"])
+def test_of_its_own_acting_it_imagines_vectors_alone_and_no_chance_is_in_them(
+    name: str, action: ActionSpec, *, vectors: bool
+) -> None:
+    observation = PICTURES if vectors else ObservationSpec(images=PICTURES.images)
+    agent = imagining_agent(ALL[name], action, observation)
+    batch = batch_for(agent, remembered_batch(action, observation))
+    one = Batch(*({k: v[:1] for k, v in part.items()} if isinstance(part, dict) else part[:1] for part in batch))
+    before = torch.get_rng_state(), agent.state_dict()["random"]["generator"].clone()
+    ahead = agent.imagine_ahead(one, 5)
+    assert {key: tuple(value.shape) for key, value in ahead.items()} == (
+        {"joints": (1, 5, 2), "imu": (1, 5, 1)} if vectors else {}
+    )
+    again = agent.imagine_ahead(one, 5)
+    assert all(torch.equal(value, again[key]) for key, value in ahead.items())
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert torch.equal(agent.state_dict()["random"]["generator"], before[1])
+
+
 @each_published
 def test_pictures_that_the_published_convolutions_cannot_see_are_named(name: str) -> None:
     wanted = "multiple of 16" if name == "dreamerv3" else "a side of 64"

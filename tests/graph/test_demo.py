@@ -169,7 +169,7 @@ def lose_power(demo: subprocess.Popen[str], folder: RunFolder) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_loss_of_power_costs_one_step_and_a_checkpoint_period_at_most(
+def test_loss_of_power_costs_few_steps_and_about_a_checkpoint_period(
     tmp_path: Path, robot_mbrl: Callable[..., subprocess.Popen[str]]
 ) -> None:
     folder, index = RunFolder(tmp_path), tmp_path / "checkpoints" / "checkpoint.json"

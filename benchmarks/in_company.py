@@ -39,14 +39,17 @@ NODE_NAMES = {"recorder", "teleop", "operator_console", "stick"}
 AXIS, DEAD_MAN = 1, 4
 STICK = """
 import sys
+from contextlib import suppress
 import rclpy
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import Joy
 rclpy.init()
 node = Node("stick", namespace=sys.argv[1])
 stick = node.create_publisher(Joy, "joy", 10)
 node.create_timer(0.05, lambda: stick.publish(Joy(axes=[0.0] * 6, buttons=[0] * 8)))
-rclpy.spin(node)
+with suppress(ExternalShutdownException):
+    rclpy.spin(node)
 """
 """A joystick's driver as ROS's own, autorepeat and all."""
 

@@ -58,8 +58,8 @@ class Life(gymnasium.Env[np.ndarray, np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """The first observation of the next episode."""
-        while not self.robot.observe().is_first:
+        """The first observation of the next episode, or the present one of an episode that goes on."""
+        if self.robot.observe().is_last:
             self.robot.apply(None)
         return seen(self.config, self.robot.observe()), {}
 

@@ -34,6 +34,15 @@ def test_episodes_are_as_long_as_the_task_says_and_one_life(task: str) -> None:
     life.close()
 
 
+def test_an_episode_that_has_begun_goes_on_where_learning_takes_over_from_exploring() -> None:
+    life = Life(load_run("pendulum", SHORT))
+    assert live(life, 2) == [False, False]
+    life.reset()
+    assert life.robot.control_steps == 2
+    assert live(life, 3) == [False, False, True]
+    life.close()
+
+
 def test_values_are_seen_in_units_of_their_scales() -> None:
     config = load_run("pendulum")
     life = Life(config)

@@ -19,7 +19,7 @@ def foreseen(model: SequenceModel, batch: Batch, context: int, seed: int) -> dic
         return model.encoder.observations(*open_loop(model, batch, context, noise))
 
 
-def filtered_to_now(model: SequenceModel, batch: Batch) -> State:
+def present_state(model: SequenceModel, batch: Batch) -> State:
     """The model state (B, ...) at the end of sequences, by the likeliest latents, as judged policies filter."""
     rssm = model.rssm
     embedding, actions = model.encoder(*model.encoder.targets(batch.observation)), model.led_by(batch)

@@ -17,7 +17,7 @@ from robot_mbrl.agents.dreamer import Dreamer
 from robot_mbrl.agents.dreamer_v1 import DreamerV1
 from robot_mbrl.agents.dreamer_v3 import DreamerV3
 from robot_mbrl.agents.earlier_dreamer import as_saved_today
-from robot_mbrl.agents.foreseeing import drawn_noise, filtered_to_now, followed, foreseen
+from robot_mbrl.agents.foreseeing import drawn_noise, followed, foreseen, present_state
 from robot_mbrl.agents.imagining_policy import ImaginingPolicy
 from robot_mbrl.experience.draws import Sequences
 from robot_mbrl.specs import ActionSpec, ObservationSpec
@@ -107,7 +107,7 @@ class ImaginingAgent(CapturableAgent):
         def act(state: State) -> Tensor:
             return networks.acting.choose(networks.actor(state.deter, state.latent), explores, noise)
 
-        return followed(networks.model, filtered_to_now(networks.model, batch), act, steps)
+        return followed(networks.model, present_state(networks.model, batch), act, steps)
 
     def state_dict(self) -> dict[str, Any]:
         """Networks with their normalisers and counters, optimisers, and the generator."""

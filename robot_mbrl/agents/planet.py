@@ -14,7 +14,7 @@ from torch import Tensor
 from robot_mbrl.agent_configs import PlaNetConfig
 from robot_mbrl.agents.agent import LEFT_OUT, Learned
 from robot_mbrl.agents.capturable import ModelAgent
-from robot_mbrl.agents.foreseeing import drawn_noise, filtered_to_now, followed, foreseen, last_told, planned
+from robot_mbrl.agents.foreseeing import drawn_noise, followed, foreseen, last_told, planned, present_state
 from robot_mbrl.agents.imagination import latent_noise
 from robot_mbrl.agents.optimizers import ClippedAdam, set_gradients
 from robot_mbrl.agents.planet_policy import PlaNetPolicy
@@ -100,7 +100,7 @@ class PlaNet(ModelAgent):
     @torch.no_grad()
     def imagine_ahead(self, batch: Batch, steps: int) -> dict[str, Tensor]:
         """See `agents.agent.ImaginesAhead`: the plan is made anew, without what the robot's own has found before."""
-        policy, state = self.policy, filtered_to_now(self.model, batch)
+        policy, state = self.policy, present_state(self.model, batch)
         noise = drawn_noise(policy.noise, state.deter.device, seed=0)
         memory = {name: state.deter.new_zeros(spec.shape) for name, spec in policy.planner.memory.items()}
         seen = {f"observation.{name}": values[:, -1] for name, values in batch.observation.items()}

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-HELPERS = ("__init__", "__main__", "report", "curves")
+HELPERS = ("__init__", "__main__", "report", "curves", "walking")
 
 
 def names() -> list[str]:

@@ -129,24 +129,26 @@ class Scene:
         self._seconds = minutes * MINUTE_S
         self._rng = np.random.default_rng(seed)
         self._holds = draw_holds(self._seconds, takeovers, self._rng)
-        self._closing = ExitStack()
 
     def __enter__(self) -> "Scene":
-        config, closing = self.config, self._closing
+        config = self.config
         RunFolder.create(config, self.folder.path)
         outside = {name: value for name, value in os.environ.items() if not name.startswith("ROS_DOMAIN")}
         environment = node_environment(outside)
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = environment["ROS_AUTOMATIC_DISCOVERY_RANGE"]
         context = Context()
-        rclpy.init(context=context, domain_id=int(environment["ROS_DOMAIN_ID"]))
-        closing.callback(context.try_shutdown)
-        self._executor = SingleThreadedExecutor(context=context)
-        names = config.action_spec().names
-        person = HostilePerson(context, self._executor, namespace(config), names, self._holds, self._rng)
-        closing.callback(person.close)
-        self._person, self.onlooker, self.operator = person, Onlooker(person, config), Operator(person)
-        nodes = scenario("demo", config, self.folder.path)
-        self._supervisor = closing.enter_context(Supervisor(nodes, self.folder, environment))
+        with ExitStack() as closing:
+            rclpy.init(context=context, domain_id=int(environment["ROS_DOMAIN_ID"]))
+            closing.callback(context.try_shutdown)
+            self._executor = SingleThreadedExecutor(context=context)
+            names = config.action_spec().names
+            person = HostilePerson(context, self._executor, namespace(config), names, self._holds, self._rng)
+            closing.callback(person.close)
+            self._person, self.onlooker, self.operator = person, Onlooker(person, config), Operator(person)
+            nodes = scenario("demo", config, self.folder.path)
+            self._supervisor = closing.enter_context(Supervisor(nodes, self.folder, environment))
+            # Kept open, unless something failed until here.
+            self._closing = closing.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -174,8 +176,9 @@ class Scene:
                 before, updates = sources.copy(), self.onlooker.updates
 
     def _hasten_recorder(self) -> None:
+        """Let the recorder go before all that has no priority, where that is allowed: what it misses is not judged."""
         tasks = Path(f"/proc/{self._supervisor.running['recorder']}/task")
-        with suppress(PermissionError):
+        with suppress(PermissionError, ProcessLookupError):
             for task in tasks.iterdir():
                 os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(PRIORITY))
 

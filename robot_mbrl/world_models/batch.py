@@ -38,6 +38,10 @@ class Batch(NamedTuple):
     before: dict[str, Tensor]
     """Latents remembered of the row before the first, (B, ...), as replay keeps them; zeros where there are none."""
 
+    def known_prev_action(self) -> Tensor:
+        """(B, T, A), the action that led to each observation; zeros where the state before it is not known."""
+        return self.prev_action * (1.0 - self.is_first).unsqueeze(-1)
+
     @classmethod
     def of(cls, drawn: Mapping[str, np.ndarray], device: torch.device) -> "Batch":
         """What a draw has read, on a device; nothing waits for it to arrive there."""

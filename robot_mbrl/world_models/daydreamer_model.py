@@ -82,7 +82,7 @@ class DayDreamerModel(nn.Module):
 
     def led_by(self, batch: Batch) -> Tensor:
         """The actions (B, T, A) that led to each observation, zeros where the state before it is not known."""
-        return batch.prev_action * (1.0 - batch.is_first).unsqueeze(-1)
+        return batch.known_prev_action()
 
     def loss(self, batch: Batch, noise: Tensor) -> tuple[Tensor, State, dict[str, Tensor]]:
         """Loss of replayed sequences; as published, each term has the weight 1 but for the divergence's, which adapts.
